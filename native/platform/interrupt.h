@@ -1,0 +1,33 @@
+// A one-way switch that ends a wait on a device from another thread.
+#ifndef DEVICE_KEY_PLATFORM_INTERRUPT_H_
+#define DEVICE_KEY_PLATFORM_INTERRUPT_H_
+
+#include <atomic>
+
+namespace device_key {
+
+// Triggered at most once, when whoever asked for the work has gone (the JavaScript environment is
+// being torn down): a provider that waits for a device polls `wait_fd()` beside the device, gives
+// up at once and throws `closed`. Thread-safe.
+class Interrupt {
+ public:
+  Interrupt();
+  ~Interrupt();
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+
+  void Trigger();
+  bool triggered() const { return triggered_.load(std::memory_order_acquire); }
+
+  // Readable once triggered. POSIX only; -1 where there is none.
+  int wait_fd() const { return read_fd_; }
+
+ private:
+  std::atomic<bool> triggered_{false};
+  int read_fd_ = -1;
+  int write_fd_ = -1;
+};
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PLATFORM_INTERRUPT_H_

@@ -1,0 +1,51 @@
+// Key ids and the protection classes that they name.
+//
+// The one header of protocol/ that providers/ may include: both rooms speak of keys by these names.
+#ifndef DEVICE_KEY_PROTOCOL_KEY_ID_H_
+#define DEVICE_KEY_PROTOCOL_KEY_ID_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "crypto/bytes.h"
+
+namespace device_key {
+
+// What keeps a private key from leaving the machine (wire type DeviceKeyProtectionClass).
+enum class ProtectionClass {
+  kHardwareSecureEnclave,
+  kHardwareTpm,
+  kOsProtectedNonextractable,
+};
+
+// "hardware_secure_enclave", "hardware_tpm", "os_protected_nonextractable".
+std::string_view ProtectionClassName(ProtectionClass protection_class);
+std::optional<ProtectionClass> ProtectionClassFromName(std::string_view name);
+
+// `dk_hse_`, `dk_tpm_` or `dk_osn_`, then 32 random bytes as 43 characters of canonical unpadded
+// base64url. Safe as a file name and as a label in any key store by construction.
+class KeyId {
+ public:
+  static constexpr size_t kRandomBytes = 32;
+
+  // A new, random id. Throws `crypto_error` when there is no randomness.
+  static KeyId Generate(ProtectionClass protection_class);
+
+  // nullopt for anything that `Generate` could not have returned.
+  static std::optional<KeyId> Parse(std::string_view text);
+
+  const std::string& str() const { return text_; }
+  ProtectionClass protection_class() const { return protection_class_; }
+  bool operator==(const KeyId&) const = default;
+
+ private:
+  KeyId(std::string text, ProtectionClass protection_class)
+      : text_(std::move(text)), protection_class_(protection_class) {}
+  std::string text_;
+  ProtectionClass protection_class_;
+};
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROTOCOL_KEY_ID_H_

@@ -1,0 +1,86 @@
+// The interface behind which each kind of secure hardware stands.
+#ifndef DEVICE_KEY_PROVIDERS_KEY_PROVIDER_H_
+#define DEVICE_KEY_PROVIDERS_KEY_PROVIDER_H_
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "crypto/bytes.h"
+#include "crypto/sha256.h"
+#include "platform/error.h"
+#include "platform/interrupt.h"
+#include "protocol/key_id.h"
+
+namespace device_key {
+
+// Whom a key was enrolled for. A provider whose hardware can (TPM 2.0: the authValue) ties the key
+// to it, so that an edited record fails in the hardware.
+struct KeyBinding {
+  std::string account_user_id;
+  std::string client_id;
+  bool operator==(const KeyBinding&) const = default;
+};
+
+// How long one operation may take, and the switch that ends it early.
+struct OperationLimits {
+  std::chrono::steady_clock::time_point deadline;
+  const Interrupt* interrupt = nullptr;  // may be null; outlives the call
+};
+
+// A freshly made key. `handle` is the provider's own JSON: it is kept in the key record and handed
+// back unchanged.
+struct ProviderKey {
+  Bytes spki_der;
+  nlohmann::json handle;
+};
+
+// Whether keys can be made, and if not, the error that Create would throw: its code, and a message
+// that names the cause and the cure. `details` are facts for people and reports (`doctor`).
+struct Availability {
+  std::optional<DeviceKeyError> error;
+  nlohmann::json details = nlohmann::json::object();
+  bool available() const { return !error.has_value(); }
+};
+
+// One kind of hardware. Every call blocks for as long as the hardware takes, at most until
+// `limits.deadline` (then it throws `device_timeout`); none may be made from an event loop. Calls
+// may come from any thread, and from several at once: a provider serialises what its hardware
+// needs serialised. All throw DeviceKeyError. Constructing a provider touches no hardware.
+class KeyProvider {
+ public:
+  virtual ~KeyProvider() = default;
+
+  // Stable name, as written into key records: "tpm2", "pkcs11", ...
+  virtual std::string_view name() const = 0;
+  virtual ProtectionClass protection_class() const = 0;
+
+  // Finds out by asking the hardware, never by guessing from its presence. Does not throw for
+  // hardware that is missing or broken; that is what the result says.
+  virtual Availability Probe(const OperationLimits& limits) = 0;
+
+  // Makes a P-256 signing key that cannot leave the hardware and reads back the attributes that
+  // make it so before returning.
+  virtual ProviderKey Create(const KeyId& id, const KeyBinding& binding,
+                             const OperationLimits& limits) = 0;
+
+  // The DER ECDSA signature of `digest`, not yet verified: DeviceKeyStore verifies every signature.
+  virtual Bytes Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+                     const Sha256Digest& digest, const OperationLimits& limits) = 0;
+
+  // Removes the key from the hardware's or the OS's store, if it lives there, and from any cache.
+  // Succeeds when there is nothing left to remove.
+  virtual void Delete(const KeyId& id, const nlohmann::json& handle,
+                      const OperationLimits& limits) = 0;
+
+  // Forgets anything loaded for the key without touching the key itself. The store calls it after
+  // a signature that did not verify, before its one second try: hardware without a resource
+  // manager can hold another client's key where ours was loaded.
+  virtual void Unload(const KeyId& id) = 0;
+};
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROVIDERS_KEY_PROVIDER_H_

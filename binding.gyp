@@ -1,0 +1,28 @@
+{
+  "targets": [
+    {
+      "target_name": "device_key",
+      "sources": ["<!@(node scripts/native-build.js sources <(OS))"],
+      "include_dirs": ["native", "<!@(node scripts/native-build.js include_dirs)"],
+      "defines": [
+        "NAPI_VERSION=8",
+        "NAPI_CPP_EXCEPTIONS",
+        "NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED"
+      ],
+      "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17"],
+      "cflags_cc": ["-std=c++20", "-fexceptions", "-frtti", "-fvisibility=hidden", "-Wall", "-Wextra"],
+      "conditions": [
+        ["OS=='linux'", {
+          "ldflags": [
+            "-Wl,--version-script=<(module_root_dir)/native/addon/exports.map",
+            "-Wl,--exclude-libs,ALL",
+            "-Wl,--gc-sections",
+            "-Wl,-z,nodelete",
+            "-Wl,-z,relro,-z,now"
+          ],
+          "libraries": ["-l:libcrypto.a", "-ldl", "-lpthread"]
+        }]
+      ]
+    }
+  ]
+}

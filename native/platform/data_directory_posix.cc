@@ -41,9 +41,10 @@ fs::path Home() {
   std::optional<fs::path> home = PathFromEnvironment("HOME");
   if (!home) home = HomeFromPasswordDatabase();
   if (!home) {
-    throw DeviceKeyError(ErrorCode::kStoreUnwritable,
-                         "This user has no home directory to keep key records in: set HOME, or name "
-                         "a directory in DEVICE_KEY_HOME");
+    throw DeviceKeyError(
+        ErrorCode::kStoreUnwritable,
+        "This user has no home directory to keep key records in: set HOME, or name "
+        "a directory in DEVICE_KEY_HOME");
   }
   return *home;
 }

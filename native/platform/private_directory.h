@@ -57,6 +57,9 @@ class PrivateDirectory {
   // `store_corrupt` when it is longer than kMaxFileBytes.
   std::optional<FileContents> Read(const std::string& name) const;
 
+  // Makes a file and removes it again.
+  void CheckWritable() const;
+
   // Makes a file with mode 0600. When this returns the file is on the disk, complete; when it
   // throws, no file and nothing temporary is left, and nobody has seen a part of it at any time.
   // Throws `store_unwritable` when there is a file of that name already.

@@ -52,7 +52,8 @@ void CheckPrivate(const struct stat& status, const std::string& what, const std:
   }
   // With a POSIX access list the group bits are its mask, so this covers named users as well.
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    ThrowInsecure(what + " can be written by other users: check what it holds, then run `chmod go-w '" +
+    ThrowInsecure(what +
+                  " can be written by other users: check what it holds, then run `chmod go-w '" +
                   path + "'`");
   }
 }
@@ -74,15 +75,15 @@ bool IsSymlink(const fs::path& path) {
 // An invalid descriptor when there is no such directory.
 UniqueFd OpenChecked(const fs::path& path) {
   const std::string what = "The key store directory " + path.string();
-  UniqueFd fd(Retry([&] {
-    return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  }));
+  UniqueFd fd(
+      Retry([&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
   if (!fd.valid()) {
     const int error = errno;
     if (error == ENOENT) return fd;
     // Linux answers ENOTDIR, not ELOOP, to a link when O_DIRECTORY is set too.
     if ((error == ELOOP || error == ENOTDIR) && IsSymlink(path)) {
-      ThrowInsecure(what + " is a symbolic link, which is never followed: name the directory itself");
+      ThrowInsecure(what +
+                    " is a symbolic link, which is never followed: name the directory itself");
     }
     ThrowErrno(what + " cannot be opened", error);
   }
@@ -119,9 +120,8 @@ void MakeDirectories(const fs::path& path) {
   }
   // Best effort: the parent may not be ours to open. A record that survives a power loss is worth
   // nothing if the directory around it does not.
-  const UniqueFd parent(Retry([&] {
-    return open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  }));
+  const UniqueFd parent(
+      Retry([&] { return open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (parent.valid()) SyncDirectory(parent.get());
 }
 
@@ -230,9 +230,8 @@ std::optional<FileStamp> PrivateDirectory::Stat(const std::string& name) const {
 
 std::optional<FileContents> PrivateDirectory::Read(const std::string& name) const {
   // O_NONBLOCK: opening a FIFO would otherwise wait for its other end.
-  const UniqueFd fd(Retry([&] {
-    return openat(fd_, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  }));
+  const UniqueFd fd(Retry(
+      [&] { return openat(fd_, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
   if (!fd.valid()) {
     if (errno == ENOENT) return std::nullopt;
     if (errno == ELOOP) {
@@ -264,6 +263,12 @@ std::optional<FileContents> PrivateDirectory::Read(const std::string& name) cons
   }
   contents.bytes.resize(length);
   return contents;
+}
+
+void PrivateDirectory::CheckWritable() const {
+  if (!TemporaryFile(fd_).valid()) {
+    ThrowErrno("The key store directory " + path_.string() + " cannot be written to", errno);
+  }
 }
 
 void PrivateDirectory::WriteNew(const std::string& name, std::string_view contents) const {

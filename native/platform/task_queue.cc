@@ -47,10 +47,10 @@ uint64_t TaskQueue::Post(std::function<void()> task) {
     throw DeviceKeyError(ErrorCode::kClosed, "The device key store has been closed");
   }
   if (state_->waiting.size() >= state_->limit) {
-    throw DeviceKeyError(ErrorCode::kQueueFull,
-                         "The queue in front of the key hardware is full (" +
-                             std::to_string(state_->limit) +
-                             " operations wait): wait for some of them to end, or raise queueLimit");
+    throw DeviceKeyError(
+        ErrorCode::kQueueFull,
+        "The queue in front of the key hardware is full (" + std::to_string(state_->limit) +
+            " operations wait): wait for some of them to end, or raise queueLimit");
   }
   if (!state_->running) {
     try {

@@ -5,8 +5,9 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "protocol/origin.h"
 
 namespace device_key {
 
@@ -23,8 +24,7 @@ struct TargetPolicy {
 
   static TargetPolicy Default();
 
-  // Whether `origin` is written in its canonical form (protocol/origin.h) and allowed.
-  bool AllowsOrigin(std::string_view origin) const;
+  bool AllowsOrigin(const Origin& origin) const;
 };
 
 // From the JavaScript option `targets`: {httpsHosts?, allowLoopback?, connectionPaths?,

@@ -85,8 +85,7 @@ class SoftwareTpm {
 
   // Standard output of a tpm2-tools command line, run against this TPM.
   std::string Tool(const std::string& command_line) const {
-    const std::string shell_line =
-        "export TPM2TOOLS_TCTI='" + tcti() + "'; exec 2>&1; " + command_line;
+    const std::string shell_line = "export TPM2TOOLS_TCTI='" + tcti() + "'; " + command_line;
     FILE* pipe = ::popen(shell_line.c_str(), "r");
     if (pipe == nullptr) throw std::runtime_error("popen failed: " + shell_line);
     std::string output;

@@ -1,11 +1,12 @@
-// Sums up result files: `node scripts/test-results.mjs FILE...`, each a JUnit report of ctest
-// (.xml), a JSON report of Jest (.json) or a list of scripts/lint (.txt).
+// Sums up result files: `node scripts/test-results.mjs [--total] FILE...`, each a JUnit report of
+// ctest (.xml), a JSON report of Jest (.json) or a list of scripts/lint (.txt).
 //
-// Prints a line for each file and a last line "N passed, N failed". A file that is missing is a
-// runner that did not get to its end: one failure. Exits with 1 when anything failed or nothing
-// passed.
+// Prints a line for each file, and with --total a last line "N passed, N failed". A file that is
+// missing is a runner that did not get to its end: one failure. Exits with 1 when anything failed
+// or nothing passed.
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, extname } from 'node:path';
+import { parseArgs } from 'node:util';
 
 const readers = {
   '.xml': (text) => {
@@ -30,8 +31,12 @@ const readers = {
   }),
 };
 
+const { values, positionals } = parseArgs({
+  options: { total: { type: 'boolean' } },
+  allowPositionals: true,
+});
 const total = { passed: 0, failed: 0 };
-for (const file of process.argv.slice(2)) {
+for (const file of positionals) {
   const complete = existsSync(file);
   const sum = complete
     ? readers[extname(file)](readFileSync(file, 'utf8'))
@@ -42,5 +47,5 @@ for (const file of process.argv.slice(2)) {
   total.passed += sum.passed;
   total.failed += sum.failed;
 }
-console.log(`${total.passed} passed, ${total.failed} failed`);
+if (values.total) console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;

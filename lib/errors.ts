@@ -61,7 +61,7 @@ export class DeviceKeyError extends Error {
    * The raw status of the layer below, in hexadecimal, where there is one: a TSS2_RC such as
    * `'0x921'`, an HRESULT, a CK_RV or an OSStatus.
    */
-  readonly platformStatus?: string;
+  declare readonly platformStatus?: string;
 
   constructor(
     code: DeviceKeyErrorCode,

@@ -112,7 +112,9 @@ describeOnLinux('the addon', () => {
 
   // Electron's memory cage does not allow them.
   test('imports no external buffers', () => {
-    expect(symbols('--undefined-only').filter((name) => /create_external_(array)?buffer/.test(name))).toEqual([]);
+    expect(
+      symbols('--undefined-only').filter((name) => /create_external_(array)?buffer/.test(name)),
+    ).toEqual([]);
   });
 
   test('needs nothing but the C and C++ run-time libraries', () => {

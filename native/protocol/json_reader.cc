@@ -90,8 +90,9 @@ class StrictReader : public nlohmann::json_sax<json> {
     }
     return true;
   }
+  // Strings are copied, not moved: they are the lexer's buffer, which it would have to grow anew.
   bool string(string_t& value) override {
-    Add(std::move(value));
+    Add(value);
     return true;
   }
   bool binary(binary_t&) override { return false; }  // not in JSON text
@@ -115,7 +116,7 @@ class StrictReader : public nlohmann::json_sax<json> {
 
   bool key(string_t& name) override {
     const auto [member, inserted] =
-        open_.back()->get_ref<json::object_t&>().emplace(std::move(name), nullptr);
+        open_.back()->get_ref<json::object_t&>().emplace(name, nullptr);
     if (!inserted) RefuseDuplicate();
     next_ = &member->second;
     return true;

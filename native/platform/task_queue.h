@@ -39,8 +39,11 @@ class TaskQueue {
   // so that whoever waits for them can be told. The one that runs goes on.
   std::vector<uint64_t> Close();
 
-  // After Close: waits until the worker has ended. When it has not within `timeout` (a task hangs
-  // in a device), it is left to itself and false is returned; what it touches stays alive with it.
+  // After Close: waits until the worker has ended, at most for `timeout`; whether it has.
+  bool WaitForEnd(std::chrono::milliseconds timeout);
+
+  // As WaitForEnd, but a worker that has not ended (a task hangs in a device) is left to itself;
+  // what it touches stays alive with it.
   bool Join(std::chrono::milliseconds timeout);
 
  private:

@@ -33,7 +33,8 @@ const options = readOptions();
 if (options.help) {
   process.stdout.write(HELP);
 } else {
-  process.exitCode = await run(options);
+  // Not process.exitCode: after a failure the TPM is still running, and would be waited for.
+  process.exit(await run(options));
 }
 
 function readOptions() {

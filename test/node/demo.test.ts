@@ -1,7 +1,7 @@
 // The demonstration, as a reader of the README runs it, and the proof verifier that it teaches.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -95,6 +95,26 @@ describe('npm run demo', () => {
   test('ends its TPM even when it is killed itself', async () => {
     await interrupt('SIGKILL');
     await untilNoProcessIsLeft();
+  });
+
+  test('reports a step that fails, and leaves nothing behind', () => {
+    const noNetwork = join(temporary, 'no-network.cjs');
+    writeFileSync(
+      noNetwork,
+      "globalThis.fetch = async () => { throw new Error('no', { cause: 'unplugged' }); };",
+    );
+    const { status, stdout } = run(['--json'], {
+      ...environment(),
+      NODE_OPTIONS: `--require=${noNetwork}`,
+    });
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: false,
+      error: { message: 'no', causes: ['unplugged'] },
+      steps: [{ number: 1, ok: false, detail: 'no' }],
+    });
+    expect(status).toBe(1);
+    rmSync(noNetwork);
+    expect(readdirSync(temporary)).toEqual([]);
   });
 
   test('without swtpm says what to install', () => {

@@ -23,6 +23,8 @@ Exit status: 0 every step held, 1 a step did not, 2 the options are wrong.
 `;
 
 const undo = /** @type {(() => void)[]} */ ([]);
+/** @param {() => void} action */
+const atExit = (action) => void undo.push(action);
 // Whatever ends this process, short of SIGKILL, passes here.
 process.on('exit', () => undo.reverse().forEach((action) => action()));
 for (const [signal, status] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
@@ -54,15 +56,16 @@ function readOptions() {
  */
 async function run({ tpm = false, json = false }) {
   const report = new Report({ json });
-  const directory = mkdtempSync(join(tmpdir(), 'device-key-demo-'));
+  // It holds a Unix socket, whose path must fit into 107 bytes.
+  const parent = tmpdir().length < 70 ? tmpdir() : '/tmp';
+  const directory = mkdtempSync(join(parent, 'device-key-demo-'));
   // With retries: a swtpm that is being killed may still write a file into it.
   const removeFiles = () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-  undo.push(removeFiles);
+  atExit(removeFiles);
   try {
     // Not a static import: it needs the built package, and --help does not.
     const { lifeOfAKey } = await import('./life-of-a-key.mjs');
-    const softwareTpm = tpm ? undefined : await startSoftwareTpm(directory);
-    if (softwareTpm) undo.push(softwareTpm.kill);
+    const softwareTpm = tpm ? undefined : await startSoftwareTpm(directory, atExit);
     report.begin(
       'The life of a device key',
       softwareTpm
@@ -77,7 +80,7 @@ async function run({ tpm = false, json = false }) {
         tcti: softwareTpm ? softwareTpm.tcti : 'device:/dev/tpmrm0',
         allowSimulator: Boolean(softwareTpm),
       },
-      atExit: (kill) => undo.push(kill),
+      atExit,
     });
     await report.step(
       'nothing stays behind',

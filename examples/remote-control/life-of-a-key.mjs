@@ -44,6 +44,20 @@ export async function lifeOfAKey({ report, storeOptions, softwareTpm, atExit }) 
       clientId: 'laptop',
     };
 
+    report.section('The hardware');
+
+    await report.step(
+      'the library finds the TPM',
+      async () => {
+        const { providers } = await store.support();
+        const [tpm] = providers;
+        check(tpm?.protectionClass === 'hardware_tpm', 'this build knows no TPM provider');
+        if (!tpm.available) throw Object.assign(new Error(tpm.message ?? ''), { code: tpm.code });
+        return tpm.details;
+      },
+      ({ manufacturer, vendor }) => `its maker says: ${manufacturer} ${vendor}`,
+    );
+
     report.section('Enrollment: once per device');
 
     const challenge = await report.step(
@@ -83,7 +97,8 @@ export async function lifeOfAKey({ report, storeOptions, softwareTpm, atExit }) 
         check(backend.enrolledKeys() === 1, 'no key was enrolled');
         return issued;
       },
-      ({ expiresAt }) => `session token issued, for ${expiresAt - Math.floor(Date.now() / 1000)} s`,
+      ({ expiresAt }) =>
+        `session token issued, until ${new Date(expiresAt * 1000).toISOString().slice(11, 19)} UTC`,
     );
 
     report.section('Connection: every time');

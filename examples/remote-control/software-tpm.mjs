@@ -23,8 +23,9 @@ export class MissingSoftware extends Error {
  * (util-linux) is there; without it, only SIGKILL of this process leaves swtpm behind.
  *
  * @param {string} directory an empty directory of ours; short, for it holds a Unix socket
+ * @param {(kill: () => void) => void} atExit called with what must not outlive this process
  */
-export async function startSoftwareTpm(directory) {
+export async function startSoftwareTpm(directory, atExit) {
   const swtpm = findProgram('swtpm');
   if (!swtpm) {
     throw new MissingSoftware(
@@ -51,6 +52,7 @@ export async function startSoftwareTpm(directory) {
   child.stderr.on('data', (chunk) => (said += chunk));
   const ended = once(child, 'exit');
   const kill = () => child.kill('SIGKILL'); // also ends a paused one
+  atExit(kill);
 
   const deadline = Date.now() + START_TIMEOUT_MS;
   while (!(existsSync(socket) && (await answers(control)))) {
@@ -62,13 +64,10 @@ export async function startSoftwareTpm(directory) {
   }
 
   return {
-    pid: /** @type {number} */ (child.pid),
     tcti: `swtpm:path=${socket}`,
     /** Stops answering, as a TPM does that nobody asks: a call that needs it waits. */
     pause: () => child.kill('SIGSTOP'),
     resume: () => child.kill('SIGCONT'),
-    /** At once and for good; may be called when the process is about to end. */
-    kill,
     async stop() {
       kill();
       await ended;

@@ -4,6 +4,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Report, check } from './report.mjs';
 import { startSoftwareTpm } from './software-tpm.mjs';
@@ -22,13 +23,25 @@ else's. Every step is real (HTTP, WebSocket, TPM signatures) and is checked.
 Exit status: 0 every step held, 1 a step did not, 2 the options are wrong.
 `;
 
+const CLOSE_LIMIT_MS = 5_000;
+
 const undo = /** @type {(() => void)[]} */ ([]);
 /** @param {() => void} action */
 const atExit = (action) => void undo.push(action);
 // Whatever ends this process, short of SIGKILL, passes here.
 process.on('exit', () => undo.reverse().forEach((action) => action()));
+
+/** @type {import('node-device-key').DeviceKeyStore | undefined} */
+let openStore;
+/** @type {number | undefined} */
+let interruptStatus;
 for (const [signal, status] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
-  process.on(signal, () => process.exit(status));
+  process.on(signal, async () => {
+    interruptStatus = status;
+    // A store that is at work would make its directory anew after it was removed.
+    await Promise.race([openStore?.close(), sleep(CLOSE_LIMIT_MS)]);
+    process.exit(status);
+  });
 }
 
 const options = readOptions();
@@ -36,7 +49,8 @@ if (options.help) {
   process.stdout.write(HELP);
 } else {
   // Not process.exitCode: after a failure the TPM is still running, and would be waited for.
-  process.exit(await run(options));
+  const status = await run(options);
+  process.exit(interruptStatus ?? status);
 }
 
 function readOptions() {
@@ -80,6 +94,7 @@ async function run({ tpm = false, json = false }) {
         tcti: softwareTpm ? softwareTpm.tcti : 'device:/dev/tpmrm0',
         allowSimulator: Boolean(softwareTpm),
       },
+      onStore: (store) => (openStore = store),
       atExit,
     });
     await report.step(
@@ -97,7 +112,7 @@ async function run({ tpm = false, json = false }) {
     report.succeed(`All ${report.steps.length} steps held.`);
     return 0;
   } catch (error) {
-    report.fail(error);
+    if (interruptStatus === undefined) report.fail(error);
     return 1;
   }
 }

@@ -6,14 +6,13 @@
  * @typedef {import('./client.mjs').Account} Account
  * @typedef {import('./client.mjs').Session} Session
  * @typedef {import('./verify-proof.mjs').Proof} Proof
- * @typedef {import('node-device-key').DeviceKeyStore} DeviceKeyStore
  * @typedef {import('node-device-key').DeviceKeyStoreOptions} DeviceKeyStoreOptions
  * @typedef {Awaited<ReturnType<typeof import('./software-tpm.mjs').startSoftwareTpm>>} SoftwareTpm
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { DeviceKeyStore as Store } from 'node-device-key';
+import { DeviceKeyStore } from 'node-device-key';
 import { startBackend } from './backend.mjs';
 import * as client from './client.mjs';
 import { check } from './report.mjs';
@@ -26,15 +25,21 @@ const REFUSAL_MS = 2_000;
  * @param {import('./report.mjs').Report} options.report
  * @param {DeviceKeyStoreOptions} options.storeOptions
  * @param {SoftwareTpm | undefined} options.softwareTpm undefined with the machine's own TPM
+ * @param {(store: DeviceKeyStore) => void} options.onStore called with each store that is opened
  * @param {(kill: () => void) => void} options.atExit called with what must not outlive the demo
  */
-export async function lifeOfAKey({ report, storeOptions, softwareTpm, atExit }) {
+export async function lifeOfAKey({ report, storeOptions, softwareTpm, onStore, atExit }) {
   let clockAdvance = 0;
   const backend = await startBackend({
     logins: { 'login-of-alice': 'user-alice', 'login-of-mallory': 'user-mallory' },
     now: () => Math.floor(Date.now() / 1000) + clockAdvance,
   });
-  let store = Store.open(storeOptions);
+  const open = () => {
+    const opened = DeviceKeyStore.open(storeOptions);
+    onStore(opened);
+    return opened;
+  };
+  let store = open();
   try {
     /** @type {Account} */
     const alice = {
@@ -259,7 +264,7 @@ export async function lifeOfAKey({ report, storeOptions, softwareTpm, atExit }) 
 
     report.section('The end of the key');
 
-    store = Store.open(storeOptions);
+    store = open();
     await report.step(
       'key deleted',
       async () => {

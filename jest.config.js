@@ -1,0 +1,15 @@
+'use strict';
+
+/** @type {import('jest').Config} */
+module.exports = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/test/node'],
+  testMatch: ['**/*.test.ts'],
+  // Types are checked by `npm run lint`; the tests themselves only need to run.
+  transform: {
+    '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.test.json', diagnostics: false }],
+  },
+  // Real TPMs (software ones, and one behind a kernel in a virtual machine) set the pace.
+  testTimeout: 60_000,
+  maxWorkers: 2,
+};

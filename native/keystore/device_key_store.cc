@@ -1,0 +1,123 @@
+#include "keystore/device_key_store.h"
+
+#include <chrono>
+#include <ctime>
+#include <utility>
+
+#include "crypto/p256.h"
+#include "platform/error.h"
+#include "protocol/rules.h"
+#include "protocol/signed_bytes.h"
+
+namespace device_key {
+namespace {
+
+// Deletes a key that could not be recorded. The operation's own limits do not hold here: they may
+// be what ended it, and the key would stay behind for good.
+void Discard(const MadeKey& made) {
+  constexpr std::chrono::seconds kGrace{2};
+  try {
+    made.provider.Delete(made.key_id, made.key.handle,
+                         {.deadline = std::chrono::steady_clock::now() + kGrace});
+  } catch (const DeviceKeyError&) {
+    // The error that led here is the one to report.
+  }
+}
+
+}  // namespace
+
+int64_t SystemUnixSeconds() { return static_cast<int64_t>(std::time(nullptr)); }
+
+DeviceKeyStore::DeviceKeyStore(StoreOptions options,
+                               std::vector<std::shared_ptr<KeyProvider>> providers)
+    : options_(std::move(options)),
+      providers_(std::move(providers)),
+      records_(options_.directory) {}
+
+CreateResponse DeviceKeyStore::Create(const CreateParams& params, const OperationLimits& limits,
+                                      const std::function<bool()>& commit) {
+  CheckCreateParams(params);
+  records_.CheckWritable();  // before there is a key that could not be recorded
+  const KeyBinding binding{params.account_user_id, params.client_id};
+  const MadeKey made = providers_.Create(params.protection_policy, binding, limits);
+  try {
+    // Throws for anything but a P-256 key: what hardware says is not trusted unseen.
+    P256PublicKey::FromSpki(made.key.spki_der);
+    if (!commit()) throw DeviceKeyError(ErrorCode::kCanceled, "Creating the key was canceled");
+    records_.Write({.key_id = made.key_id,
+                    .provider = std::string(made.provider.name()),
+                    .public_key_spki_der = made.key.spki_der,
+                    .binding = binding,
+                    .created_at = options_.now(),
+                    .handle = made.key.handle});
+  } catch (...) {
+    Discard(made);
+    throw;
+  }
+  return {made.key_id, made.key.spki_der};
+}
+
+PublicResponse DeviceKeyStore::Public(const KeyId& key_id) {
+  return {key_id, records_.Read(key_id)->record().public_key_spki_der};
+}
+
+PreparedSignature DeviceKeyStore::Prepare(const SignParams& params) const {
+  CheckSignPayload(params.payload, options_.targets, options_.now());
+  std::string signed_bytes = SignedBytes(params.payload);
+  const Sha256Digest digest = Sha256(AsBytes(signed_bytes));
+  return {params.key_id, params.payload, std::move(signed_bytes), digest};
+}
+
+SignResponse DeviceKeyStore::Sign(const PreparedSignature& prepared,
+                                  const OperationLimits& limits) {
+  const std::shared_ptr<const StoredKey> key = records_.Read(prepared.key_id);
+  const KeyRecord& record = key->record();
+  CheckPayloadBinding(prepared.payload, record.binding.account_user_id, record.binding.client_id);
+  CheckNotExpired(prepared.payload, options_.now());
+
+  KeyProvider& provider = providers_.Named(record.provider);
+  const auto sign = [&] {
+    return provider.Sign(record.key_id, record.handle, record.binding, prepared.digest, limits);
+  };
+  Bytes signature = sign();
+  if (!key->Verify(prepared.digest, signature)) {
+    provider.Unload(record.key_id);
+    signature = sign();
+    if (!key->Verify(prepared.digest, signature)) {
+      throw DeviceKeyError(ErrorCode::kCryptoError,
+                           "The signature that " + record.provider + " made with " +
+                               record.key_id.str() +
+                               " does not verify with the key's public key, twice in a row: the "
+                               "hardware is faulty or holds another key");
+    }
+  }
+  return {std::move(signature), prepared.signed_bytes};
+}
+
+void DeviceKeyStore::Delete(const KeyId& key_id, const OperationLimits& limits) {
+  const std::shared_ptr<const StoredKey> key = records_.Read(key_id);
+  const KeyRecord& record = key->record();
+  providers_.Named(record.provider).Delete(key_id, record.handle, limits);
+  records_.Remove(key_id);
+}
+
+std::vector<ListedKey> DeviceKeyStore::List() { return records_.List(); }
+
+nlohmann::ordered_json DeviceKeyStore::Support(const OperationLimits& limits) {
+  nlohmann::ordered_json support = providers_.Support(limits);
+  nlohmann::ordered_json store = {{"directory", records_.directory().string()},
+                                  {"available", true},
+                                  {"code", nullptr},
+                                  {"message", nullptr}};
+  try {
+    records_.CheckReadable();
+  } catch (const DeviceKeyError& error) {
+    store["available"] = false;
+    store["code"] = ErrorCodeName(error.code());
+    store["message"] = error.what();
+  }
+  support["store"] = std::move(store);
+  return support;
+}
+
+}  // namespace device_key

@@ -1,0 +1,88 @@
+// The one orchestrator: rules, records, providers and verification in the right order.
+#ifndef DEVICE_KEY_KEYSTORE_DEVICE_KEY_STORE_H_
+#define DEVICE_KEY_KEYSTORE_DEVICE_KEY_STORE_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "crypto/sha256.h"
+#include "keystore/provider_set.h"
+#include "keystore/record_store.h"
+#include "protocol/target_policy.h"
+#include "protocol/types.h"
+#include "providers/key_provider.h"
+
+namespace device_key {
+
+// Unix seconds, by the system's clock.
+int64_t SystemUnixSeconds();
+
+struct StoreOptions {
+  std::filesystem::path directory;
+  TargetPolicy targets = TargetPolicy::Default();
+  std::function<int64_t()> now = SystemUnixSeconds;  // Unix seconds; called from any thread
+};
+
+// A payload that has passed every rule but those about its key.
+struct PreparedSignature {
+  KeyId key_id;
+  SignPayload payload;
+  std::string signed_bytes;
+  Sha256Digest digest;
+};
+
+// Every call but Prepare blocks, on the disk and for as long as hardware takes (OperationLimits):
+// none of those may be made from an event loop. Thread-safe; it has no threads of its own. All
+// throw DeviceKeyError. Constructing it touches neither disk nor hardware.
+class DeviceKeyStore {
+ public:
+  // `providers` in order of preference; hardware goes first in any case.
+  DeviceKeyStore(StoreOptions options, std::vector<std::shared_ptr<KeyProvider>> providers);
+
+  // Makes a key under the policy's rules (ProviderSet::Create) and records it. `commit` is asked
+  // once, when the key exists and is about to be recorded: if it says false, because the caller has
+  // given up, `canceled` is thrown. Whatever is thrown, no key is left behind.
+  CreateResponse Create(const CreateParams& params, const OperationLimits& limits,
+                        const std::function<bool()>& commit);
+
+  // Needs the record alone, no hardware. Throws `key_not_found`.
+  PublicResponse Public(const KeyId& key_id);
+
+  // Checks the payload's rules and forms the bytes to sign. Does no I/O and takes microseconds: for
+  // the calling thread, so that a bad payload is refused before anything waits. Throws
+  // `invalid_payload`.
+  PreparedSignature Prepare(const SignParams& params) const;
+
+  // Signs what Prepare returned, once the payload is found to be for the account and client that
+  // the key was enrolled for, and not to have expired in a queue. The signature has been verified
+  // with the recorded public key. Throws `key_not_found`, `binding_mismatch`, `invalid_payload`,
+  // the provider's errors, and `crypto_error` when hardware signs wrongly twice.
+  SignResponse Sign(const PreparedSignature& prepared, const OperationLimits& limits);
+
+  // The key first, then its record, so that a failure leaves something to repeat the call with.
+  // Throws `key_not_found`, and `hardware_unavailable` when this machine does not have the key's
+  // provider: the record may be all that leads to a key in some other store, so it stays.
+  void Delete(const KeyId& key_id, const OperationLimits& limits);
+
+  // Every key of this store, and every record that cannot be read.
+  std::vector<ListedKey> List();
+
+  // ProviderSet::Support, and the state of the store:
+  //   "store":{"directory":"/...","available":true,"code":null,"message":null}
+  // The directory may hold bytes that are not UTF-8: dump it with error_handler_t::replace.
+  nlohmann::ordered_json Support(const OperationLimits& limits);
+
+ private:
+  const StoreOptions options_;
+  const ProviderSet providers_;
+  RecordStore records_;
+};
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_KEYSTORE_DEVICE_KEY_STORE_H_

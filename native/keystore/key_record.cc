@@ -1,0 +1,116 @@
+#include "keystore/key_record.h"
+
+#include <optional>
+#include <utility>
+
+#include "crypto/base64.h"
+#include "platform/error.h"
+
+namespace device_key {
+namespace {
+
+constexpr int64_t kVersion = 1;
+
+// Reads the members of one record; every complaint names the file and the member.
+class Reader {
+ public:
+  Reader(std::string_view text, const std::string& file)
+      : file_(file), record_(nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false)) {
+    if (!record_.is_object()) Fail("it is not a JSON object");
+  }
+
+  [[noreturn]] void Fail(const std::string& reason) const {
+    throw DeviceKeyError(ErrorCode::kStoreCorrupt, "The key record " + file_ + " cannot be used: " +
+                                                       reason + ". It has been left as it is");
+  }
+
+  const nlohmann::json& Member(const char* name) const {
+    const auto member = record_.find(name);
+    if (member == record_.end()) Fail(std::string("the member ") + name + " is missing");
+    return *member;
+  }
+
+  int64_t Integer(const char* name) const {
+    const nlohmann::json& member = Member(name);
+    // Unsigned numbers above the range of int64_t would wrap around.
+    if (!member.is_number_integer() ||
+        (member.is_number_unsigned() && member.get<uint64_t>() > INT64_MAX) ||
+        member.get<int64_t>() < 0) {
+      Fail(std::string("the member ") + name + " is not a non-negative integer");
+    }
+    return member.get<int64_t>();
+  }
+
+  std::string Text(const char* name) const {
+    const nlohmann::json& member = Member(name);
+    if (!member.is_string() || member.get_ref<const std::string&>().empty()) {
+      Fail(std::string("the member ") + name + " is not a non-empty string");
+    }
+    return member.get<std::string>();
+  }
+
+  // Texts that other things (the file's name) determine.
+  void Expect(const char* name, std::string_view expected) const {
+    if (Text(name) != expected) {
+      Fail(std::string("the member ") + name + " is not " + std::string(expected) +
+           ", which the name of the file asks for");
+    }
+  }
+
+  Bytes Base64(const char* name) const {
+    std::optional<Bytes> bytes = Base64Decode(Text(name));
+    if (!bytes) Fail(std::string("the member ") + name + " is not base64");
+    return *std::move(bytes);
+  }
+
+ private:
+  const std::string& file_;
+  const nlohmann::json record_;
+};
+
+}  // namespace
+
+std::string EncodeKeyRecord(const KeyRecord& record) {
+  const nlohmann::ordered_json json = {
+      {"version", kVersion},
+      {"keyId", record.key_id.str()},
+      {"provider", record.provider},
+      {"protectionClass", ProtectionClassName(record.key_id.protection_class())},
+      {"publicKeySpkiDerBase64", Base64Encode(record.public_key_spki_der)},
+      {"accountUserId", record.binding.account_user_id},
+      {"clientId", record.binding.client_id},
+      {"createdAt", record.created_at},
+      {"handle", record.handle},
+  };
+  try {
+    return json.dump(2) + "\n";
+  } catch (const nlohmann::json::exception&) {
+    // Its own message would quote the string.
+    throw DeviceKeyError(ErrorCode::kInvalidParams,
+                         "A key record is JSON: accountUserId and clientId must be UTF-8");
+  }
+}
+
+KeyRecord DecodeKeyRecord(std::string_view text, const KeyId& key_id, const std::string& file) {
+  const Reader reader(text, file);
+  // First, since a newer version may have renamed or retyped everything else.
+  const int64_t version = reader.Integer("version");
+  if (version > kVersion) {
+    reader.Fail("it was written by a newer version of node-device-key (record version " +
+                std::to_string(version) + ", this one reads up to " + std::to_string(kVersion) +
+                "), so update node-device-key");
+  }
+  if (version < kVersion) reader.Fail("there is no record version " + std::to_string(version));
+
+  reader.Expect("keyId", key_id.str());
+  reader.Expect("protectionClass", ProtectionClassName(key_id.protection_class()));
+  return {.key_id = key_id,
+          .provider = reader.Text("provider"),
+          .public_key_spki_der = reader.Base64("publicKeySpkiDerBase64"),
+          .binding = {.account_user_id = reader.Text("accountUserId"),
+                      .client_id = reader.Text("clientId")},
+          .created_at = reader.Integer("createdAt"),
+          .handle = reader.Member("handle")};
+}
+
+}  // namespace device_key

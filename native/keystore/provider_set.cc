@@ -1,0 +1,135 @@
+#include "keystore/provider_set.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "platform/error.h"
+
+namespace device_key {
+namespace {
+
+// Errors that the same call would meet again tomorrow, on this machine and for this user.
+bool IsLasting(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kHardwareUnavailable:
+    case ErrorCode::kLibraryMissing:
+    case ErrorCode::kPermissionDenied:
+    // Permissions by other names: the TPM's owner, and macOS, grant them to others.
+    case ErrorCode::kTpmOwnerAuthRequired:
+    case ErrorCode::kMissingEntitlement:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Availability Probe(KeyProvider& provider, const OperationLimits& limits) {
+  try {
+    return provider.Probe(limits);
+  } catch (const DeviceKeyError& error) {
+    // Timed out or interrupted: to whoever asked, that is one more reason.
+    return {.error = error};
+  }
+}
+
+MadeKey Make(KeyProvider& provider, const KeyBinding& binding, const OperationLimits& limits) {
+  KeyId key_id = KeyId::Generate(provider.protection_class());
+  ProviderKey key = provider.Create(key_id, binding, limits);
+  return {provider, std::move(key_id), std::move(key)};
+}
+
+DeviceKeyError NoHardwareProvider() {
+  return DeviceKeyError(ErrorCode::kHardwareUnavailable,
+                        "node-device-key knows no secure hardware on this platform");
+}
+
+DeviceKeyError Degraded(const KeyProvider& fallback, const DeviceKeyError& hardware_error) {
+  const std::string class_name(ProtectionClassName(fallback.protection_class()));
+  return DeviceKeyError(
+      ErrorCode::kDegradedProtectionNotAllowed,
+      "protectionPolicy is hardware_only, but secure hardware cannot be used (" +
+          std::string(ErrorCodeName(hardware_error.code())) + ": " + hardware_error.what() + "). " +
+          class_name + " (" + std::string(fallback.name()) +
+          ") is available: cure the former, or accept the latter with protectionPolicy "
+          "allow_os_protected_nonextractable",
+      hardware_error.platform_status());
+}
+
+}  // namespace
+
+bool IsHardware(ProtectionClass protection_class) {
+  return protection_class != ProtectionClass::kOsProtectedNonextractable;
+}
+
+ProviderSet::ProviderSet(std::vector<std::shared_ptr<KeyProvider>> providers)
+    : providers_(std::move(providers)) {
+  std::stable_partition(providers_.begin(), providers_.end(), [](const auto& provider) {
+    return IsHardware(provider->protection_class());
+  });
+}
+
+MadeKey ProviderSet::Create(ProtectionPolicy policy, const KeyBinding& binding,
+                            const OperationLimits& limits) const {
+  // The most preferred provider's error is the one worth curing; the others explain themselves in
+  // its message.
+  std::optional<DeviceKeyError> failure;
+  if (providers_.empty() || !IsHardware(providers_.front()->protection_class())) {
+    failure = NoHardwareProvider();
+  }
+  for (const std::shared_ptr<KeyProvider>& provider : providers_) {
+    if (policy == ProtectionPolicy::kHardwareOnly && !IsHardware(provider->protection_class())) {
+      if (Probe(*provider, limits).available()) throw Degraded(*provider, *failure);
+      continue;
+    }
+    try {
+      return Make(*provider, binding, limits);
+    } catch (const DeviceKeyError& error) {
+      if (!IsLasting(error.code())) throw;
+      failure = failure ? DeviceKeyError(failure->code(),
+                                         std::string(failure->what()) + "; " +
+                                             std::string(provider->name()) + ": " + error.what(),
+                                         failure->platform_status())
+                        : error;
+    }
+  }
+  throw *failure;
+}
+
+KeyProvider& ProviderSet::Named(const std::string& name) const {
+  for (const std::shared_ptr<KeyProvider>& provider : providers_) {
+    if (provider->name() == name) return *provider;
+  }
+  throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
+                       "The key was made by the provider \"" + name +
+                           "\", which this machine does not have: use the key where it was made");
+}
+
+nlohmann::ordered_json ProviderSet::Support(const OperationLimits& limits) const {
+  nlohmann::ordered_json providers = nlohmann::ordered_json::array();
+  std::optional<ProtectionClass> best;
+  for (const std::shared_ptr<KeyProvider>& provider : providers_) {
+    const Availability availability = Probe(*provider, limits);
+    if (availability.available() && !best) best = provider->protection_class();
+    nlohmann::ordered_json entry = {
+        {"provider", provider->name()},
+        {"protectionClass", ProtectionClassName(provider->protection_class())},
+        {"available", availability.available()},
+        {"code", nullptr},
+        {"message", nullptr},
+        {"details", availability.details},
+    };
+    if (!availability.available()) {
+      entry["code"] = ErrorCodeName(availability.error->code());
+      entry["message"] = availability.error->what();
+    }
+    providers.push_back(std::move(entry));
+  }
+  nlohmann::ordered_json support = {{"providers", std::move(providers)},
+                                    {"protectionClass", nullptr},
+                                    {"hardware", best && IsHardware(*best)}};
+  if (best) support["protectionClass"] = ProtectionClassName(*best);
+  return support;
+}
+
+}  // namespace device_key

@@ -1,0 +1,106 @@
+#include "keystore/record_store.h"
+
+#include <string_view>
+#include <utility>
+
+#include "platform/private_directory.h"
+
+namespace device_key {
+namespace {
+
+constexpr size_t kCachedRecords = 64;
+constexpr std::string_view kSuffix = ".json";
+
+std::string FileName(const KeyId& key_id) { return key_id.str() + std::string(kSuffix); }
+
+std::optional<KeyId> KeyIdFromFileName(std::string_view name) {
+  if (!name.ends_with(kSuffix)) return std::nullopt;
+  return KeyId::Parse(name.substr(0, name.size() - kSuffix.size()));
+}
+
+}  // namespace
+
+RecordStore::RecordStore(const std::filesystem::path& directory)
+    : directory_(std::filesystem::absolute(directory)), cache_(kCachedRecords) {}
+
+void RecordStore::CheckReadable() const { PrivateDirectory::Open(directory_); }
+
+void RecordStore::CheckWritable() const {
+  PrivateDirectory::OpenOrCreate(directory_).CheckWritable();
+}
+
+std::shared_ptr<const StoredKey> RecordStore::Read(const KeyId& key_id) {
+  const std::optional<PrivateDirectory> directory = PrivateDirectory::Open(directory_);
+  if (!directory) throw NotFound(key_id);
+  std::optional<FileStamp> stamp = directory->Stat(FileName(key_id));
+  if (!stamp) {
+    cache_.Erase(key_id);
+    throw NotFound(key_id);
+  }
+  std::shared_ptr<const StoredKey> key = cache_.Find(key_id, *stamp);
+  if (key != nullptr) return key;
+  key = Load(*directory, key_id, &*stamp);
+  if (key == nullptr) throw NotFound(key_id);
+  cache_.Put(*stamp, key);
+  return key;
+}
+
+void RecordStore::Write(const KeyRecord& record) {
+  PrivateDirectory::OpenOrCreate(directory_)
+      .WriteNew(FileName(record.key_id), EncodeKeyRecord(record));
+}
+
+void RecordStore::Remove(const KeyId& key_id) {
+  cache_.Erase(key_id);
+  const std::optional<PrivateDirectory> directory = PrivateDirectory::Open(directory_);
+  if (!directory || !directory->Remove(FileName(key_id))) throw NotFound(key_id);
+}
+
+std::vector<ListedKey> RecordStore::List() {
+  const std::optional<PrivateDirectory> directory = PrivateDirectory::Open(directory_);
+  if (!directory) return {};
+  std::vector<ListedKey> listed;
+  for (const std::string& name : directory->List()) {
+    const std::optional<KeyId> key_id = KeyIdFromFileName(name);
+    if (!key_id) continue;
+    try {
+      // Past the cache: a long listing would empty it of the keys in use.
+      FileStamp stamp;
+      std::shared_ptr<const StoredKey> key = Load(*directory, *key_id, &stamp);
+      if (key != nullptr) listed.push_back({*key_id, std::move(key), std::nullopt});
+    } catch (const DeviceKeyError& error) {
+      listed.push_back({*key_id, nullptr, error});
+    }
+  }
+  return listed;
+}
+
+std::string RecordStore::PathOf(const KeyId& key_id) const {
+  return (directory_ / FileName(key_id)).string();
+}
+
+DeviceKeyError RecordStore::NotFound(const KeyId& key_id) const {
+  return DeviceKeyError(ErrorCode::kKeyNotFound,
+                        "There is no key " + key_id.str() + " in " + directory_.string() +
+                            ": it was deleted, or belongs to another store directory or user");
+}
+
+// Null when there is no such file, or no longer.
+std::shared_ptr<const StoredKey> RecordStore::Load(const PrivateDirectory& directory,
+                                                   const KeyId& key_id, FileStamp* stamp) const {
+  std::optional<FileContents> file = directory.Read(FileName(key_id));
+  if (!file) return nullptr;
+  *stamp = file->stamp;
+  KeyRecord record = DecodeKeyRecord(file->bytes, key_id, PathOf(key_id));
+  try {
+    P256PublicKey public_key = P256PublicKey::FromSpki(record.public_key_spki_der);
+    return std::make_shared<const StoredKey>(std::move(record), std::move(public_key));
+  } catch (const DeviceKeyError&) {
+    throw DeviceKeyError(ErrorCode::kStoreCorrupt,
+                         "The key record " + PathOf(key_id) +
+                             " cannot be used: the member publicKeySpkiDerBase64 is not a P-256 "
+                             "public key. It has been left as it is");
+  }
+}
+
+}  // namespace device_key

@@ -1,0 +1,19 @@
+// Where key records live when nobody says otherwise.
+#ifndef DEVICE_KEY_PLATFORM_DATA_DIRECTORY_H_
+#define DEVICE_KEY_PLATFORM_DATA_DIRECTORY_H_
+
+#include <filesystem>
+
+namespace device_key {
+
+// The default store directory, absolute; it need not exist. `DEVICE_KEY_HOME` when set and not
+// empty, else the user's data directory with `device-keys` appended: `$XDG_DATA_HOME` or
+// `~/.local/share` on Linux, `~/Library/Application Support` on macOS. Throws `store_unwritable`
+// when the user has no home directory.
+//
+// Reads the environment: call it while no other thread changes that.
+std::filesystem::path DefaultStoreDirectory();
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PLATFORM_DATA_DIRECTORY_H_

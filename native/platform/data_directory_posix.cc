@@ -1,0 +1,71 @@
+#include "platform/data_directory.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "platform/error.h"
+
+namespace device_key {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::optional<fs::path> PathFromEnvironment(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
+
+std::optional<fs::path> HomeFromPasswordDatabase() {
+  std::vector<char> buffer(1024);
+  passwd entry;
+  passwd* found = nullptr;
+  int status;
+  // Entries have no upper size (getpwuid_r(3): try again with a larger buffer), but one that does
+  // not fit into a megabyte is not going to name a home directory.
+  while ((status = getpwuid_r(geteuid(), &entry, buffer.data(), buffer.size(), &found)) == EINTR ||
+         (status == ERANGE && buffer.size() < (1 << 20))) {
+    if (status == ERANGE) buffer.resize(buffer.size() * 2);
+  }
+  if (found == nullptr || found->pw_dir == nullptr || *found->pw_dir == '\0') return std::nullopt;
+  return found->pw_dir;
+}
+
+fs::path Home() {
+  std::optional<fs::path> home = PathFromEnvironment("HOME");
+  if (!home) home = HomeFromPasswordDatabase();
+  if (!home) {
+    throw DeviceKeyError(
+        ErrorCode::kStoreUnwritable,
+        "This user has no home directory to keep key records in: set HOME, or name "
+        "a directory in DEVICE_KEY_HOME");
+  }
+  return *home;
+}
+
+fs::path UserDataDirectory() {
+#ifdef __APPLE__
+  return Home() / "Library" / "Application Support";
+#else
+  // XDG Base Directory Specification: "If an implementation encounters a relative path in any of
+  // these variables it should consider the path invalid and ignore it."
+  const std::optional<fs::path> data_home = PathFromEnvironment("XDG_DATA_HOME");
+  if (data_home && data_home->is_absolute()) return *data_home;
+  return Home() / ".local" / "share";
+#endif
+}
+
+}  // namespace
+
+fs::path DefaultStoreDirectory() {
+  const std::optional<fs::path> chosen = PathFromEnvironment("DEVICE_KEY_HOME");
+  return fs::absolute(chosen ? *chosen : UserDataDirectory() / "device-keys");
+}
+
+}  // namespace device_key

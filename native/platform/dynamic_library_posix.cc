@@ -1,0 +1,46 @@
+#include <dlfcn.h>
+
+#include "platform/dynamic_library.h"
+#include "platform/error.h"
+
+namespace device_key {
+namespace {
+
+// A Node.js executable exports some 890 EVP_* symbols of its own OpenSSL. Without DEEPBIND a
+// library that was linked to the system's libcrypto binds to those instead, and crashes in, or gets
+// wrong answers from, structures of another version. macOS binds by library and has no such flag,
+// nor has musl; AddressSanitizer refuses it, so that build defines DEVICE_KEY_NO_DEEPBIND.
+#if defined(RTLD_DEEPBIND) && !defined(DEVICE_KEY_NO_DEEPBIND)
+constexpr int kOpenFlags = RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;
+#else
+constexpr int kOpenFlags = RTLD_NOW | RTLD_LOCAL;
+#endif
+
+std::string LoaderError() {
+  const char* text = dlerror();
+  return text != nullptr ? text : "the loader gave no reason";
+}
+
+}  // namespace
+
+DynamicLibrary DynamicLibrary::Open(const char* name) {
+  void* handle = dlopen(name, kOpenFlags);
+  if (handle == nullptr) {
+    throw DeviceKeyError(ErrorCode::kLibraryMissing,
+                         "Could not load " + std::string(name) + ": " + LoaderError());
+  }
+  return DynamicLibrary(name, handle);
+}
+
+void* DynamicLibrary::Find(const char* name) const {
+  void* address = dlsym(handle_, name);
+  if (address == nullptr) {
+    throw DeviceKeyError(ErrorCode::kLibraryMissing,
+                         name_ + " has no function " + name +
+                             ": this version of the library is not supported (" + LoaderError() +
+                             ")");
+  }
+  return address;
+}
+
+}  // namespace device_key

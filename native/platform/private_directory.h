@@ -1,0 +1,86 @@
+// Small files in a directory that belongs to this user alone.
+#ifndef DEVICE_KEY_PLATFORM_PRIVATE_DIRECTORY_H_
+#define DEVICE_KEY_PLATFORM_PRIVATE_DIRECTORY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace device_key {
+
+// What changes whenever a file is replaced or written to.
+struct FileStamp {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  int64_t size = 0;
+  int64_t modified_ns = 0;
+  int64_t changed_ns = 0;
+  bool operator==(const FileStamp&) const = default;
+};
+
+struct FileContents {
+  std::string bytes;
+  FileStamp stamp;
+};
+
+// An open directory of small files. Opening it refuses, with `store_insecure`, one that another
+// user owns or that the group or others can write to, and one that is reached through a symbolic
+// link as its last component; all further work goes through the open directory, so that a swapped
+// path cannot redirect it. File names are single components. Threads and processes may share a
+// directory; one object may be used by several threads.
+//
+// Everything throws `store_unwritable` for what the operating system refuses (disk full, read-only,
+// no permission, I/O error), with its words.
+class PrivateDirectory {
+ public:
+  static constexpr size_t kMaxFileBytes = 1 << 20;
+
+  // nullopt when there is no such directory; it is not created.
+  static std::optional<PrivateDirectory> Open(const std::filesystem::path& path);
+
+  // Creates the directory, and those above it, with mode 0700 when it is not there.
+  static PrivateDirectory OpenOrCreate(const std::filesystem::path& path);
+
+  PrivateDirectory(PrivateDirectory&& other) noexcept;
+  PrivateDirectory& operator=(PrivateDirectory&&) = delete;
+  ~PrivateDirectory();
+
+  // nullopt when there is no such file.
+  std::optional<FileStamp> Stat(const std::string& name) const;
+
+  // nullopt when there is no such file. Throws `store_insecure` for anything but a regular file of
+  // this user's that nobody else can write to (symbolic links are not followed), and
+  // `store_corrupt` when it is longer than kMaxFileBytes.
+  std::optional<FileContents> Read(const std::string& name) const;
+
+  // Makes a file and removes it again.
+  void CheckWritable() const;
+
+  // Makes a file with mode 0600. When this returns the file is on the disk, complete; when it
+  // throws, no file and nothing temporary is left, and nobody has seen a part of it at any time.
+  // Throws `store_unwritable` when there is a file of that name already.
+  void WriteNew(const std::string& name, std::string_view contents) const;
+
+  // False when there is no such file.
+  bool Remove(const std::string& name) const;
+
+  // The names of the entries, sorted, without this class's temporary files. Removes those that a
+  // process which died left behind (older than ten minutes).
+  std::vector<std::string> List() const;
+
+ private:
+  PrivateDirectory(std::filesystem::path path, int fd) : path_(std::move(path)), fd_(fd) {}
+
+  std::string PathOf(const std::string& name) const { return (path_ / name).string(); }
+
+  std::filesystem::path path_;  // for messages only, once open
+  int fd_;
+};
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PLATFORM_PRIVATE_DIRECTORY_H_

@@ -1,0 +1,333 @@
+#include "platform/private_directory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <ctime>
+#include <memory>
+#include <random>
+#include <system_error>
+
+#include "platform/error.h"
+#include "platform/unique_fd.h"
+
+namespace device_key {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kTemporaryPrefix[] = ".tmp-";
+constexpr time_t kStaleAfterSeconds = 600;
+
+// Calls `call` again for as long as a signal interrupts it.
+template <class Call>
+auto Retry(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+[[noreturn]] void ThrowErrno(const std::string& what, int error) {
+  throw DeviceKeyError(ErrorCode::kStoreUnwritable,
+                       what + ": " + std::generic_category().message(error),
+                       static_cast<uint32_t>(error));
+}
+
+[[noreturn]] void ThrowInsecure(const std::string& message) {
+  throw DeviceKeyError(ErrorCode::kStoreInsecure, message);
+}
+
+// Refuses what another user owns or could have written. `what` begins the message.
+void CheckPrivate(const struct stat& status, const std::string& what, const std::string& path) {
+  if (status.st_uid != geteuid()) {
+    ThrowInsecure(what + " belongs to user " + std::to_string(status.st_uid) +
+                  ", but this process runs as user " + std::to_string(geteuid()) +
+                  ": run as that user, or give it to this one with `chown " +
+                  std::to_string(geteuid()) + " '" + path + "'`");
+  }
+  // With a POSIX access list the group bits are its mask, so this covers named users as well.
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    ThrowInsecure(what +
+                  " can be written by other users: check what it holds, then run `chmod go-w '" +
+                  path + "'`");
+  }
+}
+
+// A trailing "/" or "/." would make the kernel follow a symbolic link in spite of O_NOFOLLOW.
+fs::path WithoutTrailingSeparator(fs::path path) {
+  path = fs::absolute(path);
+  while (path.has_relative_path() && (path.filename().empty() || path.filename() == ".")) {
+    path = path.parent_path();
+  }
+  return path;
+}
+
+bool IsSymlink(const fs::path& path) {
+  struct stat status;
+  return lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+// An invalid descriptor when there is no such directory.
+UniqueFd OpenChecked(const fs::path& path) {
+  const std::string what = "The key store directory " + path.string();
+  UniqueFd fd(
+      Retry([&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
+  if (!fd.valid()) {
+    const int error = errno;
+    if (error == ENOENT) return fd;
+    // Linux answers ENOTDIR, not ELOOP, to a link when O_DIRECTORY is set too.
+    if ((error == ELOOP || error == ENOTDIR) && IsSymlink(path)) {
+      ThrowInsecure(what +
+                    " is a symbolic link, which is never followed: name the directory itself");
+    }
+    ThrowErrno(what + " cannot be opened", error);
+  }
+  struct stat status;
+  if (fstat(fd.get(), &status) != 0) ThrowErrno(what + " cannot be read", errno);
+  CheckPrivate(status, what, path.string());
+  return fd;
+}
+
+int SyncFile(int fd) {
+#ifdef __APPLE__
+  // fsync(2) on macOS: fsync only hands the data to the drive; F_FULLFSYNC makes it permanent.
+  if (Retry([&] { return fcntl(fd, F_FULLFSYNC); }) == 0) return 0;
+#endif
+  return Retry([&] { return fsync(fd); });
+}
+
+// Some file systems (FUSE, SMB) cannot flush directories and say EINVAL; there a rename is as
+// durable as it gets.
+bool SyncDirectory(int fd) { return SyncFile(fd) == 0 || errno == EINVAL; }
+
+// Makes `path` and what is missing above it. 0700 is also what the XDG Base Directory Specification
+// asks for when a data directory has to be made.
+void MakeDirectories(const fs::path& path) {
+  if (mkdir(path.c_str(), 0700) != 0) {
+    if (errno == EEXIST) return;  // whatever it is, opening it will tell
+    if (errno != ENOENT || !path.has_relative_path()) {
+      ThrowErrno("The key store directory " + path.string() + " cannot be created", errno);
+    }
+    MakeDirectories(path.parent_path());
+    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+      ThrowErrno("The key store directory " + path.string() + " cannot be created", errno);
+    }
+  }
+  // Best effort: the parent may not be ours to open. A record that survives a power loss is worth
+  // nothing if the directory around it does not.
+  const UniqueFd parent(
+      Retry([&] { return open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (parent.valid()) SyncDirectory(parent.get());
+}
+
+FileStamp StampOf(const struct stat& status) {
+  constexpr int64_t kNanoseconds = 1'000'000'000;
+#ifdef __APPLE__
+  const timespec& modified = status.st_mtimespec;
+  const timespec& changed = status.st_ctimespec;
+#else
+  const timespec& modified = status.st_mtim;
+  const timespec& changed = status.st_ctim;
+#endif
+  return {.device = static_cast<uint64_t>(status.st_dev),
+          .inode = static_cast<uint64_t>(status.st_ino),
+          .size = status.st_size,
+          .modified_ns = modified.tv_sec * kNanoseconds + modified.tv_nsec,
+          .changed_ns = changed.tv_sec * kNanoseconds + changed.tv_nsec};
+}
+
+// A new, empty file in a directory, which is removed again unless it was renamed into place.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(int directory_fd) : directory_fd_(directory_fd) {
+    // O_EXCL makes the choice safe; randomness makes a second try all but unheard of.
+    std::random_device random;
+    do {
+      char suffix[17];
+      std::snprintf(suffix, sizeof suffix, "%08x%08x", random(), random());
+      name_ = std::string(kTemporaryPrefix) + suffix;
+      fd_ = UniqueFd(Retry([&] {
+        return openat(directory_fd_, name_.c_str(),
+                      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+      }));
+    } while (!fd_.valid() && errno == EEXIST);
+  }
+  ~TemporaryFile() {
+    if (fd_.valid() && !name_.empty()) unlinkat(directory_fd_, name_.c_str(), 0);
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  // These return false with errno set.
+  bool valid() const { return fd_.valid(); }
+  bool Write(std::string_view contents) {
+    while (!contents.empty()) {
+      const ssize_t written =
+          Retry([&] { return write(fd_.get(), contents.data(), contents.size()); });
+      if (written < 0) return false;
+      contents.remove_prefix(static_cast<size_t>(written));
+    }
+    return true;
+  }
+  bool Sync() { return SyncFile(fd_.get()) == 0; }
+  bool RenameTo(const std::string& name) {
+    if (renameat(directory_fd_, name_.c_str(), directory_fd_, name.c_str()) != 0) return false;
+    name_.clear();
+    return true;
+  }
+
+ private:
+  int directory_fd_;
+  std::string name_;
+  UniqueFd fd_;
+};
+
+struct DirectoryCloser {
+  void operator()(DIR* directory) const { closedir(directory); }
+};
+using DirectoryStream = std::unique_ptr<DIR, DirectoryCloser>;
+
+}  // namespace
+
+std::optional<PrivateDirectory> PrivateDirectory::Open(const fs::path& path) {
+  const fs::path clean = WithoutTrailingSeparator(path);
+  UniqueFd fd = OpenChecked(clean);
+  if (!fd.valid()) return std::nullopt;
+  return PrivateDirectory(clean, fd.Release());
+}
+
+PrivateDirectory PrivateDirectory::OpenOrCreate(const fs::path& path) {
+  const fs::path clean = WithoutTrailingSeparator(path);
+  UniqueFd fd = OpenChecked(clean);
+  if (!fd.valid()) {
+    MakeDirectories(clean);
+    fd = OpenChecked(clean);
+  }
+  if (!fd.valid()) {
+    ThrowErrno("The key store directory " + clean.string() + " cannot be opened", ENOENT);
+  }
+  return PrivateDirectory(clean, fd.Release());
+}
+
+PrivateDirectory::PrivateDirectory(PrivateDirectory&& other) noexcept
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
+
+PrivateDirectory::~PrivateDirectory() { const UniqueFd closed_here(fd_); }
+
+std::optional<FileStamp> PrivateDirectory::Stat(const std::string& name) const {
+  struct stat status;
+  if (fstatat(fd_, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return std::nullopt;
+    ThrowErrno(PathOf(name) + " cannot be read", errno);
+  }
+  return StampOf(status);
+}
+
+std::optional<FileContents> PrivateDirectory::Read(const std::string& name) const {
+  // O_NONBLOCK: opening a FIFO would otherwise wait for its other end.
+  const UniqueFd fd(Retry(
+      [&] { return openat(fd_, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
+  if (!fd.valid()) {
+    if (errno == ENOENT) return std::nullopt;
+    if (errno == ELOOP) {
+      ThrowInsecure(PathOf(name) + " is a symbolic link, which is never followed: remove it");
+    }
+    ThrowErrno(PathOf(name) + " cannot be opened", errno);
+  }
+  struct stat status;
+  if (fstat(fd.get(), &status) != 0) ThrowErrno(PathOf(name) + " cannot be read", errno);
+  if (!S_ISREG(status.st_mode)) ThrowInsecure(PathOf(name) + " is not a regular file: remove it");
+  CheckPrivate(status, PathOf(name), PathOf(name));
+
+  // One byte more than allowed tells a file that is too long, also when it grew after fstat.
+  FileContents contents{.bytes = {}, .stamp = StampOf(status)};
+  contents.bytes.resize(std::min<size_t>(static_cast<size_t>(status.st_size), kMaxFileBytes) + 1);
+  size_t length = 0;
+  while (length < contents.bytes.size()) {
+    const ssize_t count = Retry([&] {
+      return read(fd.get(), contents.bytes.data() + length, contents.bytes.size() - length);
+    });
+    if (count < 0) ThrowErrno(PathOf(name) + " cannot be read", errno);
+    if (count == 0) break;
+    length += static_cast<size_t>(count);
+  }
+  if (length > kMaxFileBytes) {
+    throw DeviceKeyError(ErrorCode::kStoreCorrupt, PathOf(name) + " is longer than " +
+                                                       std::to_string(kMaxFileBytes) +
+                                                       " bytes, so it is not a key record");
+  }
+  contents.bytes.resize(length);
+  return contents;
+}
+
+void PrivateDirectory::CheckWritable() const {
+  if (!TemporaryFile(fd_).valid()) {
+    ThrowErrno("The key store directory " + path_.string() + " cannot be written to", errno);
+  }
+}
+
+void PrivateDirectory::WriteNew(const std::string& name, std::string_view contents) const {
+  const std::string failure = PathOf(name) + " cannot be written";
+  // rename would replace the file. Two writers of one name can both pass this check; names are
+  // random, so that guards against a mistake, not against a race.
+  if (Stat(name)) ThrowErrno(failure, EEXIST);
+  {
+    TemporaryFile file(fd_);
+    if (!file.valid() || !file.Write(contents) || !file.Sync() || !file.RenameTo(name)) {
+      ThrowErrno(failure, errno);
+    }
+  }
+  if (!SyncDirectory(fd_)) {
+    const int error = errno;
+    unlinkat(fd_, name.c_str(), 0);
+    ThrowErrno(failure, error);
+  }
+}
+
+bool PrivateDirectory::Remove(const std::string& name) const {
+  if (unlinkat(fd_, name.c_str(), 0) != 0) {
+    if (errno == ENOENT) return false;
+    ThrowErrno(PathOf(name) + " cannot be removed", errno);
+  }
+  if (!SyncDirectory(fd_)) ThrowErrno(PathOf(name) + " cannot be removed for good", errno);
+  return true;
+}
+
+std::vector<std::string> PrivateDirectory::List() const {
+  const std::string failure = "The key store directory " + path_.string() + " cannot be listed";
+  // A descriptor of its own, since the position in a directory belongs to the open file.
+  UniqueFd fd(Retry([&] { return openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!fd.valid()) {
+    if (errno == ENOENT) return {};  // removed since it was opened
+    ThrowErrno(failure, errno);
+  }
+  const DirectoryStream stream(fdopendir(fd.get()));
+  if (stream == nullptr) ThrowErrno(failure, errno);
+  fd.Release();
+
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = readdir(stream.get())) {
+    const std::string name = entry->d_name;
+    if (name.starts_with(kTemporaryPrefix)) {
+      struct stat status;
+      if (fstatat(fd_, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+          std::time(nullptr) - status.st_mtime > kStaleAfterSeconds) {
+        unlinkat(fd_, name.c_str(), 0);  // a failure leaves it to the next listing
+      }
+    } else if (name != "." && name != "..") {
+      names.push_back(name);
+    }
+    errno = 0;
+  }
+  if (errno != 0) ThrowErrno(failure, errno);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace device_key

@@ -1,0 +1,57 @@
+// One worker thread with a bounded queue in front of it.
+#ifndef DEVICE_KEY_PLATFORM_TASK_QUEUE_H_
+#define DEVICE_KEY_PLATFORM_TASK_QUEUE_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace device_key {
+
+// Runs tasks one after the other, in the order in which they were posted, on a thread that is
+// started by the first of them. Tasks must not throw, and must own everything they touch: one that
+// never returns outlives the queue (see Join). Thread-safe, except for Join and destruction, which
+// are for the one owner; no call may come from a task.
+class TaskQueue {
+ public:
+  // At most `limit` tasks wait; the one that runs is not counted.
+  TaskQueue(std::string thread_name, size_t limit);
+
+  // Closes the queue and waits for the worker without a limit, unless Join has seen to it.
+  ~TaskQueue();
+
+  TaskQueue(const TaskQueue&) = delete;
+  TaskQueue& operator=(const TaskQueue&) = delete;
+
+  // Returns an id for Remove, never 0 and never used again. Throws `queue_full`, `closed`, or
+  // `platform_error` when no thread can be started; the task is then destroyed and never runs.
+  uint64_t Post(std::function<void()> task);
+
+  // True when the task had not started; it never will. False when it has started or has ended.
+  bool Remove(uint64_t id);
+
+  // No more posts. The tasks that have not started never will: their ids are returned, in order,
+  // so that whoever waits for them can be told. The one that runs goes on.
+  std::vector<uint64_t> Close();
+
+  // After Close: waits until the worker has ended. When it has not within `timeout` (a task hangs
+  // in a device), it is left to itself and false is returned; what it touches stays alive with it.
+  bool Join(std::chrono::milliseconds timeout);
+
+ private:
+  struct State;
+
+  static void Work(const std::shared_ptr<State>& state);
+
+  const std::shared_ptr<State> state_;
+  std::thread worker_;  // guarded by the state's mutex until the queue is closed
+};
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PLATFORM_TASK_QUEUE_H_

@@ -1,0 +1,14 @@
+// Names threads, so that debuggers and `top -H` tell ours from the host's.
+#ifndef DEVICE_KEY_PLATFORM_THREAD_NAME_H_
+#define DEVICE_KEY_PLATFORM_THREAD_NAME_H_
+
+#include <string>
+
+namespace device_key {
+
+// Names the calling thread. Names longer than 15 characters (the limit on Linux) are cut.
+void SetThisThreadName(const std::string& name);
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PLATFORM_THREAD_NAME_H_

@@ -1,0 +1,164 @@
+#include "protocol/decode.h"
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+#include "platform/error.h"
+#include "protocol/json_reader.h"
+
+namespace device_key {
+
+namespace {
+
+using nlohmann::json;
+
+// The members of one object, taken out of it by name and type.
+class Members {
+ public:
+  // `path` ("" or "payload.") stands in front of the names in messages.
+  Members(json& object, std::string_view path, ErrorCode code)
+      : object_(object), path_(path), code_(code) {}
+
+  json* Find(std::string_view name) {
+    const auto member = object_.find(name);
+    return member == object_.end() ? nullptr : &*member;
+  }
+
+  [[noreturn]] void Refuse(std::string_view name, const std::string& expected) const {
+    throw DeviceKeyError(code_, path_ + std::string(name) + ": expected " + expected);
+  }
+
+  std::string TakeString(std::string_view name) {
+    json* member = Find(name);
+    if (member == nullptr || !member->is_string()) Refuse(name, "a string");
+    return std::move(member->get_ref<std::string&>());
+  }
+
+  int64_t TakeUnixSeconds(std::string_view name) {
+    const json* member = Find(name);
+    const std::optional<int64_t> value = member ? Int64Value(*member) : std::nullopt;
+    if (!value) Refuse(name, "an integer of Unix seconds (int64)");
+    return *value;
+  }
+
+  std::vector<std::string> TakeStrings(std::string_view name) {
+    json* member = Find(name);
+    if (member == nullptr || !member->is_array()) Refuse(name, "an array of strings");
+    std::vector<std::string> strings;
+    for (json& element : *member) {
+      if (!element.is_string()) Refuse(name, "an array of strings");
+      strings.push_back(std::move(element.get_ref<std::string&>()));
+    }
+    return strings;
+  }
+
+  void RequireConstant(std::string_view name, std::string_view value) {
+    const json* member = Find(name);
+    if (member == nullptr || !member->is_string() ||
+        member->get_ref<const std::string&>() != value) {
+      Refuse(name, '"' + std::string(value) + '"');
+    }
+  }
+
+ private:
+  json& object_;
+  std::string path_;
+  ErrorCode code_;
+};
+
+json ReadParams(std::string_view json_text) {
+  json params = ReadJson(json_text);
+  if (!params.is_object()) {
+    throw DeviceKeyError(ErrorCode::kInvalidParams, "expected the params as a JSON object");
+  }
+  return params;
+}
+
+KeyId TakeKeyId(Members& params) {
+  std::optional<KeyId> key_id = KeyId::Parse(params.TakeString("keyId"));
+  if (!key_id) {
+    params.Refuse("keyId",
+                  "a key id as returned by device/key/create: dk_hse_, dk_tpm_ or dk_osn_ and 43 "
+                  "characters of base64url");
+  }
+  return *std::move(key_id);
+}
+
+ProtectionPolicy TakeProtectionPolicy(Members& params) {
+  const json* policy = params.Find("protectionPolicy");
+  if (policy == nullptr || policy->is_null() || *policy == "hardware_only") {
+    return ProtectionPolicy::kHardwareOnly;
+  }
+  if (*policy == "allow_os_protected_nonextractable") {
+    return ProtectionPolicy::kAllowOsProtectedNonextractable;
+  }
+  params.Refuse("protectionPolicy",
+                "\"hardware_only\", \"allow_os_protected_nonextractable\" or null");
+}
+
+ConnectionPayload TakeConnection(Members& payload) {
+  payload.RequireConstant("audience", ConnectionPayload::kAudience);
+  return {
+      .nonce = payload.TakeString("nonce"),
+      .session_id = payload.TakeString("sessionId"),
+      .target_origin = payload.TakeString("targetOrigin"),
+      .target_path = payload.TakeString("targetPath"),
+      .account_user_id = payload.TakeString("accountUserId"),
+      .client_id = payload.TakeString("clientId"),
+      .token_expires_at = payload.TakeUnixSeconds("tokenExpiresAt"),
+      .token_sha256_base64url = payload.TakeString("tokenSha256Base64url"),
+      .scopes = payload.TakeStrings("scopes"),
+  };
+}
+
+EnrollmentPayload TakeEnrollment(Members& payload) {
+  payload.RequireConstant("audience", EnrollmentPayload::kAudience);
+  return {
+      .nonce = payload.TakeString("nonce"),
+      .challenge_id = payload.TakeString("challengeId"),
+      .target_origin = payload.TakeString("targetOrigin"),
+      .target_path = payload.TakeString("targetPath"),
+      .account_user_id = payload.TakeString("accountUserId"),
+      .client_id = payload.TakeString("clientId"),
+      .device_identity_sha256_base64url = payload.TakeString("deviceIdentitySha256Base64url"),
+      .challenge_expires_at = payload.TakeUnixSeconds("challengeExpiresAt"),
+  };
+}
+
+SignPayload TakePayload(Members& params) {
+  json* object = params.Find("payload");
+  if (object == nullptr || !object->is_object()) params.Refuse("payload", "an object");
+  Members payload(*object, "payload.", ErrorCode::kInvalidPayload);
+  const json* type = payload.Find("type");
+  if (type != nullptr && *type == ConnectionPayload::kType) return TakeConnection(payload);
+  if (type != nullptr && *type == EnrollmentPayload::kType) return TakeEnrollment(payload);
+  payload.Refuse("type", '"' + std::string(ConnectionPayload::kType) + "\" or \"" +
+                             std::string(EnrollmentPayload::kType) + '"');
+}
+
+}  // namespace
+
+CreateParams DecodeCreateParams(std::string_view json_text) {
+  json object = ReadParams(json_text);
+  Members params(object, "", ErrorCode::kInvalidParams);
+  return {
+      .account_user_id = params.TakeString("accountUserId"),
+      .client_id = params.TakeString("clientId"),
+      .protection_policy = TakeProtectionPolicy(params),
+  };
+}
+
+PublicParams DecodePublicParams(std::string_view json_text) {
+  json object = ReadParams(json_text);
+  Members params(object, "", ErrorCode::kInvalidParams);
+  return {.key_id = TakeKeyId(params)};
+}
+
+SignParams DecodeSignParams(std::string_view json_text) {
+  json object = ReadParams(json_text);
+  Members params(object, "", ErrorCode::kInvalidParams);
+  return {.key_id = TakeKeyId(params), .payload = TakePayload(params)};
+}
+
+}  // namespace device_key

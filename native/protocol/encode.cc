@@ -1,0 +1,36 @@
+#include "protocol/encode.h"
+
+#include "crypto/base64.h"
+
+namespace device_key {
+
+namespace {
+
+nlohmann::ordered_json EncodePublicKey(const KeyId& key_id, ByteView spki_der) {
+  return {
+      {"keyId", key_id.str()},
+      {"publicKeySpkiDerBase64", Base64Encode(spki_der)},
+      {"algorithm", kAlgorithm},
+      {"protectionClass", ProtectionClassName(key_id.protection_class())},
+  };
+}
+
+}  // namespace
+
+nlohmann::ordered_json EncodeCreateResponse(const CreateResponse& response) {
+  return EncodePublicKey(response.key_id, response.public_key_spki_der);
+}
+
+nlohmann::ordered_json EncodePublicResponse(const PublicResponse& response) {
+  return EncodePublicKey(response.key_id, response.public_key_spki_der);
+}
+
+nlohmann::ordered_json EncodeSignResponse(const SignResponse& response) {
+  return {
+      {"algorithm", kAlgorithm},
+      {"signatureDerBase64", Base64Encode(response.signature_der)},
+      {"signedPayloadBase64", Base64Encode(AsBytes(response.signed_bytes))},
+  };
+}
+
+}  // namespace device_key

@@ -1,0 +1,17 @@
+// From the results of the three methods to their wire form.
+#ifndef DEVICE_KEY_PROTOCOL_ENCODE_H_
+#define DEVICE_KEY_PROTOCOL_ENCODE_H_
+
+#include <nlohmann/json.hpp>
+
+#include "protocol/types.h"
+
+namespace device_key {
+
+nlohmann::ordered_json EncodeCreateResponse(const CreateResponse& response);
+nlohmann::ordered_json EncodePublicResponse(const PublicResponse& response);
+nlohmann::ordered_json EncodeSignResponse(const SignResponse& response);
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROTOCOL_ENCODE_H_

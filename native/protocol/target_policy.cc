@@ -1,0 +1,108 @@
+#include "protocol/target_policy.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "platform/error.h"
+#include "protocol/json_reader.h"
+
+namespace device_key {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kWildcard = "*.";
+
+[[noreturn]] void Refuse(const std::string& member, const std::string& expected) {
+  throw DeviceKeyError(ErrorCode::kInvalidParams, "targets." + member + ": expected " + expected);
+}
+
+bool IsHostPattern(std::string_view text) {
+  if (text.starts_with(kWildcard)) text.remove_prefix(kWildcard.size());
+  // Loopback has a switch of its own, so that there is one place to look for it.
+  return IsHostName(text) && text != "localhost";
+}
+
+bool IsPath(std::string_view text) {
+  return text.starts_with('/') && std::all_of(text.begin(), text.end(), [](char c) {
+           return c > ' ' && c < '\x7f' && c != '?' && c != '#' && c != '\\';
+         });
+}
+
+std::vector<std::string> DecodeStrings(const std::string& member, const json& value,
+                                       bool (*is_valid)(std::string_view),
+                                       const std::string& expected) {
+  if (!value.is_array()) Refuse(member, "an array");
+  std::vector<std::string> strings;
+  for (const json& element : value) {
+    if (!element.is_string() || !is_valid(element.get_ref<const std::string&>())) {
+      Refuse(member + '[' + std::to_string(strings.size()) + ']', expected);
+    }
+    strings.push_back(element.get<std::string>());
+  }
+  return strings;
+}
+
+bool MatchesHostPattern(std::string_view host, std::string_view pattern) {
+  if (!pattern.starts_with(kWildcard)) return host == pattern;
+  const std::string_view dot_and_parent = pattern.substr(1);
+  return host.size() > dot_and_parent.size() && host.ends_with(dot_and_parent);
+}
+
+}  // namespace
+
+TargetPolicy TargetPolicy::Default() {
+  return {
+      .https_hosts = {"chatgpt.com", "*.chatgpt.com", "chatgpt-staging.com",
+                      "*.chatgpt-staging.com"},
+      .allow_loopback = true,
+      .connection_paths = {"/api/codex/remote/control/client", "/wham/remote/control/client"},
+      .enrollment_paths = {"/api/codex/remote/control/client/enroll",
+                           "/wham/remote/control/client/enroll"},
+      .max_lifetime_seconds = 900,
+  };
+}
+
+bool TargetPolicy::AllowsOrigin(const Origin& origin) const {
+  if (origin.is_loopback) return allow_loopback;
+  return origin.is_https &&
+         std::any_of(https_hosts.begin(), https_hosts.end(), [&origin](const std::string& pattern) {
+           return MatchesHostPattern(origin.host, pattern);
+         });
+}
+
+TargetPolicy DecodeTargetPolicy(const json& targets) {
+  if (!targets.is_object()) {
+    throw DeviceKeyError(ErrorCode::kInvalidParams, "targets: expected an object");
+  }
+  TargetPolicy policy = TargetPolicy::Default();
+  for (const auto& [member, value] : targets.items()) {
+    if (member == "httpsHosts") {
+      policy.https_hosts = DecodeStrings(
+          member, value, IsHostPattern,
+          "a host name in lower case, or one behind \"*.\" for its subdomains; loopback hosts are "
+          "governed by allowLoopback");
+    } else if (member == "allowLoopback") {
+      if (!value.is_boolean()) Refuse(member, "a boolean");
+      policy.allow_loopback = value.get<bool>();
+    } else if (member == "connectionPaths" || member == "enrollmentPaths") {
+      std::vector<std::string>& paths =
+          member == "connectionPaths" ? policy.connection_paths : policy.enrollment_paths;
+      paths = DecodeStrings(member, value, IsPath,
+                            "a path that begins with \"/\", in ASCII, without query and fragment");
+    } else if (member == "maxLifetimeSeconds") {
+      const std::optional<int64_t> seconds = Int64Value(value);
+      if (!seconds || *seconds < 1) Refuse(member, "a positive integer of seconds");
+      policy.max_lifetime_seconds = *seconds;
+    } else {
+      Refuse(member,
+             "no such member; there are httpsHosts, allowLoopback, connectionPaths, "
+             "enrollmentPaths and maxLifetimeSeconds");
+    }
+  }
+  return policy;
+}
+
+}  // namespace device_key

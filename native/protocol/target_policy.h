@@ -1,0 +1,38 @@
+// Where a proof may be addressed to, and for how long.
+#ifndef DEVICE_KEY_PROTOCOL_TARGET_POLICY_H_
+#define DEVICE_KEY_PROTOCOL_TARGET_POLICY_H_
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "protocol/origin.h"
+
+namespace device_key {
+
+struct TargetPolicy {
+  // "chatgpt.com" is that host alone; "*.chatgpt.com" is every subdomain, at any depth.
+  std::vector<std::string> https_hosts;
+  // http and https on localhost, 127.0.0.0/8 and [::1], any port.
+  bool allow_loopback = true;
+  // Exact paths, one list for each type of payload.
+  std::vector<std::string> connection_paths;
+  std::vector<std::string> enrollment_paths;
+  // How far ahead of the clock a proof may expire.
+  int64_t max_lifetime_seconds = 900;
+
+  static TargetPolicy Default();
+
+  bool AllowsOrigin(const Origin& origin) const;
+};
+
+// From the JavaScript option `targets`: {httpsHosts?, allowLoopback?, connectionPaths?,
+// enrollmentPaths?, maxLifetimeSeconds?}; what is absent takes the default. Throws
+// `invalid_params` naming targets.<member>, also for members that it does not know: a misspelt
+// restriction must not pass for one.
+TargetPolicy DecodeTargetPolicy(const nlohmann::json& targets);
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROTOCOL_TARGET_POLICY_H_

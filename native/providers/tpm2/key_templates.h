@@ -1,0 +1,35 @@
+// The public areas of the keys that we make, and the check that a key is what we asked for.
+#ifndef DEVICE_KEY_PROVIDERS_TPM2_KEY_TEMPLATES_H_
+#define DEVICE_KEY_PROVIDERS_TPM2_KEY_TEMPLATES_H_
+
+#include <tss2/tss2_tpm2_types.h>
+
+#include "providers/key_provider.h"
+
+namespace device_key {
+
+// The ECC P-256 storage key that other software derives too (TCG TPM 2.0 Keys for Device Identity
+// and "ASN.1 Specification for TPM 2.0 Key Files" section 3.1.8), so that a key below it can be
+// used by them. It has noDA; the default of tpm2-tools' tpm2_createprimary has not, and yields
+// another parent.
+TPM2B_PUBLIC StorageKeyTemplate();
+
+// ECDSA P-256 with SHA-256, made inside this TPM and bound to it and to its parent. noDA: without
+// it every unorderly shutdown counts as a wrong authorization, and three lock the TPM out.
+TPM2B_PUBLIC DeviceKeyTemplate();
+
+// Whether `key` is restricted to storage and decrypts: can it be the parent of our keys?
+bool IsStorageKey(const TPMT_PUBLIC& key);
+
+// Whether `key` has exactly the type, scheme, curve and attributes of DeviceKeyTemplate: the ones
+// that keep the private key inside the TPM.
+bool IsDeviceKey(const TPMT_PUBLIC& key);
+
+// The authValue that ties a key to its enrollment: the first 32 characters of
+// base64url(SHA-256("device-key-binding/v1" 0 accountUserId 0 clientId)). 32 is the longest
+// authValue that a key with a SHA-256 name may have (TPM 2.0 Part 1, section 19.6.4).
+TPM2B_AUTH BindingAuthValue(const KeyBinding& binding);
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROVIDERS_TPM2_KEY_TEMPLATES_H_

@@ -1,0 +1,29 @@
+#include "providers/tpm2/loaded_keys.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace device_key {
+
+LoadedKey* LoadedKeys::Find(const std::string& key_id) {
+  const auto found = std::find_if(keys_.begin(), keys_.end(),
+                                  [&](const LoadedKey& key) { return key.key_id == key_id; });
+  if (found == keys_.end()) return nullptr;
+  keys_.splice(keys_.begin(), keys_, found);
+  return &keys_.front();
+}
+
+LoadedKey& LoadedKeys::Insert(LoadedKey key) {
+  keys_.push_front(std::move(key));
+  return keys_.front();
+}
+
+void LoadedKeys::EvictTo(size_t count) {
+  while (keys_.size() > count) keys_.pop_back();
+}
+
+void LoadedKeys::Remove(const std::string& key_id) {
+  keys_.remove_if([&](const LoadedKey& key) { return key.key_id == key_id; });
+}
+
+}  // namespace device_key

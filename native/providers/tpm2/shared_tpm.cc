@@ -1,0 +1,50 @@
+#include "providers/tpm2/shared_tpm.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <string>
+
+namespace device_key {
+namespace {
+
+// How often a thread that waits for another's command looks whether it should give up.
+constexpr std::chrono::milliseconds kLockSlice{50};
+
+}  // namespace
+
+std::shared_ptr<SharedTpm> SharedTpm::For(const TctiSpec& spec) {
+  // Never destroyed: a thread may still hold a TPM while the process exits.
+  static auto& mutex = *new std::mutex;
+  static auto& tpms = *new std::map<std::string, std::weak_ptr<SharedTpm>>;
+  std::lock_guard lock(mutex);
+  std::weak_ptr<SharedTpm>& known = tpms[spec.str()];
+  std::shared_ptr<SharedTpm> tpm = known.lock();
+  if (tpm == nullptr) {
+    tpm = std::make_shared<SharedTpm>(spec);
+    known = tpm;
+  }
+  return tpm;
+}
+
+std::unique_lock<std::timed_mutex> SharedTpm::Acquire(const OperationLimits& limits) {
+  std::unique_lock lock(mutex_, std::defer_lock);
+  do {
+    if (limits.interrupt != nullptr && limits.interrupt->triggered()) {
+      throw DeviceKeyError(ErrorCode::kClosed, "the key store was closed during the operation");
+    }
+    const auto slice = std::chrono::steady_clock::now() + kLockSlice;
+    if (lock.try_lock_until(std::min(slice, limits.deadline))) return lock;
+  } while (std::chrono::steady_clock::now() < limits.deadline);
+  throw DeviceKeyError(ErrorCode::kDeviceBusy,
+                       "the TPM at " + spec_.conf +
+                           " was busy with other requests of this process until the time was up; "
+                           "try again");
+}
+
+TpmState& SharedTpm::Connected() {
+  if (state_ == nullptr) state_ = std::make_unique<TpmState>(spec_);
+  return *state_;
+}
+
+}  // namespace device_key

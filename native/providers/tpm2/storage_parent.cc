@@ -1,0 +1,130 @@
+#include "providers/tpm2/storage_parent.h"
+
+#include "providers/tpm2/key_templates.h"
+
+namespace device_key {
+
+TPM2_HANDLE StorageParents::Choose(const OperationLimits& limits) {
+  return FindPersistent(limits) ? kPersistentSrk : TPM2_RH_OWNER;
+}
+
+// Whether a storage key that we can use is at 0x81000001; then `persistent_` names it.
+bool StorageParents::FindPersistent(const OperationLimits& limits) {
+  if (persistent_ != ESYS_TR_NONE) return true;
+  const Tss2Library& tss2 = connection_.tss2();
+  ESYS_CONTEXT* esys = connection_.esys();
+  ESYS_TR handle = ESYS_TR_NONE;
+  const TSS2_RC found = connection_.Run(
+      limits,
+      [&] {
+        return tss2.Esys_TR_FromTPMPublic_Async(esys, kPersistentSrk, ESYS_TR_NONE, ESYS_TR_NONE,
+                                                ESYS_TR_NONE);
+      },
+      [&] { return tss2.Esys_TR_FromTPMPublic_Finish(esys, &handle); });
+  if (BareTpmCode(found) == TPM2_RC_HANDLE) return false;  // nothing there
+  CheckTpm("look for the storage key at 0x81000001", found);
+
+  TPM2B_PUBLIC* area = nullptr;
+  const TSS2_RC read = connection_.Run(
+      limits,
+      [&] {
+        return tss2.Esys_ReadPublic_Async(esys, handle, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE);
+      },
+      [&] { return tss2.Esys_ReadPublic_Finish(esys, &area, nullptr, nullptr); });
+  const EsysPtr<TPM2B_PUBLIC> owned_area(area);
+  CheckTpm("read the storage key at 0x81000001", read);
+  if (!IsStorageKey(area->publicArea)) return false;
+  persistent_ = handle;
+  return true;
+}
+
+TpmHandle StorageParents::CreatePrimary(const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection_.tss2();
+  ESYS_CONTEXT* esys = connection_.esys();
+  const TPM2B_SENSITIVE_CREATE no_auth{};
+  const TPM2B_PUBLIC area = StorageKeyTemplate();
+  const TPM2B_DATA outside_info{};
+  const TPML_PCR_SELECTION pcrs{};
+  ESYS_TR handle = ESYS_TR_NONE;
+  const TSS2_RC rc = connection_.Run(
+      limits,
+      [&] {
+        return tss2.Esys_CreatePrimary_Async(esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                                             ESYS_TR_NONE, &no_auth, &area, &outside_info, &pcrs);
+      },
+      [&] {
+        return tss2.Esys_CreatePrimary_Finish(esys, &handle, nullptr, nullptr, nullptr, nullptr);
+      });
+  if (IsAuthFailure(rc)) {
+    throw DeviceKeyError(
+        ErrorCode::kTpmOwnerAuthRequired,
+        "the TPM's owner hierarchy has a password and there is no storage key at 0x81000001, so no "
+        "parent for device keys can be derived. As the TPM's owner, make one persistent: "
+        "`tpm2_createprimary -C o -P <password> -G ecc -c srk.ctx` and "
+        "`tpm2_evictcontrol -C o -P <password> -c srk.ctx 0x81000001`",
+        rc);
+  }
+  CheckTpm("derive the storage key", rc);
+  return TpmHandle(connection_, handle);
+}
+
+std::optional<TpmHandle> StorageParents::LoadSavedPrimary(const OperationLimits& limits) {
+  if (saved_primary_ == nullptr) return std::nullopt;
+  const Tss2Library& tss2 = connection_.tss2();
+  ESYS_CONTEXT* esys = connection_.esys();
+  ESYS_TR handle = ESYS_TR_NONE;
+  const TSS2_RC rc = connection_.Run(
+      limits, [&] { return tss2.Esys_ContextLoad_Async(esys, saved_primary_.get()); },
+      [&] { return tss2.Esys_ContextLoad_Finish(esys, &handle); });
+  // A saved context does not survive a TPM reset (Part 1, section 30.3); derive anew.
+  if (rc != TSS2_RC_SUCCESS) return std::nullopt;
+  return TpmHandle(connection_, handle);
+}
+
+StorageParents::Lease::Lease(StorageParents& parents, TPM2_HANDLE parent,
+                             const OperationLimits& limits) {
+  if (parent == kPersistentSrk) {
+    if (!parents.FindPersistent(limits)) {
+      throw DeviceKeyError(ErrorCode::kKeyLost,
+                           "the key was made under the TPM's storage key at 0x81000001, which is "
+                           "no longer there: the TPM has been cleared or the storage key removed. "
+                           "Enroll again");
+    }
+    handle_ = parents.persistent_;
+    return;
+  }
+  if (parent != TPM2_RH_OWNER) {
+    throw DeviceKeyError(ErrorCode::kStoreCorrupt,
+                         "the stored TPM key names a parent that this library never uses");
+  }
+  if (parents.keep_loaded_) {
+    if (!parents.primary_) parents.primary_ = parents.CreatePrimary(limits);
+    handle_ = parents.primary_.get();
+    return;
+  }
+  if (std::optional<TpmHandle> loaded = parents.LoadSavedPrimary(limits)) {
+    loaded_ = *std::move(loaded);
+  } else {
+    loaded_ = parents.CreatePrimary(limits);
+    const Tss2Library& tss2 = parents.connection_.tss2();
+    ESYS_CONTEXT* esys = parents.connection_.esys();
+    TPMS_CONTEXT* context = nullptr;
+    CheckTpm("save the storage key's context",
+             parents.connection_.Run(
+                 limits, [&] { return tss2.Esys_ContextSave_Async(esys, loaded_.get()); },
+                 [&] { return tss2.Esys_ContextSave_Finish(esys, &context); }));
+    parents.saved_primary_.reset(context);
+  }
+  handle_ = loaded_.get();
+}
+
+void StorageParents::Forget() {
+  primary_.Abandon();
+  saved_primary_.reset();
+  if (persistent_ != ESYS_TR_NONE) {
+    connection_.tss2().Esys_TR_Close(connection_.esys(), &persistent_);
+    persistent_ = ESYS_TR_NONE;
+  }
+}
+
+}  // namespace device_key

@@ -1,0 +1,63 @@
+// The storage keys below which device keys are made and loaded.
+#ifndef DEVICE_KEY_PROVIDERS_TPM2_STORAGE_PARENT_H_
+#define DEVICE_KEY_PROVIDERS_TPM2_STORAGE_PARENT_H_
+
+#include <optional>
+
+#include "providers/tpm2/tpm_connection.h"
+
+namespace device_key {
+
+// The persistent storage root key's handle by convention (TCG TPM v2.0 Provisioning Guidance,
+// section 7.5.1).
+inline constexpr TPM2_HANDLE kPersistentSrk = 0x81000001;
+
+// Holds the parents of one connection. There are two: the persistent SRK, which whoever set the
+// machine up left at 0x81000001, and the primary key that we derive from StorageKeyTemplate in the
+// owner hierarchy where there is none. A key records which one it was made under and needs that
+// one for ever. Deriving takes a real chip long, so the primary is derived once.
+class StorageParents {
+ public:
+  // `keep_loaded`: leave the primary in its slot between uses. Wrong behind a resource manager,
+  // which would swap it in and out around every signature: there its saved context is kept.
+  StorageParents(TpmConnection& connection, bool keep_loaded)
+      : connection_(connection), keep_loaded_(keep_loaded) {}
+
+  // The parent for new keys: kPersistentSrk when a usable storage key is there, else
+  // TPM2_RH_OWNER, for the primary. Throws as Lease::Lease.
+  TPM2_HANDLE Choose(const OperationLimits& limits);
+
+  // The use of one parent, for one command or a few.
+  class Lease {
+   public:
+    // `parent` is a value that `Choose` returned, now or when the key was made. Throws `key_lost`
+    // when the persistent key is no longer there, `tpm_owner_auth_required` when the primary
+    // needs the owner's authorization, and what TpmConnection::Run throws.
+    Lease(StorageParents& parents, TPM2_HANDLE parent, const OperationLimits& limits);
+    ESYS_TR get() const { return handle_; }
+
+   private:
+    ESYS_TR handle_;
+    TpmHandle loaded_;  // when it is to be flushed after use
+  };
+
+  // After the TPM was reset or cleared: what we know of either parent may no longer hold.
+  void Forget();
+
+ private:
+  bool FindPersistent(const OperationLimits& limits);
+  TpmHandle CreatePrimary(const OperationLimits& limits);
+  std::optional<TpmHandle> LoadSavedPrimary(const OperationLimits& limits);
+
+  TpmConnection& connection_;
+  const bool keep_loaded_;
+  // Stays until the connection ends: ESYS hands out one object per persistent handle, so closing
+  // it once would close it for everybody. Costs the TPM nothing.
+  ESYS_TR persistent_ = ESYS_TR_NONE;
+  TpmHandle primary_;
+  EsysPtr<TPMS_CONTEXT> saved_primary_;
+};
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROVIDERS_TPM2_STORAGE_PARENT_H_

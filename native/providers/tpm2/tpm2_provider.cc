@@ -1,0 +1,246 @@
+#include "providers/tpm2/tpm2_provider.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "crypto/p256.h"
+#include "crypto/tss2_private_key.h"
+#include "providers/tpm2/key_templates.h"
+#include "providers/tpm2/tpm_commands.h"
+#include "providers/tpm2/tpm_properties.h"
+
+namespace device_key {
+namespace {
+
+constexpr char kHandleMember[] = "tss2PrivateKey";
+constexpr std::chrono::seconds kUnloadTimeout{5};
+
+TctiSpec ResolveTcti(const Tpm2Options& options) {
+  if (options.tcti.has_value()) return TctiSpec::Parse(*options.tcti);
+  const char* variable = std::getenv("DEVICE_KEY_TCTI");
+  return TctiSpec::Parse(variable != nullptr ? std::string_view(variable) : kDefaultTcti);
+}
+
+bool ResolveAllowSimulator(const Tpm2Options& options) {
+  if (options.allow_simulator.has_value()) return *options.allow_simulator;
+  const char* variable = std::getenv("DEVICE_KEY_ALLOW_SIMULATOR");
+  return variable != nullptr && std::strcmp(variable, "1") == 0;
+}
+
+template <class Tpm2b, class Marshal>
+Bytes Marshalled(const Tpm2b& value, Marshal marshal) {
+  Bytes bytes(sizeof(Tpm2b));
+  size_t size = 0;
+  CheckTpm("encode the new key", marshal(&value, bytes.data(), bytes.size(), &size));
+  bytes.resize(size);
+  return bytes;
+}
+
+template <class Tpm2b, class Unmarshal>
+Tpm2b Unmarshalled(const Bytes& bytes, Unmarshal unmarshal) {
+  Tpm2b value{};
+  size_t offset = 0;
+  if (unmarshal(bytes.data(), bytes.size(), &offset, &value) != TSS2_RC_SUCCESS ||
+      offset != bytes.size()) {
+    throw DeviceKeyError(ErrorCode::kStoreCorrupt,
+                         "the stored TPM key is damaged: its areas cannot be read. Restore its "
+                         "record from a backup or enroll again");
+  }
+  return value;
+}
+
+struct StoredKey {
+  TPM2_HANDLE parent;
+  TpmKeyBlob blob;
+};
+
+nlohmann::json EncodeHandle(const StoredKey& key) {
+  const Tss2Library& tss2 = Tss2Library::Get();
+  const Tss2PrivateKey file{key.parent,
+                            Marshalled(key.blob.public_area, tss2.Tss2_MU_TPM2B_PUBLIC_Marshal),
+                            Marshalled(key.blob.private_area, tss2.Tss2_MU_TPM2B_PRIVATE_Marshal)};
+  return {{kHandleMember, file.ToPem()}};
+}
+
+StoredKey DecodeHandle(const nlohmann::json& handle) {
+  if (!handle.is_object() || !handle.contains(kHandleMember) ||
+      !handle[kHandleMember].is_string()) {
+    throw DeviceKeyError(ErrorCode::kStoreCorrupt,
+                         "the key's record is damaged: handle.tss2PrivateKey: expected a string");
+  }
+  const Tss2Library& tss2 = Tss2Library::Get();
+  const auto file = Tss2PrivateKey::FromPem(handle[kHandleMember].get<std::string>());
+  const StoredKey key{
+      file.parent,
+      {Unmarshalled<TPM2B_PUBLIC>(file.public_area, tss2.Tss2_MU_TPM2B_PUBLIC_Unmarshal),
+       Unmarshalled<TPM2B_PRIVATE>(file.private_area, tss2.Tss2_MU_TPM2B_PRIVATE_Unmarshal)}};
+  // A record that was given a key of another making must not pass for one that cannot leave.
+  if (!IsDeviceKey(key.blob.public_area.publicArea)) {
+    throw DeviceKeyError(ErrorCode::kStoreCorrupt,
+                         "the stored TPM key lacks the attributes that keep it inside the TPM");
+  }
+  return key;
+}
+
+bool SamePoint(const TPMT_PUBLIC& a, const TPMT_PUBLIC& b) {
+  const auto same = [](const TPM2B_ECC_PARAMETER& p, const TPM2B_ECC_PARAMETER& q) {
+    return p.size == q.size && std::memcmp(p.buffer, q.buffer, p.size) == 0;
+  };
+  return a.type == b.type && same(a.unique.ecc.x, b.unique.ecc.x) &&
+         same(a.unique.ecc.y, b.unique.ecc.y);
+}
+
+// Does `work` and, where the TPM's state stood in the way, mends that and does it once more: other
+// keys of ours give up their slots; a storage key that a reset took is derived again.
+template <class Work>
+decltype(auto) Recovering(TpmState& state, Work work) {
+  try {
+    return work();
+  } catch (const DeviceKeyError& error) {
+    const TSS2_RC rc = error.platform_status().value_or(TSS2_RC_SUCCESS);
+    if (IsObjectMemory(rc) && !state.keys.empty()) {
+      state.keys.EvictTo(0);
+    } else if (IsStaleHandle(rc)) {
+      state.parents.Forget();
+    } else {
+      throw;
+    }
+  }
+  return work();
+}
+
+LoadedKey& Load(TpmState& state, const KeyId& id, const nlohmann::json& handle,
+                const OperationLimits& limits) {
+  const StoredKey key = DecodeHandle(handle);
+  state.keys.MakeRoom(1);
+  return Recovering(state, [&]() -> LoadedKey& {
+    const StorageParents::Lease parent(state.parents, key.parent, limits);
+    return state.keys.Insert({id.str(), LoadKey(state.connection, parent.get(), key.blob, limits),
+                              key.blob.public_area.publicArea});
+  });
+}
+
+// Whether the slot that we loaded `key` into still holds it.
+bool IsStillLoaded(TpmState& state, const LoadedKey& key, const OperationLimits& limits) {
+  return SamePoint(ReadPublicOrEmpty(state.connection, key.handle.get(), limits), key.public_area);
+}
+
+}  // namespace
+
+Tpm2Provider::Tpm2Provider(const Tpm2Options& options)
+    : tcti_(ResolveTcti(options)),
+      allow_simulator_(ResolveAllowSimulator(options)),
+      tpm_(SharedTpm::For(tcti_)) {}
+
+void Tpm2Provider::RequireTrustedTpm() const {
+  if (!tcti_.is_simulator() || allow_simulator_) return;
+  throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
+                       "the TPM at \"" + tcti_.str() +
+                           "\" is a simulator, which protects nothing. For tests and "
+                           "demonstrations, allow it with allowSimulator: true or "
+                           "DEVICE_KEY_ALLOW_SIMULATOR=1");
+}
+
+Availability Tpm2Provider::Probe(const OperationLimits& limits) {
+  Availability availability;
+  availability.details = {{"tcti", tcti_.str()}, {"simulator", tcti_.is_simulator()}};
+  try {
+    RequireTrustedTpm();
+    tpm_->Use(limits, [&](TpmState& state) {
+      availability.details.update(ReadTpmProperties(state.connection, limits));
+      if (!HasP256(state.connection, limits)) {
+        throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
+                             "the TPM at " + tcti_.conf + " has no NIST P-256 keys");
+      }
+      // Being able to use a parent is what Create needs; that it is listed proves nothing.
+      state.keys.MakeRoom(1);
+      Recovering(state, [&] {
+        const TPM2_HANDLE parent = state.parents.Choose(limits);
+        availability.details["persistentStorageKey"] = parent == kPersistentSrk;
+        const StorageParents::Lease lease(state.parents, parent, limits);
+      });
+    });
+  } catch (const DeviceKeyError& error) {
+    availability.error = error;
+  }
+  return availability;
+}
+
+ProviderKey Tpm2Provider::Create(const KeyId& id, const KeyBinding& binding,
+                                 const OperationLimits& limits) {
+  RequireTrustedTpm();
+  const TPM2B_AUTH auth = BindingAuthValue(binding);
+  return tpm_->Use(limits, [&](TpmState& state) {
+    state.keys.MakeRoom(1);
+    return Recovering(state, [&] {
+      StoredKey key{state.parents.Choose(limits), {}};
+      const StorageParents::Lease parent(state.parents, key.parent, limits);
+      key.blob = CreateDeviceKey(state.connection, parent.get(), auth, limits);
+      const TPMT_PUBLIC& area = key.blob.public_area.publicArea;
+      // A key that cannot be loaded again would be lost at the first restart; find out now.
+      state.keys.Insert(
+          {id.str(), LoadKey(state.connection, parent.get(), key.blob, limits), area});
+      const TPMS_ECC_POINT& point = area.unique.ecc;
+      return ProviderKey{
+          SpkiFromPoint({point.x.buffer, point.x.size}, {point.y.buffer, point.y.size}),
+          EncodeHandle(key)};
+    });
+  });
+}
+
+Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+                         const Sha256Digest& digest, const OperationLimits& limits) {
+  RequireTrustedTpm();
+  const TPM2B_AUTH auth = BindingAuthValue(binding);
+  const auto sign = [&](TpmState& state, const LoadedKey& key) {
+    return SignDigest(state.connection, key.handle.get(), auth, digest, limits);
+  };
+  try {
+    return tpm_->Use(limits, [&](TpmState& state) {
+      if (LoadedKey* key = state.keys.Find(id.str())) {
+        try {
+          return sign(state, *key);
+        } catch (const DeviceKeyError& error) {
+          const TSS2_RC rc = error.platform_status().value_or(TSS2_RC_SUCCESS);
+          // On a TPM without a resource manager, a reset or another client may have put something
+          // else, or nothing, where our key was.
+          const bool lost_slot =
+              IsStaleHandle(rc) || (IsAuthFailure(rc) && !IsStillLoaded(state, *key, limits));
+          if (!lost_slot) throw;
+          key->handle.Abandon();
+          state.keys.Remove(id.str());
+        }
+      }
+      return sign(state, Load(state, id, handle, limits));
+    });
+  } catch (const DeviceKeyError& error) {
+    if (!IsAuthFailure(error.platform_status().value_or(TSS2_RC_SUCCESS))) throw;
+    throw DeviceKeyError(ErrorCode::kBindingMismatch,
+                         "the TPM refused to sign: the key was enrolled for another account or "
+                         "client than its record says",
+                         error.platform_status());
+  }
+}
+
+void Tpm2Provider::Delete(const KeyId& id, const nlohmann::json&, const OperationLimits&) {
+  // The record was the only place where the key existed.
+  Unload(id);
+}
+
+void Tpm2Provider::Unload(const KeyId& id) {
+  const OperationLimits limits{std::chrono::steady_clock::now() + kUnloadTimeout};
+  try {
+    tpm_->UseIfConnected(limits, [&](TpmState& state) {
+      LoadedKey* key = state.keys.Find(id.str());
+      if (key == nullptr) return;
+      if (!IsStillLoaded(state, *key, limits)) key->handle.Abandon();
+      state.keys.Remove(id.str());
+    });
+  } catch (const DeviceKeyError&) {
+    // A TPM that does not answer has no key of ours loaded that could be used.
+  }
+}
+
+}  // namespace device_key

@@ -1,0 +1,52 @@
+// Device keys in a TPM 2.0, through tpm2-tss.
+#ifndef DEVICE_KEY_PROVIDERS_TPM2_TPM2_PROVIDER_H_
+#define DEVICE_KEY_PROVIDERS_TPM2_TPM2_PROVIDER_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "providers/key_provider.h"
+#include "providers/tpm2/shared_tpm.h"
+
+namespace device_key {
+
+struct Tpm2Options {
+  // A TCTI string; else the environment's DEVICE_KEY_TCTI, else device:/dev/tpmrm0.
+  std::optional<std::string> tcti;
+  // Whether a simulator may stand in for hardware; else whether DEVICE_KEY_ALLOW_SIMULATOR is 1.
+  std::optional<bool> allow_simulator;
+};
+
+// The keys live outside the TPM, wrapped by its storage key, as the record's handle
+// {"tss2PrivateKey": "-----BEGIN TSS2 PRIVATE KEY-----..."}; the TPM holds at most two at a time.
+// Thread-safe: threads take turns. See KeyProvider for the contract.
+class Tpm2Provider : public KeyProvider {
+ public:
+  // Reads the environment; touches no TPM. Throws `invalid_params` for a malformed TCTI string.
+  explicit Tpm2Provider(const Tpm2Options& options);
+
+  std::string_view name() const override { return "tpm2"; }
+  ProtectionClass protection_class() const override { return ProtectionClass::kHardwareTpm; }
+
+  Availability Probe(const OperationLimits& limits) override;
+  ProviderKey Create(const KeyId& id, const KeyBinding& binding,
+                     const OperationLimits& limits) override;
+  Bytes Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+             const Sha256Digest& digest, const OperationLimits& limits) override;
+  void Delete(const KeyId& id, const nlohmann::json& handle,
+              const OperationLimits& limits) override;
+  void Unload(const KeyId& id) override;
+
+ private:
+  // Throws `hardware_unavailable` when the TPM is a simulator that nobody allowed.
+  void RequireTrustedTpm() const;
+
+  const TctiSpec tcti_;
+  const bool allow_simulator_;
+  const std::shared_ptr<SharedTpm> tpm_;
+};
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROVIDERS_TPM2_TPM2_PROVIDER_H_

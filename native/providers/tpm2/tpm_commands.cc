@@ -1,0 +1,162 @@
+#include "providers/tpm2/tpm_commands.h"
+
+#include <algorithm>
+
+#include "crypto/p256.h"
+#include "providers/tpm2/key_templates.h"
+
+namespace device_key {
+namespace {
+
+TpmHandle StartSaltedSession(TpmConnection& connection, ESYS_TR salt_key,
+                             const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection.tss2();
+  ESYS_CONTEXT* esys = connection.esys();
+  TPMT_SYM_DEF symmetric{};
+  symmetric.algorithm = TPM2_ALG_AES;
+  symmetric.keyBits.aes = 128;
+  symmetric.mode.aes = TPM2_ALG_CFB;
+  ESYS_TR handle = ESYS_TR_NONE;
+  CheckTpm("start a session",
+           connection.Run(
+               limits,
+               [&] {
+                 return tss2.Esys_StartAuthSession_Async(esys, salt_key, ESYS_TR_NONE, ESYS_TR_NONE,
+                                                         ESYS_TR_NONE, ESYS_TR_NONE, nullptr,
+                                                         TPM2_SE_HMAC, &symmetric, TPM2_ALG_SHA256);
+               },
+               [&] { return tss2.Esys_StartAuthSession_Finish(esys, &handle); }));
+  TpmHandle session(connection, handle);
+  // Continued, so that there is one way for it to end: our flush, whatever becomes of the command.
+  constexpr TPMA_SESSION kAttributes =
+      TPMA_SESSION_DECRYPT | TPMA_SESSION_ENCRYPT | TPMA_SESSION_CONTINUESESSION;
+  CheckTpm("set up a session", tss2.Esys_TRSess_SetAttributes(esys, handle, kAttributes, 0xFF));
+  return session;
+}
+
+ByteView View(const TPM2B_ECC_PARAMETER& parameter) { return {parameter.buffer, parameter.size}; }
+
+}  // namespace
+
+TpmKeyBlob CreateDeviceKey(TpmConnection& connection, ESYS_TR parent, const TPM2B_AUTH& auth,
+                           const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection.tss2();
+  ESYS_CONTEXT* esys = connection.esys();
+  const TpmHandle session = StartSaltedSession(connection, parent, limits);
+  TPM2B_SENSITIVE_CREATE sensitive{};
+  sensitive.sensitive.userAuth = auth;
+  const TPM2B_PUBLIC area = DeviceKeyTemplate();
+  const TPM2B_DATA outside_info{};
+  const TPML_PCR_SELECTION pcrs{};
+  TPM2B_PUBLIC* public_area = nullptr;
+  TPM2B_PRIVATE* private_area = nullptr;
+  const TSS2_RC rc = connection.Run(
+      limits,
+      [&] {
+        return tss2.Esys_Create_Async(esys, parent, session.get(), ESYS_TR_NONE, ESYS_TR_NONE,
+                                      &sensitive, &area, &outside_info, &pcrs);
+      },
+      [&] {
+        return tss2.Esys_Create_Finish(esys, &private_area, &public_area, nullptr, nullptr,
+                                       nullptr);
+      });
+  const EsysPtr<TPM2B_PUBLIC> owned_public(public_area);
+  const EsysPtr<TPM2B_PRIVATE> owned_private(private_area);
+  if (IsAuthFailure(rc)) {
+    throw DeviceKeyError(ErrorCode::kTpmOwnerAuthRequired,
+                         "the TPM's storage key at 0x81000001 has a password, so no key can be "
+                         "made under it. As the TPM's owner, replace it by one without",
+                         rc);
+  }
+  CheckTpm("create the key", rc);
+  // Read back what makes the key non-exportable; hardware has been seen to answer with something
+  // else than it was asked for.
+  if (!IsDeviceKey(public_area->publicArea)) {
+    throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
+                         "the TPM made a key without the attributes that keep it inside the TPM");
+  }
+  return {*public_area, *private_area};
+}
+
+TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& blob,
+                  const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection.tss2();
+  ESYS_CONTEXT* esys = connection.esys();
+  ESYS_TR handle = ESYS_TR_NONE;
+  CheckTpm("load the key", connection.Run(
+                               limits,
+                               [&] {
+                                 return tss2.Esys_Load_Async(esys, parent, ESYS_TR_PASSWORD,
+                                                             ESYS_TR_NONE, ESYS_TR_NONE,
+                                                             &blob.private_area, &blob.public_area);
+                               },
+                               [&] { return tss2.Esys_Load_Finish(esys, &handle); }));
+  return TpmHandle(connection, handle);
+}
+
+TPMT_PUBLIC ReadPublicOrEmpty(TpmConnection& connection, ESYS_TR key,
+                              const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection.tss2();
+  ESYS_CONTEXT* esys = connection.esys();
+  TPM2B_PUBLIC* area = nullptr;
+  const TSS2_RC rc = connection.Run(
+      limits,
+      [&] {
+        return tss2.Esys_ReadPublic_Async(esys, key, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE);
+      },
+      [&] { return tss2.Esys_ReadPublic_Finish(esys, &area, nullptr, nullptr); });
+  const EsysPtr<TPM2B_PUBLIC> owned_area(area);
+  if (IsStaleHandle(rc)) return {};
+  CheckTpm("read a public key", rc);
+  return area->publicArea;
+}
+
+Bytes SignDigest(TpmConnection& connection, ESYS_TR key, const TPM2B_AUTH& auth,
+                 const Sha256Digest& digest, const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection.tss2();
+  ESYS_CONTEXT* esys = connection.esys();
+  CheckTpm("authorize the key", tss2.Esys_TR_SetAuth(esys, key, &auth));
+  TPM2B_DIGEST hash{};
+  hash.size = static_cast<uint16_t>(digest.size());
+  std::copy(digest.begin(), digest.end(), hash.buffer);
+  TPMT_SIG_SCHEME scheme{};
+  scheme.scheme = TPM2_ALG_ECDSA;
+  scheme.details.ecdsa.hashAlg = TPM2_ALG_SHA256;
+  // The key is not restricted, so any digest may be signed: a null ticket says that the TPM did
+  // not make the hash itself (Part 3, section 20.2).
+  TPMT_TK_HASHCHECK ticket{};
+  ticket.tag = TPM2_ST_HASHCHECK;
+  ticket.hierarchy = TPM2_RH_NULL;
+  TPMT_SIGNATURE* signature = nullptr;
+  const TSS2_RC rc = connection.Run(
+      limits,
+      [&] {
+        return tss2.Esys_Sign_Async(esys, key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &hash,
+                                    &scheme, &ticket);
+      },
+      [&] { return tss2.Esys_Sign_Finish(esys, &signature); });
+  const EsysPtr<TPMT_SIGNATURE> owned_signature(signature);
+  CheckTpm("sign with the key", rc);
+  const TPMS_SIGNATURE_ECC& ecdsa = signature->signature.ecdsa;
+  return EcdsaDerFromRaw(View(ecdsa.signatureR), View(ecdsa.signatureS));
+}
+
+EsysPtr<TPMS_CAPABILITY_DATA> GetCapability(TpmConnection& connection, TPM2_CAP capability,
+                                            uint32_t first, uint32_t count,
+                                            const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection.tss2();
+  ESYS_CONTEXT* esys = connection.esys();
+  TPMS_CAPABILITY_DATA* data = nullptr;
+  const TSS2_RC rc = connection.Run(
+      limits,
+      [&] {
+        return tss2.Esys_GetCapability_Async(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                             capability, first, count);
+      },
+      [&] { return tss2.Esys_GetCapability_Finish(esys, nullptr, &data); });
+  EsysPtr<TPMS_CAPABILITY_DATA> owned_data(data);
+  CheckTpm("read the TPM's capabilities", rc);
+  return owned_data;
+}
+
+}  // namespace device_key

@@ -1,0 +1,51 @@
+// Sums up result files: `node scripts/test-results.mjs [--total] FILE...`, each a JUnit report of
+// ctest (.xml), a JSON report of Jest (.json) or a list of scripts/lint (.txt).
+//
+// Prints a line for each file, and with --total a last line "N passed, N failed". A file that is
+// missing is a runner that did not get to its end: one failure. Exits with 1 when anything failed
+// or nothing passed.
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, extname } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const readers = {
+  '.xml': (text) => {
+    const count = (name) => Number(new RegExp(`<testsuite[^>]*\\s${name}="(\\d+)"`).exec(text)[1]);
+    const failed = count('failures');
+    const skipped = count('skipped') + count('disabled');
+    return { passed: count('tests') - failed - skipped, failed, skipped };
+  },
+  '.json': (text) => {
+    const report = JSON.parse(text);
+    return {
+      passed: report.numPassedTests,
+      // A file that cannot be loaded fails without a single failed test.
+      failed: report.numFailedTests + report.numRuntimeErrorTestSuites,
+      skipped: report.numPendingTests + report.numTodoTests,
+    };
+  },
+  '.txt': (text) => ({
+    passed: text.match(/^passed /gm)?.length ?? 0,
+    failed: text.match(/^failed /gm)?.length ?? 0,
+    skipped: 0,
+  }),
+};
+
+const { values, positionals } = parseArgs({
+  options: { total: { type: 'boolean' } },
+  allowPositionals: true,
+});
+const total = { passed: 0, failed: 0 };
+for (const file of positionals) {
+  const complete = existsSync(file);
+  const sum = complete
+    ? readers[extname(file)](readFileSync(file, 'utf8'))
+    : { passed: 0, failed: 1, skipped: 0 };
+  const runner = basename(file, extname(file));
+  const note = complete ? `${sum.skipped} skipped` : 'it did not finish';
+  console.log(`${runner}: ${sum.passed} passed, ${sum.failed} failed (${note})`);
+  total.passed += sum.passed;
+  total.failed += sum.failed;
+}
+if (values.total) console.log(`${total.passed} passed, ${total.failed} failed`);
+process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;

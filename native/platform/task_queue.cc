@@ -44,12 +44,12 @@ TaskQueue::~TaskQueue() {
 uint64_t TaskQueue::Post(std::function<void()> task) {
   const std::lock_guard lock(state_->mutex);
   if (state_->closed) {
-    throw DeviceKeyError(ErrorCode::kClosed, "The device key store has been closed");
+    throw DeviceKeyError(ErrorCode::kClosed, "the key store is closed; open another");
   }
   if (state_->waiting.size() >= state_->limit) {
     throw DeviceKeyError(
         ErrorCode::kQueueFull,
-        "The queue in front of the key hardware is full (" + std::to_string(state_->limit) +
+        "the queue in front of the key hardware is full (" + std::to_string(state_->limit) +
             " operations wait): wait for some of them to end, or raise queueLimit");
   }
   if (!state_->running) {
@@ -57,7 +57,7 @@ uint64_t TaskQueue::Post(std::function<void()> task) {
       worker_ = std::thread([state = state_] { Work(state); });
     } catch (const std::system_error& error) {
       throw DeviceKeyError(ErrorCode::kPlatformError,
-                           std::string("Could not start a thread: ") + error.what());
+                           std::string("could not start a thread: ") + error.what());
     }
     state_->running = true;
   }
@@ -91,17 +91,21 @@ std::vector<uint64_t> TaskQueue::Close() {
   return ids;
 }
 
+bool TaskQueue::WaitForEnd(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(state_->mutex);
+  return state_->ended.wait_for(lock, timeout, [this] { return !state_->running; });
+}
+
 bool TaskQueue::Join(std::chrono::milliseconds timeout) {
-  {
-    std::unique_lock lock(state_->mutex);
-    if (!worker_.joinable()) return !state_->running;
-    if (!state_->ended.wait_for(lock, timeout, [this] { return !state_->running; })) {
+  const bool ended = WaitForEnd(timeout);
+  if (worker_.joinable()) {
+    if (ended) {
+      worker_.join();
+    } else {
       worker_.detach();
-      return false;
     }
   }
-  worker_.join();
-  return true;
+  return ended;
 }
 
 void TaskQueue::Work(const std::shared_ptr<State>& state) {
@@ -114,7 +118,7 @@ void TaskQueue::Work(const std::shared_ptr<State>& state) {
     state->waiting.pop_front();
     lock.unlock();
     task();
-    task = nullptr;
+    task = nullptr;  // without the lock, as in Remove
     lock.lock();
   }
   state->running = false;

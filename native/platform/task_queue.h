@@ -15,8 +15,8 @@ namespace device_key {
 
 // Runs tasks one after the other, in the order in which they were posted, on a thread that is
 // started by the first of them. Tasks must not throw, and must own everything they touch: one that
-// never returns outlives the queue (see Join). Thread-safe, except for Join and destruction, which
-// are for the one owner; no call may come from a task.
+// never returns outlives the queue (see Join). Thread-safe, also for calls from tasks and from the
+// destructors of what they own; Join and destruction are for the one owner, outside of tasks.
 class TaskQueue {
  public:
   // At most `limit` tasks wait; the one that runs is not counted.
@@ -39,8 +39,11 @@ class TaskQueue {
   // so that whoever waits for them can be told. The one that runs goes on.
   std::vector<uint64_t> Close();
 
-  // After Close: waits until the worker has ended. When it has not within `timeout` (a task hangs
-  // in a device), it is left to itself and false is returned; what it touches stays alive with it.
+  // After Close: waits until the worker has ended, at most for `timeout`; whether it has.
+  bool WaitForEnd(std::chrono::milliseconds timeout);
+
+  // As WaitForEnd, but a worker that has not ended (a task hangs in a device) is left to itself;
+  // what it touches stays alive with it.
   bool Join(std::chrono::milliseconds timeout);
 
  private:

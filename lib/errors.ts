@@ -1,0 +1,79 @@
+/** Why an operation failed, for programs. Stable: new codes may be added, none changes its meaning. */
+export type DeviceKeyErrorCode =
+  /** The parameters have the wrong shape; the message names the member and what was expected. */
+  | 'invalid_params'
+  /** The payload breaks a rule; the message names the member and what was expected. */
+  | 'invalid_payload'
+  /** This store has no key with that id. */
+  | 'key_not_found'
+  /** The payload is for another account or client than the key was enrolled for. */
+  | 'binding_mismatch'
+  /** There is no usable security hardware; the message says what is missing. */
+  | 'hardware_unavailable'
+  /** Only a weaker protection than the policy allows is available; the message names it. */
+  | 'degraded_protection_not_allowed'
+  /** The hardware is there, and this user may not use it. */
+  | 'permission_denied'
+  /** A system library that talks to the hardware is not installed; the message names the package. */
+  | 'library_missing'
+  /** Somebody else is using the hardware; trying again may succeed. */
+  | 'device_busy'
+  /** The hardware did not answer within `timeoutMs`. */
+  | 'device_timeout'
+  /** The TPM refuses authorizations after too many wrong ones. */
+  | 'tpm_lockout'
+  /** The TPM's owner has set a password that is needed here. */
+  | 'tpm_owner_auth_required'
+  /** The hardware has been cleared or exchanged: the key is gone for good. */
+  | 'key_lost'
+  | 'user_canceled'
+  | 'user_presence_required'
+  | 'session_locked'
+  | 'missing_entitlement'
+  | 'pin_required'
+  | 'pin_incorrect'
+  | 'pin_locked'
+  /** A record on disk is damaged or was written by a newer version; it has not been touched. */
+  | 'store_corrupt'
+  /** Others could read or write the store's directory or files; the message says how to mend it. */
+  | 'store_insecure'
+  /** The store's directory cannot be written. */
+  | 'store_unwritable'
+  /** More than `queueLimit` operations are waiting. */
+  | 'queue_full'
+  /** The operation's `signal` was aborted. */
+  | 'canceled'
+  /** The store has been closed. */
+  | 'closed'
+  | 'remote_transport_refused'
+  /** The operating system or a driver failed in a way that has no code of its own. */
+  | 'platform_error'
+  /** A signature did not verify, or cryptography failed otherwise. */
+  | 'crypto_error';
+
+/**
+ * The one error class of this package. `message` says what happened and what to do about it, for
+ * people; it never holds payload contents, PINs or tokens.
+ */
+export class DeviceKeyError extends Error {
+  readonly code: DeviceKeyErrorCode;
+  /**
+   * The raw status of the layer below, in hexadecimal, where there is one: a TSS2_RC such as
+   * `'0x921'`, an HRESULT, a CK_RV or an OSStatus.
+   */
+  declare readonly platformStatus?: string;
+
+  constructor(
+    code: DeviceKeyErrorCode,
+    message: string,
+    options?: { cause?: unknown; platformStatus?: string | undefined },
+  ) {
+    super(message, options && 'cause' in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    if (options?.platformStatus !== undefined) this.platformStatus = options.platformStatus;
+  }
+
+  static {
+    this.prototype.name = 'DeviceKeyError';
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Hardware-bound device keys for Node.js and Electron: the functions of the `device/key` protocol,
+ * on one default store, and {@link DeviceKeyStore} for everything else.
+ *
+ * @packageDocumentation
+ */
+import type {
+  DeviceKeyCreateParams,
+  DeviceKeyCreateResponse,
+  DeviceKeyPublicParams,
+  DeviceKeyPublicResponse,
+  DeviceKeySignParams,
+  DeviceKeySignResponse,
+} from '../types/v2';
+import {
+  DeviceKeyStore,
+  type DeviceKeyInfo,
+  type DeviceKeySupport,
+  type DeviceKeyUnreadable,
+  type OperationOptions,
+} from './store';
+
+export type * from '../types/v2';
+export { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
+export {
+  DeviceKeyStore,
+  type DeviceKeyInfo,
+  type DeviceKeyProviderSupport,
+  type DeviceKeyStoreOptions,
+  type DeviceKeySupport,
+  type DeviceKeyUnreadable,
+  type OperationOptions,
+  type TargetPolicy,
+} from './store';
+
+let opened: DeviceKeyStore | undefined;
+
+/** Opened on first use with the default options, and never closed: it holds nothing up. */
+function defaultStore(): DeviceKeyStore {
+  return (opened ??= DeviceKeyStore.open());
+}
+
+/** {@link DeviceKeyStore.create} on the default store (`device/key/create`). */
+export async function createDeviceKey(
+  params: DeviceKeyCreateParams,
+  options?: OperationOptions,
+): Promise<DeviceKeyCreateResponse> {
+  return defaultStore().create(params, options);
+}
+
+/** {@link DeviceKeyStore.public} on the default store (`device/key/public`). */
+export async function getDeviceKeyPublic(
+  params: DeviceKeyPublicParams,
+): Promise<DeviceKeyPublicResponse> {
+  return defaultStore().public(params);
+}
+
+/** {@link DeviceKeyStore.sign} on the default store (`device/key/sign`). */
+export async function signDeviceKey(
+  params: DeviceKeySignParams,
+  options?: OperationOptions,
+): Promise<DeviceKeySignResponse> {
+  return defaultStore().sign(params, options);
+}
+
+/** {@link DeviceKeyStore.delete} on the default store. */
+export async function deleteDeviceKey(params: DeviceKeyPublicParams): Promise<void> {
+  return defaultStore().delete(params);
+}
+
+/** {@link DeviceKeyStore.list} on the default store. */
+export async function listDeviceKeys(): Promise<(DeviceKeyInfo | DeviceKeyUnreadable)[]> {
+  return defaultStore().list();
+}
+
+/** {@link DeviceKeyStore.support} on the default store. */
+export async function probeDeviceKeySupport(): Promise<DeviceKeySupport> {
+  return defaultStore().support();
+}

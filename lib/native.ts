@@ -1,0 +1,69 @@
+import path from 'node:path';
+
+import { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
+
+/** How a request ended: the JSON text of its result, or what went wrong. */
+export interface Settlement {
+  request: number;
+  result?: string;
+  error?: NativeError;
+}
+
+/** What the addon throws and reports; `toDeviceKeyError` makes the public error of it. */
+export interface NativeError {
+  code: DeviceKeyErrorCode;
+  message: string;
+  platformStatus?: string;
+}
+
+/**
+ * The addon's store. Arguments and results are JSON texts, so that one strict decoder serves every
+ * way in. Each method starts a request and returns its number; `onSettled` is called later.
+ */
+export interface NativeStore {
+  create(params: string): number;
+  public(params: string): number;
+  sign(params: string): number;
+  delete(params: string): number;
+  list(): number;
+  support(): number;
+  close(): number;
+  /** True when the request will not be settled any more. */
+  cancel(request: number): boolean;
+}
+
+export interface Native {
+  NativeStore: new (
+    options: string,
+    onSettled: (settlements: Settlement[]) => void,
+  ) => NativeStore;
+  checkShape(kind: 'create' | 'public' | 'sign', params: string): void;
+}
+
+let loaded: Native | undefined;
+
+/** Loads the addon on first use, so that importing the package cannot fail for want of one. */
+export function loadNative(): Native {
+  if (loaded) return loaded;
+  // tpm2-tss writes to standard error unless told not to, before its functions are first called.
+  process.env['TSS2_LOG'] ??= 'all+NONE';
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- finds the right binary
+    const load = require('node-gyp-build') as (root: string) => Native;
+    loaded = load(path.join(__dirname, '..'));
+  } catch (cause) {
+    throw new DeviceKeyError(
+      'platform_error',
+      `there is no build of node-device-key for ${process.platform}-${process.arch} ` +
+        `(Node-API ${process.versions['napi'] ?? '?'}); run \`npm rebuild node-device-key\` with a C++20 compiler`,
+      { cause },
+    );
+  }
+  return loaded;
+}
+
+export function toDeviceKeyError(error: unknown): unknown {
+  if (error instanceof Error || typeof error !== 'object' || error === null) return error;
+  const { code, message, platformStatus } = error as NativeError;
+  return new DeviceKeyError(code, message, { platformStatus });
+}

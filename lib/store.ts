@@ -1,0 +1,266 @@
+import type {
+  DeviceKeyCreateParams,
+  DeviceKeyCreateResponse,
+  DeviceKeyProtectionClass,
+  DeviceKeyPublicParams,
+  DeviceKeyPublicResponse,
+  DeviceKeySignParams,
+  DeviceKeySignResponse,
+} from '../types/v2';
+import { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
+import { loadNative, toDeviceKeyError, type NativeStore, type Settlement } from './native';
+
+/**
+ * Where proofs may be addressed to, and for how long. What is absent takes the default. Can be set
+ * in code alone, never through the environment.
+ */
+export interface TargetPolicy {
+  /**
+   * Hosts that may be reached over `https`: a name, or `*.` and a name for all its subdomains.
+   * Default: `chatgpt.com`, `chatgpt-staging.com` and their subdomains.
+   */
+  httpsHosts?: string[];
+  /** Whether `localhost`, 127.0.0.0/8 and `[::1]` may be reached, http or https, on any port. Default true. */
+  allowLoopback?: boolean;
+  /** Exact target paths of connection payloads. */
+  connectionPaths?: string[];
+  /** Exact target paths of enrollment payloads. */
+  enrollmentPaths?: string[];
+  /** How far ahead of this machine's clock a payload may expire, in seconds. Default 900. */
+  maxLifetimeSeconds?: number;
+}
+
+export interface DeviceKeyStoreOptions {
+  /**
+   * Where key records are kept. Default: `DEVICE_KEY_HOME`, else `$XDG_DATA_HOME/device-keys`
+   * (`~/.local/share/device-keys`). Made with mode 0700 when the first key is created.
+   */
+  directory?: string;
+  /**
+   * The TPM, as a TCTI string of tpm2-tss. Default: `DEVICE_KEY_TCTI`, else
+   * `device:/dev/tpmrm0`, the kernel's resource manager.
+   */
+  tcti?: string;
+  /**
+   * Whether a TPM simulator (`swtpm:`, `mssim:`) may stand in for hardware. It protects nothing; for
+   * tests and demonstrations. Default: whether `DEVICE_KEY_ALLOW_SIMULATOR` is `1`.
+   */
+  allowSimulator?: boolean;
+  targets?: TargetPolicy;
+  /** How long one operation may wait for the hardware, in milliseconds. Default 30,000. */
+  timeoutMs?: number;
+  /** How many operations may wait for their turn before `queue_full`. Default 4,096. */
+  queueLimit?: number;
+}
+
+export interface OperationOptions {
+  /**
+   * Aborting it rejects the operation with `canceled`. One that waits never touches the hardware; of
+   * one that runs the result is thrown away, and a key that was being created is deleted again.
+   */
+  signal?: AbortSignal;
+}
+
+/** A key of the store, as `list` shows it. */
+export interface DeviceKeyInfo extends DeviceKeyPublicResponse {
+  accountUserId: string;
+  clientId: string;
+  /** Unix seconds. */
+  createdAt: number;
+}
+
+/** A record that cannot be read; it has been left as it is. */
+export interface DeviceKeyUnreadable {
+  keyId: string;
+  error: { code: DeviceKeyErrorCode; message: string };
+}
+
+/** What one kind of hardware can do on this machine. */
+export interface DeviceKeyProviderSupport {
+  provider: string;
+  protectionClass: DeviceKeyProtectionClass;
+  available: boolean;
+  /** Why not; null when available. */
+  code: DeviceKeyErrorCode | null;
+  /** What is missing and how to get it; null when available. */
+  message: string | null;
+  /** Facts about the hardware, for people: manufacturer, firmware, lockout state and the like. */
+  details: Record<string, unknown>;
+}
+
+export interface DeviceKeySupport {
+  /** In the order in which `create` tries them. */
+  providers: DeviceKeyProviderSupport[];
+  /** What a new key would be protected by under the most lenient policy; null when by nothing. */
+  protectionClass: DeviceKeyProtectionClass | null;
+  /** Whether that is hardware: whether `create` succeeds under `hardware_only`. */
+  hardware: boolean;
+  store: {
+    directory: string;
+    available: boolean;
+    code: DeviceKeyErrorCode | null;
+    message: string | null;
+  };
+}
+
+interface Pending {
+  resolve(result: unknown): void;
+  reject(error: unknown): void;
+  /** Stops listening to the operation's signal. */
+  release?: () => void;
+}
+
+/**
+ * Device keys in this machine's secure hardware, with their records in one directory.
+ *
+ * Operations run on threads of the store's own, one after the other; nothing here blocks the event
+ * loop or libuv's pool. A process waits for operations that are outstanding and does not wait for an
+ * open store. Every method rejects with a {@link DeviceKeyError}. May be used in worker threads, each
+ * with a store of its own; the hardware is shared.
+ */
+export class DeviceKeyStore {
+  readonly #native: NativeStore;
+  readonly #pending = new Map<number, Pending>();
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: DeviceKeyStoreOptions) {
+    const { NativeStore } = loadNative();
+    try {
+      this.#native = new NativeStore(toJson(options, 'options'), (settlements) =>
+        this.#settle(settlements),
+      );
+    } catch (error) {
+      throw toDeviceKeyError(error);
+    }
+  }
+
+  /**
+   * Opens a store. Touches neither disk nor hardware; what is wrong with those is what operations
+   * reject with.
+   *
+   * @throws DeviceKeyError `invalid_params` for an option that is unknown or malformed,
+   *   `platform_error` when there is no build of the addon for this platform.
+   */
+  static open(options: DeviceKeyStoreOptions = {}): DeviceKeyStore {
+    return new DeviceKeyStore(options);
+  }
+
+  /**
+   * Makes a new ECDSA P-256 key that cannot leave the hardware, bound for good to an account and a
+   * client, and records it. Under the policy `hardware_only` (the default) it rejects with what
+   * keeps hardware from being used; `allow_os_protected_nonextractable` permits a weaker protection
+   * when the hardware is missing for good, never when it is merely busy.
+   *
+   * Rejects with `invalid_params`, `hardware_unavailable`, `permission_denied`, `library_missing`,
+   * `degraded_protection_not_allowed`, `device_busy`, `device_timeout`, `tpm_lockout`,
+   * `tpm_owner_auth_required`, `store_insecure`, `store_unwritable`, `queue_full`, `canceled`,
+   * `closed`, `platform_error` or `crypto_error`; then no key is left behind.
+   */
+  create(
+    params: DeviceKeyCreateParams,
+    options?: OperationOptions,
+  ): Promise<DeviceKeyCreateResponse> {
+    return this.#request(() => this.#native.create(toJson(params, 'params')), options);
+  }
+
+  /** The public key, from the record alone. Rejects with `key_not_found` or `store_corrupt`. */
+  public(params: DeviceKeyPublicParams): Promise<DeviceKeyPublicResponse> {
+    return this.#request(() => this.#native.public(toJson(params, 'params')));
+  }
+
+  /**
+   * Signs one of the two payloads, after checking every rule about it: there is no way to sign
+   * arbitrary bytes. Send `signedPayloadBase64` along with the signature: it holds the exact bytes
+   * that were signed, which a verifier must verify and must not write anew. The signature has been
+   * verified before it is returned.
+   *
+   * Rejects with `invalid_params`, `invalid_payload`, `binding_mismatch`, `key_not_found`,
+   * `key_lost`, `store_corrupt`, and the hardware's errors as `create` does.
+   */
+  sign(params: DeviceKeySignParams, options?: OperationOptions): Promise<DeviceKeySignResponse> {
+    return this.#request(() => this.#native.sign(toJson(params, 'params')), options);
+  }
+
+  /** Deletes a key for good. Rejects with `key_not_found` when it is not there (any more). */
+  async delete(params: DeviceKeyPublicParams): Promise<void> {
+    await this.#request(() => this.#native.delete(toJson(params, 'params')));
+  }
+
+  /** All keys, in the order of their ids, and records that cannot be read. Needs no hardware. */
+  list(): Promise<(DeviceKeyInfo | DeviceKeyUnreadable)[]> {
+    return this.#request(() => this.#native.list());
+  }
+
+  /** What this machine can protect keys with, found out by asking the hardware. */
+  support(): Promise<DeviceKeySupport> {
+    return this.#request(() => this.#native.support());
+  }
+
+  /**
+   * Closes the store: operations that wait reject with `closed`, the one that runs ends as it would
+   * have. Resolves when the hardware has been let go. Calling it again returns the same promise.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#request(() => this.#native.close()).then(() => undefined);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #request<Result>(start: () => number, { signal }: OperationOptions = {}): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(canceled(signal));
+        return;
+      }
+      let request: number;
+      try {
+        request = start();
+      } catch (error) {
+        reject(toDeviceKeyError(error) as Error);
+        return;
+      }
+      const pending: Pending = { resolve: resolve as (result: unknown) => void, reject };
+      this.#pending.set(request, pending);
+      if (!signal) return;
+      const onAbort = () => {
+        if (!this.#native.cancel(request)) return;
+        this.#pending.delete(request);
+        reject(canceled(signal));
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      pending.release = () => signal.removeEventListener('abort', onAbort);
+    });
+  }
+
+  #settle(settlements: Settlement[]): void {
+    for (const { request, result, error } of settlements) {
+      const pending = this.#pending.get(request);
+      this.#pending.delete(request);
+      pending?.release?.();
+      if (error) {
+        pending?.reject(toDeviceKeyError(error));
+      } else {
+        pending?.resolve(JSON.parse(result ?? 'null'));
+      }
+    }
+  }
+}
+
+function canceled(signal: AbortSignal): DeviceKeyError {
+  return new DeviceKeyError('canceled', 'the operation was canceled', {
+    cause: signal.reason as unknown,
+  });
+}
+
+/** JSON text for the native decoder, which refuses what does not fit. */
+function toJson(value: unknown, what: string): string {
+  try {
+    return JSON.stringify(value) ?? 'null';
+  } catch (cause) {
+    throw new DeviceKeyError('invalid_params', `${what}: cannot be written as JSON`, { cause });
+  }
+}
+

@@ -1,0 +1,99 @@
+#include "addon/native_store.h"
+
+#include <chrono>
+#include <string>
+
+#include "addon/boundary.h"
+#include "keystore/open_options.h"
+
+namespace device_key {
+namespace {
+
+// How long an exiting process waits for a command in flight, and again for its interruption: a
+// signature of a slow chip fits in (190 ms), and a TPM that hangs costs no more than twice this.
+constexpr std::chrono::milliseconds kExitGrace{500};
+
+std::string StringArgument(const Napi::CallbackInfo& info, size_t index) {
+  if (info.Length() <= index || !info[index].IsString()) {
+    throw DeviceKeyError(ErrorCode::kInvalidParams, "expected a JSON text");
+  }
+  return info[index].As<Napi::String>().Utf8Value();
+}
+
+}  // namespace
+
+Napi::Function NativeStore::Define(Napi::Env env) {
+  return DefineClass(
+      env, "NativeStore",
+      {
+          InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::Create>>("create"),
+          InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::Public>>("public"),
+          InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::Sign>>("sign"),
+          InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::Delete>>("delete"),
+          InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::List>>("list"),
+          InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::Support>>("support"),
+          InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::Close>>("close"),
+          InstanceMethod<&NativeStore::Cancel>("cancel"),
+      });
+}
+
+NativeStore::NativeStore(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeStore>(info) {
+  AtBoundary(info.Env(), [&] {
+    const OpenOptions options = DecodeOpenOptions(StringArgument(info, 0));
+    if (info.Length() < 2 || !info[1].IsFunction()) {
+      throw DeviceKeyError(ErrorCode::kInvalidParams, "expected a function");
+    }
+    auto providers = PlatformProviders(options);
+    channel_ = SettlementChannel::Open(info.Env(), info[1].As<Napi::Function>());
+    store_ = std::make_unique<AsyncDeviceKeyStore>(
+        options, std::move(providers),
+        [channel = channel_](Settlement settlement) { channel->Push(std::move(settlement)); });
+    // After the channel's own hook was added, and hooks run last first: the threads end before
+    // their way back does.
+    napi_add_env_cleanup_hook(info.Env(), &OnEnvironmentEnd, this);
+    return info.Env().Undefined();
+  });
+}
+
+NativeStore::~NativeStore() {
+  if (store_ == nullptr) return;
+  napi_remove_env_cleanup_hook(Env(), &OnEnvironmentEnd, this);
+  TearDown();
+}
+
+void NativeStore::OnEnvironmentEnd(void* store) { static_cast<NativeStore*>(store)->TearDown(); }
+
+void NativeStore::TearDown() {
+  channel_->Close();
+  store_->Abandon(kExitGrace);
+  store_.reset();
+}
+
+template <uint64_t (AsyncDeviceKeyStore::*kStart)(std::string_view)>
+Napi::Value NativeStore::StartWithParams(const Napi::CallbackInfo& info) {
+  return AtBoundary(info.Env(), [&]() -> Napi::Value {
+    const uint64_t request = (*store_.*kStart)(StringArgument(info, 0));
+    channel_->RequestStarted(info.Env());
+    return Napi::Number::New(info.Env(), static_cast<double>(request));
+  });
+}
+
+template <uint64_t (AsyncDeviceKeyStore::*kStart)()>
+Napi::Value NativeStore::Start(const Napi::CallbackInfo& info) {
+  return AtBoundary(info.Env(), [&]() -> Napi::Value {
+    const uint64_t request = (*store_.*kStart)();
+    channel_->RequestStarted(info.Env());
+    return Napi::Number::New(info.Env(), static_cast<double>(request));
+  });
+}
+
+Napi::Value NativeStore::Cancel(const Napi::CallbackInfo& info) {
+  return AtBoundary(info.Env(), [&]() -> Napi::Value {
+    const bool canceled =
+        store_->Cancel(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
+    if (canceled) channel_->RequestCanceled(info.Env());
+    return Napi::Boolean::New(info.Env(), canceled);
+  });
+}
+
+}  // namespace device_key

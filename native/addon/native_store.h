@@ -1,0 +1,44 @@
+// AsyncDeviceKeyStore as a JavaScript class.
+#ifndef DEVICE_KEY_ADDON_NATIVE_STORE_H_
+#define DEVICE_KEY_ADDON_NATIVE_STORE_H_
+
+#include <napi.h>
+
+#include <memory>
+
+#include "addon/settlement_channel.h"
+#include "keystore/async_device_key_store.h"
+
+namespace device_key {
+
+// new NativeStore(options: string, onSettled: (settlements) => void)
+//   .create(params: string): number   and so on: each starts a request and returns its number
+//   .cancel(request: number): boolean
+//   .close(): number
+// Strings are JSON texts. What is wrong with a call is thrown as {code, message}, not an Error:
+// lib/ makes the DeviceKeyError, so that there is one class of them.
+class NativeStore : public Napi::ObjectWrap<NativeStore> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  explicit NativeStore(const Napi::CallbackInfo& info);
+  ~NativeStore() override;
+
+ private:
+  template <uint64_t (AsyncDeviceKeyStore::*kStart)(std::string_view)>
+  Napi::Value StartWithParams(const Napi::CallbackInfo& info);
+  template <uint64_t (AsyncDeviceKeyStore::*kStart)()>
+  Napi::Value Start(const Napi::CallbackInfo& info);
+  Napi::Value Cancel(const Napi::CallbackInfo& info);
+
+  // Ends everything, within a bounded time, when the environment ends (process exit, end of a
+  // worker) or the object is collected.
+  void TearDown();
+  static void OnEnvironmentEnd(void* store);
+
+  std::shared_ptr<SettlementChannel> channel_;
+  std::unique_ptr<AsyncDeviceKeyStore> store_;
+};
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_ADDON_NATIVE_STORE_H_

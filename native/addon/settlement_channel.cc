@@ -1,0 +1,105 @@
+#include "addon/settlement_channel.h"
+
+#include <cstdio>
+#include <string>
+#include <utility>
+
+namespace device_key {
+namespace {
+
+std::string Hex(uint32_t status) {
+  char text[11];
+  std::snprintf(text, sizeof text, "0x%x", status);
+  return text;
+}
+
+}  // namespace
+
+Napi::Object ErrorToJavaScript(Napi::Env env, const DeviceKeyError& error) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("code", std::string(ErrorCodeName(error.code())));
+  object.Set("message", std::string(error.what()));
+  if (error.platform_status().has_value()) {
+    object.Set("platformStatus", Hex(*error.platform_status()));
+  }
+  return object;
+}
+
+std::shared_ptr<SettlementChannel> SettlementChannel::Open(Napi::Env env,
+                                                           Napi::Function on_settled) {
+  auto channel = std::make_shared<SettlementChannel>();
+  // The function's own reference to the channel, given back by its finalizer: a call may still be
+  // on its way when nobody else holds the channel any more.
+  auto* reference = new std::shared_ptr<SettlementChannel>(channel);
+  const napi_status status = napi_create_threadsafe_function(
+      env, on_settled, nullptr, Napi::String::New(env, "device-key"), /*max_queue_size=*/0,
+      /*initial_thread_count=*/1, /*thread_finalize_data=*/reference,
+      [](napi_env, void* data, void*) {
+        delete static_cast<std::shared_ptr<SettlementChannel>*>(data);
+      },
+      /*context=*/channel.get(), &CallJavaScript, &channel->function_);
+  if (status != napi_ok) {
+    delete reference;
+    throw DeviceKeyError(
+        ErrorCode::kPlatformError,
+        "could not open a way back to JavaScript (Node-API status " + std::to_string(status) + ")");
+  }
+  napi_unref_threadsafe_function(env, channel->function_);
+  return channel;
+}
+
+void SettlementChannel::Push(Settlement settlement) {
+  std::lock_guard lock(mutex_);
+  if (function_ == nullptr) return;
+  ready_.push_back(std::move(settlement));
+  if (std::exchange(scheduled_, true)) return;
+  napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking);
+}
+
+void SettlementChannel::CallJavaScript(napi_env env, napi_value on_settled, void* context, void*) {
+  if (env == nullptr) return;  // the environment is going down
+  static_cast<SettlementChannel*>(context)->Deliver(env, Napi::Function(env, on_settled));
+}
+
+void SettlementChannel::Deliver(Napi::Env env, Napi::Function on_settled) {
+  std::vector<Settlement> settlements;
+  {
+    std::lock_guard lock(mutex_);
+    settlements.swap(ready_);
+    scheduled_ = false;
+  }
+  RequestsEnded(env, settlements.size());
+  Napi::Array list = Napi::Array::New(env, settlements.size());
+  for (uint32_t i = 0; i < settlements.size(); ++i) {
+    const Settlement& settlement = settlements[i];
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("request", static_cast<double>(settlement.request));
+    if (settlement.error.has_value()) {
+      entry.Set("error", ErrorToJavaScript(env, *settlement.error));
+    } else {
+      entry.Set("result", settlement.result);
+    }
+    list.Set(i, entry);
+  }
+  on_settled.Call({list});
+}
+
+void SettlementChannel::RequestStarted(Napi::Env env) {
+  if (outstanding_++ == 0) napi_ref_threadsafe_function(env, function_);
+}
+
+void SettlementChannel::RequestCanceled(Napi::Env env) { RequestsEnded(env, 1); }
+
+void SettlementChannel::RequestsEnded(Napi::Env env, size_t count) {
+  outstanding_ -= count;
+  if (count > 0 && outstanding_ == 0) napi_unref_threadsafe_function(env, function_);
+}
+
+void SettlementChannel::Close() {
+  std::lock_guard lock(mutex_);
+  if (function_ == nullptr) return;
+  ready_.clear();
+  napi_release_threadsafe_function(std::exchange(function_, nullptr), napi_tsfn_abort);
+}
+
+}  // namespace device_key

@@ -1,0 +1,243 @@
+#include "keystore/async_device_key_store.h"
+
+#include <atomic>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "keystore/device_key_store.h"
+#include "platform/interrupt.h"
+#include "protocol/decode.h"
+#include "protocol/encode.h"
+#include "protocol/rules.h"
+
+namespace device_key {
+namespace {
+
+DeviceKeyError ClosedError() {
+  return DeviceKeyError(ErrorCode::kClosed, "the key store is closed; open another");
+}
+
+// Paths and driver messages may hold bytes that are not UTF-8; a report is still better than none.
+std::string Text(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+nlohmann::ordered_json EncodeListedKey(const ListedKey& listed) {
+  if (listed.key == nullptr) {
+    return {{"keyId", listed.key_id.str()},
+            {"error",
+             {{"code", ErrorCodeName(listed.error->code())}, {"message", listed.error->what()}}}};
+  }
+  const KeyRecord& record = listed.key->record();
+  nlohmann::ordered_json json = EncodePublicResponse({record.key_id, record.public_key_spki_der});
+  json["accountUserId"] = record.binding.account_user_id;
+  json["clientId"] = record.binding.client_id;
+  json["createdAt"] = record.created_at;
+  return json;
+}
+
+}  // namespace
+
+// Where a request is on its way. Whoever moves it out of kQueued or kRunning decides its fate, so
+// Cancel and the worker cannot both have it.
+enum class Stage { kQueued, kRunning, kCommitted, kOver };
+
+struct AsyncDeviceKeyStore::Request {
+  uint64_t id = 0;
+  Lane lane = Lane::kRecords;
+  uint64_t task = 0;
+  std::atomic<Stage> stage{Stage::kQueued};
+
+  bool Move(Stage from, Stage to) { return stage.compare_exchange_strong(from, to); }
+  // A key has been made and is about to be recorded: from here on it is too late to cancel.
+  bool Commit() { return Move(Stage::kRunning, Stage::kCommitted); }
+  bool End() {
+    return Move(Stage::kRunning, Stage::kOver) || Move(Stage::kCommitted, Stage::kOver);
+  }
+};
+
+// What the store's threads touch; it lives as long as the last of them.
+struct AsyncDeviceKeyStore::Core {
+  Core(const OpenOptions& options, std::vector<std::shared_ptr<KeyProvider>> providers,
+       std::function<void(Settlement)> on_settled)
+      : timeout(options.timeout),
+        on_settled(std::move(on_settled)),
+        store(std::make_unique<DeviceKeyStore>(
+            StoreOptions{.directory = options.directory, .targets = options.targets},
+            std::move(providers))) {}
+
+  OperationLimits Limits() const {
+    return {std::chrono::steady_clock::now() + timeout, &interrupt};
+  }
+
+  void Settle(Settlement settlement) {
+    std::lock_guard lock(mutex);
+    pending.erase(settlement.request);
+    if (on_settled) on_settled(std::move(settlement));
+  }
+
+  const std::chrono::milliseconds timeout;
+  Interrupt interrupt;
+  std::mutex mutex;  // guards the next two
+  std::function<void(Settlement)> on_settled;
+  std::map<uint64_t, std::shared_ptr<Request>> pending;
+  std::unique_ptr<DeviceKeyStore> store;  // null once both threads are done with it
+  std::atomic<int> lanes_in_use{2};
+};
+
+AsyncDeviceKeyStore::AsyncDeviceKeyStore(const OpenOptions& options,
+                                         std::vector<std::shared_ptr<KeyProvider>> providers,
+                                         std::function<void(Settlement)> on_settled)
+    : core_(std::make_shared<Core>(options, std::move(providers), std::move(on_settled))),
+      hardware_queue_("device-key-hw", options.queue_limit),
+      records_queue_("device-key-rec", options.queue_limit) {}
+
+AsyncDeviceKeyStore::~AsyncDeviceKeyStore() { Abandon(std::chrono::milliseconds(500)); }
+
+uint64_t AsyncDeviceKeyStore::Create(std::string_view params) {
+  RequireOpen();
+  CreateParams decoded = DecodeCreateParams(params);
+  CheckCreateParams(decoded);
+  return Submit(Lane::kHardware, [decoded = std::move(decoded)](Core& core, Request& request) {
+    return Text(EncodeCreateResponse(
+        core.store->Create(decoded, core.Limits(), [&] { return request.Commit(); })));
+  });
+}
+
+uint64_t AsyncDeviceKeyStore::Public(std::string_view params) {
+  RequireOpen();
+  return Submit(Lane::kRecords, [decoded = DecodePublicParams(params)](Core& core, Request&) {
+    return Text(EncodePublicResponse(core.store->Public(decoded.key_id)));
+  });
+}
+
+uint64_t AsyncDeviceKeyStore::Sign(std::string_view params) {
+  RequireOpen();
+  return Submit(Lane::kHardware,
+                [prepared = core_->store->Prepare(DecodeSignParams(params))](Core& core, Request&) {
+                  return Text(EncodeSignResponse(core.store->Sign(prepared, core.Limits())));
+                });
+}
+
+uint64_t AsyncDeviceKeyStore::Delete(std::string_view params) {
+  RequireOpen();
+  return Submit(Lane::kHardware, [decoded = DecodePublicParams(params)](Core& core, Request&) {
+    core.store->Delete(decoded.key_id, core.Limits());
+    return std::string("{}");
+  });
+}
+
+uint64_t AsyncDeviceKeyStore::List() {
+  RequireOpen();
+  return Submit(Lane::kRecords, [](Core& core, Request&) {
+    auto keys = nlohmann::ordered_json::array();
+    for (const ListedKey& key : core.store->List()) keys.push_back(EncodeListedKey(key));
+    return Text(keys);
+  });
+}
+
+uint64_t AsyncDeviceKeyStore::Support() {
+  RequireOpen();
+  return Submit(Lane::kHardware,
+                [](Core& core, Request&) { return Text(core.store->Support(core.Limits())); });
+}
+
+uint64_t AsyncDeviceKeyStore::Submit(Lane lane, Work work) {
+  auto request = std::make_shared<Request>();
+  request->id = ++last_request_;
+  request->lane = lane;
+  {
+    std::lock_guard lock(core_->mutex);
+    core_->pending.emplace(request->id, request);
+  }
+  try {
+    request->task = QueueOf(lane).Post([core = core_, request, work = std::move(work)] {
+      if (!request->Move(Stage::kQueued, Stage::kRunning)) return;
+      Settlement settlement{request->id, {}, {}};
+      try {
+        settlement.result = work(*core, *request);
+      } catch (const DeviceKeyError& error) {
+        settlement.error = error;
+      } catch (const std::exception& error) {
+        settlement.error = DeviceKeyError(ErrorCode::kPlatformError, error.what());
+      }
+      if (request->End()) core->Settle(std::move(settlement));
+    });
+  } catch (const DeviceKeyError&) {
+    std::lock_guard lock(core_->mutex);
+    core_->pending.erase(request->id);
+    throw;
+  }
+  return request->id;
+}
+
+bool AsyncDeviceKeyStore::Cancel(uint64_t id) {
+  std::shared_ptr<Request> request;
+  {
+    std::lock_guard lock(core_->mutex);
+    const auto found = core_->pending.find(id);
+    if (found == core_->pending.end()) return false;
+    request = found->second;
+  }
+  if (request->Move(Stage::kQueued, Stage::kOver)) {
+    QueueOf(request->lane).Remove(request->task);
+  } else if (!request->Move(Stage::kRunning, Stage::kOver)) {
+    return false;
+  }
+  std::lock_guard lock(core_->mutex);
+  core_->pending.erase(id);
+  return true;
+}
+
+uint64_t AsyncDeviceKeyStore::Close() {
+  RequireOpen();
+  closed_ = true;
+  std::vector<std::shared_ptr<Request>> waiting;
+  {
+    std::lock_guard lock(core_->mutex);
+    for (const auto& [id, request] : core_->pending) waiting.push_back(request);
+  }
+  for (const std::shared_ptr<Request>& request : waiting) {
+    if (!request->Move(Stage::kQueued, Stage::kOver)) continue;
+    QueueOf(request->lane).Remove(request->task);
+    core_->Settle({request->id, {}, ClosedError()});
+  }
+  // Whichever thread gets here last lets go of the hardware and says so: on a thread of ours, since
+  // flushing what the store has in a TPM waits for that TPM.
+  const uint64_t id = ++last_request_;
+  for (const Lane lane : {Lane::kHardware, Lane::kRecords}) {
+    QueueOf(lane).Post([core = core_, id] {
+      if (--core->lanes_in_use > 0) return;
+      core->store.reset();
+      core->Settle({id, "{}", {}});
+    });
+  }
+  return id;
+}
+
+void AsyncDeviceKeyStore::Abandon(std::chrono::milliseconds grace) {
+  if (abandoned_) return;
+  abandoned_ = true;
+  closed_ = true;
+  {
+    std::lock_guard lock(core_->mutex);
+    core_->on_settled = nullptr;
+    core_->pending.clear();
+  }
+  hardware_queue_.Close();
+  records_queue_.Close();
+  if (!hardware_queue_.WaitForEnd(grace)) core_->interrupt.Trigger();
+  hardware_queue_.Join(grace);
+  records_queue_.Join(grace);
+}
+
+void AsyncDeviceKeyStore::RequireOpen() const {
+  if (closed_) throw ClosedError();
+}
+
+TaskQueue& AsyncDeviceKeyStore::QueueOf(Lane lane) {
+  return lane == Lane::kHardware ? hardware_queue_ : records_queue_;
+}
+
+}  // namespace device_key

@@ -1,0 +1,81 @@
+#include "keystore/open_options.h"
+
+#include <nlohmann/json.hpp>
+
+#include "platform/data_directory.h"
+#include "platform/error.h"
+#include "protocol/json_reader.h"
+#if defined(__linux__)
+#include "providers/tpm2/tpm2_provider.h"
+#endif
+
+namespace device_key {
+namespace {
+
+[[noreturn]] void ThrowInvalid(const std::string& option, const std::string& expected) {
+  throw DeviceKeyError(ErrorCode::kInvalidParams, "options." + option + ": expected " + expected);
+}
+
+std::string DecodeText(const std::string& name, const nlohmann::json& value) {
+  if (!value.is_string()) ThrowInvalid(name, "a string");
+  auto text = value.get<std::string>();
+  if (text.empty() || text.find('\0') != std::string::npos) {
+    ThrowInvalid(name, "a string that is not empty and has no NUL");
+  }
+  return text;
+}
+
+int64_t DecodeCount(const std::string& name, const nlohmann::json& value, int64_t limit) {
+  const std::optional<int64_t> count = Int64Value(value);
+  if (!count || *count < 1 || *count > limit) {
+    ThrowInvalid(name, "an integer from 1 to " + std::to_string(limit));
+  }
+  return *count;
+}
+
+}  // namespace
+
+OpenOptions DecodeOpenOptions(std::string_view json_text) {
+  constexpr int64_t kMaxTimeoutMs = 3'600'000;
+  constexpr int64_t kMaxQueueLimit = 1'000'000;
+  const nlohmann::json json = ReadJson(json_text);
+  if (!json.is_object()) {
+    throw DeviceKeyError(ErrorCode::kInvalidParams, "options: expected an object");
+  }
+  OpenOptions options;
+  for (const auto& [name, value] : json.items()) {
+    if (name == "directory") {
+      options.directory = DecodeText(name, value);
+    } else if (name == "targets") {
+      options.targets = DecodeTargetPolicy(value);
+    } else if (name == "timeoutMs") {
+      options.timeout = std::chrono::milliseconds(DecodeCount(name, value, kMaxTimeoutMs));
+    } else if (name == "queueLimit") {
+      options.queue_limit = static_cast<size_t>(DecodeCount(name, value, kMaxQueueLimit));
+    } else if (name == "tcti") {
+      options.tcti = DecodeText(name, value);
+    } else if (name == "allowSimulator") {
+      if (!value.is_boolean()) ThrowInvalid(name, "a boolean");
+      options.allow_simulator = value.get<bool>();
+    } else {
+      throw DeviceKeyError(ErrorCode::kInvalidParams,
+                           "options." + name +
+                               ": no such option; there are directory, targets, timeoutMs, "
+                               "queueLimit, tcti and allowSimulator");
+    }
+  }
+  if (options.directory.empty()) options.directory = DefaultStoreDirectory();
+  return options;
+}
+
+std::vector<std::shared_ptr<KeyProvider>> PlatformProviders(
+    [[maybe_unused]] const OpenOptions& options) {
+  std::vector<std::shared_ptr<KeyProvider>> providers;
+#if defined(__linux__)
+  providers.push_back(std::make_shared<Tpm2Provider>(
+      Tpm2Options{.tcti = options.tcti, .allow_simulator = options.allow_simulator}));
+#endif
+  return providers;
+}
+
+}  // namespace device_key

@@ -1,0 +1,40 @@
+// The options of DeviceKeyStore.open, and what they open.
+#ifndef DEVICE_KEY_KEYSTORE_OPEN_OPTIONS_H_
+#define DEVICE_KEY_KEYSTORE_OPEN_OPTIONS_H_
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/target_policy.h"
+#include "providers/key_provider.h"
+
+namespace device_key {
+
+struct OpenOptions {
+  std::filesystem::path directory;
+  TargetPolicy targets = TargetPolicy::Default();
+  // How long one operation may wait for hardware, from when its turn has come.
+  std::chrono::milliseconds timeout{30'000};
+  // How many operations may wait for their turn.
+  size_t queue_limit = 4096;
+  std::optional<std::string> tcti;
+  std::optional<bool> allow_simulator;
+};
+
+// From the JSON text {"directory"?, "targets"?, "timeoutMs"?, "queueLimit"?, "tcti"?,
+// "allowSimulator"?}; what is absent takes its default, from the environment where there is one.
+// Throws `invalid_params` naming the option, also for options that it does not know.
+OpenOptions DecodeOpenOptions(std::string_view json_text);
+
+// The providers of this platform, hardware first. Touches no hardware.
+std::vector<std::shared_ptr<KeyProvider>> PlatformProviders(const OpenOptions& options);
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_KEYSTORE_OPEN_OPTIONS_H_

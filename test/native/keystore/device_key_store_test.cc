@@ -1,0 +1,450 @@
+#include "keystore/device_key_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <thread>
+
+#include "crypto/p256.h"
+#include "keystore/test_providers.h"
+#include "keystore/test_records.h"
+#include "platform/expect_error.h"
+#include "platform/temporary_directory.h"
+#include "protocol/signed_bytes.h"
+
+namespace device_key {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool Commit() { return true; }
+
+class DeviceKeyStoreTest : public testing::Test {
+ protected:
+  DeviceKeyStore Open(std::vector<std::shared_ptr<KeyProvider>> providers) {
+    return DeviceKeyStore({.directory = directory_, .now = [this] { return now_.load(); }},
+                          std::move(providers));
+  }
+
+  CreateResponse Create(DeviceKeyStore& store) {
+    return store.Create({.account_user_id = "account-1", .client_id = "client-1"}, NoHurry(),
+                        Commit);
+  }
+
+  SignResponse Sign(DeviceKeyStore& store, const KeyId& key_id) {
+    return store.Sign(store.Prepare({key_id, NewConnection()}), NoHurry());
+  }
+
+  TemporaryDirectory scratch_;
+  const fs::path directory_ = scratch_ / "keys";
+  std::atomic<int64_t> now_{kNow};
+  const std::shared_ptr<SoftwareProvider> provider_ = std::make_shared<SoftwareProvider>();
+  DeviceKeyStore store_ = Open({provider_});
+};
+
+TEST_F(DeviceKeyStoreTest, TouchesNothingWhenOpened) { EXPECT_FALSE(fs::exists(directory_)); }
+
+TEST_F(DeviceKeyStoreTest, CreatesAKeyThatItCanShowAgain) {
+  const CreateResponse created = Create(store_);
+
+  EXPECT_EQ(created.key_id.protection_class(), ProtectionClass::kHardwareTpm);
+  EXPECT_EQ(store_.Public(created.key_id).public_key_spki_der, created.public_key_spki_der);
+}
+
+TEST_F(DeviceKeyStoreTest, RecordsWhomAKeyIsForAndWhenItWasMade) {
+  Create(store_);
+
+  const std::vector<ListedKey> keys = store_.List();
+  ASSERT_EQ(keys.size(), 1u);
+  const KeyRecord& record = keys[0].key->record();
+  EXPECT_EQ(record.provider, "software");
+  EXPECT_EQ(record.binding, (KeyBinding{"account-1", "client-1"}));
+  EXPECT_EQ(record.created_at, kNow);
+}
+
+TEST_F(DeviceKeyStoreTest, SignsTheProtocolsBytesVerifiably) {
+  const CreateResponse created = Create(store_);
+
+  const SignResponse response = Sign(store_, created.key_id);
+
+  EXPECT_EQ(response.signed_bytes, SignedBytes(NewConnection()));
+  EXPECT_TRUE(P256PublicKey::FromSpki(created.public_key_spki_der)
+                  .Verify(Sha256(AsBytes(response.signed_bytes)), response.signature_der));
+}
+
+TEST_F(DeviceKeyStoreTest, SignsWithKeysThatAnEarlierStoreMade) {
+  const CreateResponse created = Create(store_);
+  DeviceKeyStore later = Open({provider_});
+
+  EXPECT_NO_THROW(Sign(later, created.key_id));
+}
+
+TEST_F(DeviceKeyStoreTest, DeletesKeyAndRecord) {
+  const KeyId key_id = Create(store_).key_id;
+
+  store_.Delete(key_id, NoHurry());
+
+  EXPECT_EQ(provider_->keys(), 0u);
+  EXPECT_TRUE(store_.List().empty());
+  ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Public(key_id); });
+  ExpectError(ErrorCode::kKeyNotFound, [&] { Sign(store_, key_id); });
+  ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Delete(key_id, NoHurry()); });
+}
+
+TEST_F(DeviceKeyStoreTest, KeepsTheRecordOfAKeyThatCouldNotBeDeleted) {
+  const KeyId key_id = Create(store_).key_id;
+  provider_->on_delete = [] { throw DeviceKeyError(ErrorCode::kDeviceBusy, "busy"); };
+
+  ExpectError(ErrorCode::kDeviceBusy, [&] { store_.Delete(key_id, NoHurry()); });
+  EXPECT_EQ(store_.List().size(), 1u);
+}
+
+TEST_F(DeviceKeyStoreTest, KeepsTheRecordOfAKeyWhoseProviderIsElsewhere) {
+  const KeyId key_id = Create(store_).key_id;
+  DeviceKeyStore elsewhere = Open({});
+
+  ExpectError(
+      ErrorCode::kHardwareUnavailable, [&] { elsewhere.Delete(key_id, NoHurry()); },
+      "\"software\"");
+  ExpectError(
+      ErrorCode::kHardwareUnavailable, [&] { Sign(elsewhere, key_id); }, "\"software\"");
+  EXPECT_NO_THROW(elsewhere.Public(key_id));
+  EXPECT_EQ(elsewhere.List().size(), 1u);
+}
+
+// Creating: what can go wrong leaves no key behind.
+
+TEST_F(DeviceKeyStoreTest, ChecksParamsBeforeItAsksHardware) {
+  ExpectError(ErrorCode::kInvalidParams,
+              [&] { store_.Create({.account_user_id = "", .client_id = "c"}, NoHurry(), Commit); });
+
+  EXPECT_EQ(provider_->creations, 0);
+  EXPECT_FALSE(fs::exists(directory_));
+}
+
+TEST_F(DeviceKeyStoreTest, ChecksTheStoreBeforeItAsksHardware) {
+  fs::create_directory(directory_);
+  chmod(directory_.c_str(), 0777);
+
+  ExpectError(ErrorCode::kStoreInsecure, [&] { Create(store_); });
+  EXPECT_EQ(provider_->creations, 0);
+}
+
+TEST_F(DeviceKeyStoreTest, DeletesTheKeyWhenTheCallerHasGivenUp) {
+  ExpectError(ErrorCode::kCanceled, [&] {
+    store_.Create({.account_user_id = "account-1", .client_id = "client-1"}, NoHurry(),
+                  [] { return false; });
+  });
+
+  EXPECT_EQ(provider_->creations, 1);
+  EXPECT_EQ(provider_->keys(), 0u);
+  EXPECT_EQ(CountEntries(directory_), 0u);
+}
+
+TEST_F(DeviceKeyStoreTest, AsksWhetherToCommitWhenTheKeyExistsAndTheRecordDoesNot) {
+  store_.Create({.account_user_id = "account-1", .client_id = "client-1"}, NoHurry(), [&] {
+    EXPECT_EQ(provider_->keys(), 1u);
+    EXPECT_EQ(CountEntries(directory_), 0u);
+    return true;
+  });
+
+  EXPECT_EQ(CountEntries(directory_), 1u);
+}
+
+TEST_F(DeviceKeyStoreTest, DeletesTheKeyWhenItsRecordCannotBeWritten) {
+  ExpectError(ErrorCode::kStoreInsecure, [&] {
+    store_.Create({.account_user_id = "account-1", .client_id = "client-1"}, NoHurry(), [&] {
+      chmod(directory_.c_str(), 0777);
+      return true;
+    });
+  });
+
+  EXPECT_EQ(provider_->keys(), 0u);
+  EXPECT_EQ(CountEntries(directory_), 0u);
+}
+
+TEST_F(DeviceKeyStoreTest, ReportsTheRecordsErrorWhenTheKeyCannotBeDeletedEither) {
+  provider_->on_delete = [] { throw DeviceKeyError(ErrorCode::kDeviceBusy, "busy"); };
+
+  ExpectError(ErrorCode::kCanceled, [&] {
+    store_.Create({.account_user_id = "account-1", .client_id = "client-1"}, NoHurry(),
+                  [] { return false; });
+  });
+}
+
+TEST_F(DeviceKeyStoreTest, RefusesAPublicKeyThatIsNone) {
+  class Garbled : public SoftwareProvider {
+   public:
+    ProviderKey Create(const KeyId& id, const KeyBinding& binding,
+                       const OperationLimits& limits) override {
+      ProviderKey key = SoftwareProvider::Create(id, binding, limits);
+      key.spki_der.back() ^= 1;  // a point beside the curve
+      return key;
+    }
+  };
+  const auto garbled = std::make_shared<Garbled>();
+  DeviceKeyStore store = Open({garbled});
+
+  ExpectError(ErrorCode::kCryptoError, [&] { Create(store); });
+  EXPECT_EQ(garbled->keys(), 0u);
+  EXPECT_EQ(CountEntries(directory_), 0u);
+}
+
+TEST_F(DeviceKeyStoreTest, HoldsToThePolicyOfTheParams) {
+  const auto broken =
+      std::make_shared<FailingProvider>(ErrorCode::kHardwareUnavailable, "the reason");
+  const auto fallback =
+      std::make_shared<SoftwareProvider>(ProtectionClass::kOsProtectedNonextractable, "fallback");
+  DeviceKeyStore store = Open({broken, fallback});
+
+  ExpectError(ErrorCode::kDegradedProtectionNotAllowed, [&] { Create(store); });
+  const CreateResponse created =
+      store.Create({.account_user_id = "account-1",
+                    .client_id = "client-1",
+                    .protection_policy = ProtectionPolicy::kAllowOsProtectedNonextractable},
+                   NoHurry(), Commit);
+
+  EXPECT_TRUE(created.key_id.str().starts_with("dk_osn_"));
+  EXPECT_NO_THROW(Sign(store, created.key_id));
+}
+
+// Signing: what is refused, and when.
+
+TEST_F(DeviceKeyStoreTest, RefusesABadPayloadBeforeAnythingWaits) {
+  ConnectionPayload payload = NewConnection();
+  payload.target_origin = "https://example.com";
+  const KeyId unknown = KeyId::Generate(ProtectionClass::kHardwareTpm);
+
+  ExpectError(
+      ErrorCode::kInvalidPayload,
+      [&] {
+        store_.Prepare({unknown, payload});
+      },
+      "targetOrigin");
+}
+
+TEST_F(DeviceKeyStoreTest, AllowsTheTargetsOfItsOptions) {
+  TargetPolicy targets = TargetPolicy::Default();
+  targets.https_hosts = {"example.com"};
+  const DeviceKeyStore store(
+      {.directory = directory_, .targets = targets, .now = [] { return kNow; }}, {provider_});
+  ConnectionPayload payload = NewConnection();
+  payload.target_origin = "https://example.com";
+
+  EXPECT_NO_THROW(store.Prepare({KeyId::Generate(ProtectionClass::kHardwareTpm), payload}));
+}
+
+TEST_F(DeviceKeyStoreTest, RefusesAPayloadForAnotherAccount) {
+  const KeyId key_id = Create(store_).key_id;
+  ConnectionPayload payload = NewConnection();
+  payload.account_user_id = "account-2";
+
+  ExpectError(ErrorCode::kBindingMismatch, [&] {
+    store_.Sign(store_.Prepare({key_id, payload}), NoHurry());
+  });
+  EXPECT_EQ(provider_->signatures, 0);
+}
+
+TEST_F(DeviceKeyStoreTest, RefusesAPayloadForAnotherClient) {
+  const KeyId key_id = Create(store_).key_id;
+  ConnectionPayload payload = NewConnection();
+  payload.client_id = "client-2";
+
+  ExpectError(ErrorCode::kBindingMismatch, [&] {
+    store_.Sign(store_.Prepare({key_id, payload}), NoHurry());
+  });
+  EXPECT_EQ(provider_->signatures, 0);
+}
+
+TEST_F(DeviceKeyStoreTest, TellsTheProviderWhomTheRecordIsFor) {
+  const KeyId key_id = Create(store_).key_id;
+  const fs::path file = directory_ / (key_id.str() + ".json");
+  nlohmann::json record = nlohmann::json::parse(ReadFile(file));
+  record["accountUserId"] = "account-2";
+  WriteFile(file, record.dump());
+  ConnectionPayload payload = NewConnection();
+  payload.account_user_id = "account-2";
+
+  ExpectError(
+      ErrorCode::kBindingMismatch,
+      [&] {
+        store_.Sign(store_.Prepare({key_id, payload}), NoHurry());
+      },
+      "made for");  // the provider's words
+}
+
+TEST_F(DeviceKeyStoreTest, RefusesAPayloadThatExpiredInTheQueue) {
+  const KeyId key_id = Create(store_).key_id;
+  const PreparedSignature prepared = store_.Prepare({key_id, NewConnection()});
+  now_ = NewConnection().token_expires_at;
+
+  ExpectError(ErrorCode::kInvalidPayload, [&] { store_.Sign(prepared, NoHurry()); });
+  EXPECT_EQ(provider_->signatures, 0);
+}
+
+TEST_F(DeviceKeyStoreTest, ReloadsTheKeyOnceWhenASignatureDoesNotVerify) {
+  const auto liar = std::make_shared<LyingProvider>(1);
+  DeviceKeyStore store = Open({liar});
+  const CreateResponse created = Create(store);
+
+  const SignResponse response = Sign(store, created.key_id);
+
+  EXPECT_TRUE(P256PublicKey::FromSpki(created.public_key_spki_der)
+                  .Verify(Sha256(AsBytes(response.signed_bytes)), response.signature_der));
+  EXPECT_EQ(liar->unloads, 1);
+}
+
+TEST_F(DeviceKeyStoreTest, NeverReturnsASignatureThatDoesNotVerify) {
+  const auto liar = std::make_shared<LyingProvider>(1000);
+  DeviceKeyStore store = Open({liar});
+  const KeyId key_id = Create(store).key_id;
+
+  ExpectError(
+      ErrorCode::kCryptoError, [&] { Sign(store, key_id); }, key_id.str());
+  EXPECT_EQ(liar->signatures, 2);
+  EXPECT_EQ(liar->unloads, 1);
+}
+
+TEST_F(DeviceKeyStoreTest, DoesNotUnloadAKeyThatSignsWell) {
+  const KeyId key_id = Create(store_).key_id;
+
+  Sign(store_, key_id);
+
+  EXPECT_EQ(provider_->signatures, 1);
+  EXPECT_EQ(provider_->unloads, 0);
+}
+
+TEST_F(DeviceKeyStoreTest, PassesOnWhatTheProviderThrows) {
+  const KeyId key_id = Create(store_).key_id;
+  DeviceKeyStore later = Open({std::make_shared<FailingProvider>(
+      ErrorCode::kTpmLockout, "locked out", ProtectionClass::kHardwareTpm, "software")});
+
+  ExpectError(
+      ErrorCode::kTpmLockout, [&] { Sign(later, key_id); }, "locked out");
+}
+
+TEST_F(DeviceKeyStoreTest, SignsFromManyThreadsAtOnce) {
+  const KeyId key_id = Create(store_).key_id;
+  std::atomic<int> signatures = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 20; ++round) {
+        Sign(store_, key_id);
+        ++signatures;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+
+  EXPECT_EQ(signatures, 80);
+}
+
+// Support.
+
+TEST_F(DeviceKeyStoreTest, SupportTellsAboutTheStoreAndCreatesNothing) {
+  const nlohmann::ordered_json support = store_.Support(NoHurry());
+
+  EXPECT_EQ(support["protectionClass"], "hardware_tpm");
+  EXPECT_EQ(support["store"]["directory"], directory_.string());
+  EXPECT_EQ(support["store"]["available"], true);
+  EXPECT_FALSE(fs::exists(directory_));
+}
+
+TEST_F(DeviceKeyStoreTest, SupportTellsWhyTheStoreCannotBeUsed) {
+  fs::create_directory(directory_);
+  chmod(directory_.c_str(), 0777);
+
+  const nlohmann::ordered_json store = store_.Support(NoHurry())["store"];
+
+  EXPECT_EQ(store["available"], false);
+  EXPECT_EQ(store["code"], "store_insecure");
+  EXPECT_NE(store["message"].get<std::string>().find("chmod"), std::string::npos);
+}
+
+// Several processes.
+
+// Creates, signs with and deletes keys, and lists all the while; 0 when everything held.
+int Churn(DeviceKeyStore& store) {
+  constexpr int kRounds = 40;
+  const auto is_error = [](const ListedKey& key) { return key.error.has_value(); };
+  try {
+    for (int round = 0; round < kRounds; ++round) {
+      const KeyId key_id =
+          store.Create({.account_user_id = "account-1", .client_id = "client-1"}, NoHurry(), Commit)
+              .key_id;
+      store.Sign(store.Prepare({key_id, NewConnection()}), NoHurry());
+      const std::vector<ListedKey> keys = store.List();
+      if (std::any_of(keys.begin(), keys.end(), is_error)) return 2;
+      if (std::none_of(keys.begin(), keys.end(),
+                       [&](const ListedKey& key) { return key.key_id == key_id; })) {
+        return 3;
+      }
+      if (round % 2 == 0) store.Delete(key_id, NoHurry());
+    }
+  } catch (const std::exception&) {
+    return 1;
+  }
+  return 0;
+}
+
+TEST_F(DeviceKeyStoreTest, SharesItsDirectoryWithOtherProcesses) {
+  constexpr int kProcesses = 3;
+  std::vector<pid_t> children;
+  for (int i = 0; i < kProcesses; ++i) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) _exit(Churn(store_));
+    children.push_back(child);
+  }
+  for (const pid_t child : children) {
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+  }
+
+  EXPECT_EQ(store_.List().size(), kProcesses * 20u);
+  EXPECT_EQ(CountEntries(directory_), kProcesses * 20u);
+}
+
+TEST_F(DeviceKeyStoreTest, HoldsWholeRecordsOnlyWhenAProcessIsKilledAtWork) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    while (true) Create(store_);
+  }
+  while (store_.List().size() < 10) std::this_thread::yield();
+  kill(child, SIGKILL);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+
+  for (const ListedKey& key : store_.List()) EXPECT_FALSE(key.error) << key.error->what();
+}
+
+TEST_F(DeviceKeyStoreTest, OneOfTwoProcessesDeletesAKey) {
+  const KeyId key_id = Create(store_).key_id;
+  const auto delete_it = [&] {
+    try {
+      store_.Delete(key_id, NoHurry());
+      return 0;
+    } catch (const DeviceKeyError& error) {
+      return error.code() == ErrorCode::kKeyNotFound ? 1 : 2;
+    }
+  };
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) _exit(delete_it());
+  const int here = delete_it();
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+
+  EXPECT_EQ(here + WEXITSTATUS(status), 1);
+  EXPECT_TRUE(store_.List().empty());
+}
+
+}  // namespace
+}  // namespace device_key

@@ -1,0 +1,104 @@
+#include "keystore/key_record.h"
+
+#include <gtest/gtest.h>
+
+#include "keystore/test_records.h"
+#include "platform/expect_error.h"
+#include "platform/private_directory.h"
+
+namespace device_key {
+namespace {
+
+class KeyRecordTest : public testing::Test {
+ protected:
+  // Expects that the record is refused once `member` has become `value`, naming file and member.
+  void ExpectRefused(const std::string& member, const nlohmann::json& value) {
+    nlohmann::json json = nlohmann::json::parse(EncodeKeyRecord(record_));
+    ASSERT_TRUE(json.contains(member));
+    json[member] = value;
+    const std::string message = ExpectCorrupt(json.dump(), "the member " + member);
+    EXPECT_NE(message.find("/keys/file.json"), std::string::npos);
+  }
+
+  std::string ExpectCorrupt(const std::string& text, const std::string& part_of_message) {
+    return ExpectError(
+        ErrorCode::kStoreCorrupt, [&] { DecodeKeyRecord(text, record_.key_id, "/keys/file.json"); },
+        part_of_message);
+  }
+
+  const KeyRecord record_ = NewRecord();
+};
+
+TEST_F(KeyRecordTest, SurvivesTheWayToTextAndBack) {
+  const KeyRecord read = DecodeKeyRecord(EncodeKeyRecord(record_), record_.key_id, "file");
+
+  EXPECT_EQ(read.key_id, record_.key_id);
+  EXPECT_EQ(read.provider, record_.provider);
+  EXPECT_EQ(read.public_key_spki_der, record_.public_key_spki_der);
+  EXPECT_EQ(read.binding, record_.binding);
+  EXPECT_EQ(read.created_at, record_.created_at);
+  EXPECT_EQ(read.handle, record_.handle);
+}
+
+TEST_F(KeyRecordTest, BeginsWithItsVersion) {
+  EXPECT_TRUE(EncodeKeyRecord(record_).starts_with("{\n  \"version\": 1,\n"));
+}
+
+TEST_F(KeyRecordTest, RefusesAVersionFromTheFutureAndSaysWhatToDo) {
+  ExpectCorrupt(R"({"version":2,"everything":"else is different"})", "newer version");
+}
+
+TEST_F(KeyRecordTest, RefusesVersionsThatNeverWere) {
+  ExpectCorrupt(R"({"version":0})", "no record version 0");
+  ExpectRefused("version", "1");
+  ExpectRefused("version", 1.0);
+  ExpectRefused("version", -1);
+  ExpectRefused("version", 18446744073709551615u);
+}
+
+TEST_F(KeyRecordTest, RefusesWhatIsNoJsonObject) {
+  ExpectCorrupt("", "not a JSON object");
+  ExpectCorrupt("[]", "not a JSON object");
+  ExpectCorrupt("{\"version\":1", "not a JSON object");
+  ExpectCorrupt(std::string(PrivateDirectory::kMaxFileBytes, '['), "not a JSON object");
+}
+
+TEST_F(KeyRecordTest, MissesEveryMember) {
+  const nlohmann::json complete = nlohmann::json::parse(EncodeKeyRecord(record_));
+  for (const auto& [member, value] : complete.items()) {
+    nlohmann::json json = complete;
+    json.erase(member);
+    ExpectCorrupt(json.dump(), "the member " + member + " is missing");
+  }
+}
+
+TEST_F(KeyRecordTest, MustBelongToItsFileName) {
+  ExpectRefused("keyId", KeyId::Generate(ProtectionClass::kHardwareTpm).str());
+}
+
+TEST_F(KeyRecordTest, MustHaveTheProtectionClassOfItsId) {
+  ExpectRefused("protectionClass", "os_protected_nonextractable");
+}
+
+TEST_F(KeyRecordTest, RefusesMembersOfOtherTypes) {
+  ExpectRefused("keyId", nullptr);
+  ExpectRefused("provider", 1);
+  ExpectRefused("provider", "");
+  ExpectRefused("accountUserId", nlohmann::json::array());
+  ExpectRefused("clientId", true);
+  ExpectRefused("createdAt", "yesterday");
+  ExpectRefused("createdAt", -1);
+  ExpectRefused("publicKeySpkiDerBase64", "*");
+}
+
+TEST_F(KeyRecordTest, CannotHoldTextThatIsNotUtf8) {
+  KeyRecord record = record_;
+  record.binding.account_user_id = "secret\xff";
+
+  const std::string message = ExpectError(
+      ErrorCode::kInvalidParams, [&] { EncodeKeyRecord(record); }, "accountUserId");
+  EXPECT_EQ(message.find("secret"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace device_key

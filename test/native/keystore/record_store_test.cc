@@ -1,0 +1,243 @@
+#include "keystore/record_store.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <thread>
+#include <vector>
+
+#include "keystore/test_records.h"
+#include "platform/expect_error.h"
+#include "platform/temporary_directory.h"
+
+namespace device_key {
+namespace {
+
+namespace fs = std::filesystem;
+
+class RecordStoreTest : public testing::Test {
+ protected:
+  fs::path FileOf(const KeyRecord& record) const {
+    return directory_ / (record.key_id.str() + ".json");
+  }
+
+  KeyRecord WriteNewRecord() {
+    KeyRecord record = NewRecord();
+    store_.Write(record);
+    return record;
+  }
+
+  TemporaryDirectory scratch_;
+  const fs::path directory_ = scratch_ / "keys";
+  RecordStore store_{directory_};
+};
+
+TEST_F(RecordStoreTest, ReadsWhatWasWritten) {
+  const KeyRecord record = WriteNewRecord();
+
+  EXPECT_EQ(store_.Read(record.key_id)->record().handle, record.handle);
+  EXPECT_EQ(RecordStore(directory_).Read(record.key_id)->record().handle, record.handle);
+}
+
+TEST_F(RecordStoreTest, IsEmptyWhereThereIsNoDirectoryAndCreatesNone) {
+  ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Read(NewRecord().key_id); });
+  ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Remove(NewRecord().key_id); });
+  EXPECT_TRUE(store_.List().empty());
+  EXPECT_NO_THROW(store_.CheckReadable());
+  EXPECT_FALSE(fs::exists(directory_));
+}
+
+TEST_F(RecordStoreTest, NamesTheKeyThatIsNotThere) {
+  store_.CheckWritable();
+  const KeyId key_id = NewRecord().key_id;
+
+  ExpectError(
+      ErrorCode::kKeyNotFound, [&] { store_.Read(key_id); }, key_id.str());
+}
+
+TEST_F(RecordStoreTest, ForgetsRemovedRecordsAtOnce) {
+  const KeyRecord record = WriteNewRecord();
+  store_.Read(record.key_id);
+
+  store_.Remove(record.key_id);
+
+  ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Read(record.key_id); });
+  ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Remove(record.key_id); });
+}
+
+TEST_F(RecordStoreTest, DoesNotParseAnUnchangedRecordTwice) {
+  const KeyRecord record = WriteNewRecord();
+
+  EXPECT_EQ(store_.Read(record.key_id), store_.Read(record.key_id));
+}
+
+TEST_F(RecordStoreTest, SeesWhatOtherProcessesReplace) {
+  KeyRecord record = WriteNewRecord();
+  store_.Read(record.key_id);
+
+  record.handle = {{"slot", 8}};
+  WriteFile(directory_ / "new", EncodeKeyRecord(record));
+  fs::rename(directory_ / "new", FileOf(record));
+
+  EXPECT_EQ(store_.Read(record.key_id)->record().handle, record.handle);
+}
+
+TEST_F(RecordStoreTest, SeesWhatOtherProcessesRemove) {
+  const KeyRecord record = WriteNewRecord();
+  store_.Read(record.key_id);
+
+  RecordStore(directory_).Remove(record.key_id);
+
+  ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Read(record.key_id); });
+}
+
+TEST_F(RecordStoreTest, ChecksTheDirectoryEachTimeAlsoForKnownRecords) {
+  const KeyRecord record = WriteNewRecord();
+  store_.Read(record.key_id);
+
+  chmod(directory_.c_str(), 0777);
+
+  ExpectError(ErrorCode::kStoreInsecure, [&] { store_.Read(record.key_id); });
+}
+
+TEST_F(RecordStoreTest, ChecksTheFileEachTimeAlsoForKnownRecords) {
+  const KeyRecord record = WriteNewRecord();
+  store_.Read(record.key_id);
+
+  chmod(FileOf(record).c_str(), 0666);
+
+  ExpectError(ErrorCode::kStoreInsecure, [&] { store_.Read(record.key_id); });
+}
+
+TEST_F(RecordStoreTest, DoesNotFollowALinkInPlaceOfARecord) {
+  const KeyRecord record = WriteNewRecord();
+  store_.Read(record.key_id);
+  fs::rename(FileOf(record), scratch_ / "elsewhere");
+  fs::create_symlink(scratch_ / "elsewhere", FileOf(record));
+
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { store_.Read(record.key_id); }, "symbolic link");
+}
+
+TEST_F(RecordStoreTest, NeverReplacesARecord) {
+  KeyRecord record = WriteNewRecord();
+  const std::string before = ReadFile(FileOf(record));
+  record.provider = "other";
+
+  ExpectError(ErrorCode::kStoreUnwritable, [&] { store_.Write(record); });
+  EXPECT_EQ(ReadFile(FileOf(record)), before);
+}
+
+TEST_F(RecordStoreTest, LeavesRecordsOfNewerVersionsAsTheyAre) {
+  const KeyRecord record = WriteNewRecord();
+  const std::string future = "{\"version\":2,\"unknown\":[1,2,3]}";
+  WriteFile(FileOf(record), future);
+
+  ExpectError(
+      ErrorCode::kStoreCorrupt, [&] { store_.Read(record.key_id); }, "newer version");
+  ExpectError(ErrorCode::kStoreUnwritable, [&] { store_.Write(record); });
+  EXPECT_EQ(store_.List().size(), 1u);
+  EXPECT_EQ(ReadFile(FileOf(record)), future);
+}
+
+TEST_F(RecordStoreTest, RefusesARecordWithoutAP256Key) {
+  KeyRecord record = NewRecord();
+  record.public_key_spki_der = {1, 2, 3};
+  store_.Write(record);
+
+  ExpectError(
+      ErrorCode::kStoreCorrupt, [&] { store_.Read(record.key_id); }, "publicKeySpkiDerBase64");
+}
+
+TEST_F(RecordStoreTest, ListsKeysInTheOrderOfTheirIds) {
+  std::vector<std::string> written;
+  for (int i = 0; i < 3; ++i) written.push_back(WriteNewRecord().key_id.str());
+  std::sort(written.begin(), written.end());
+
+  std::vector<std::string> listed;
+  for (const ListedKey& key : store_.List()) {
+    EXPECT_EQ(key.key->record().key_id, key.key_id);
+    listed.push_back(key.key_id.str());
+  }
+  EXPECT_EQ(listed, written);
+}
+
+TEST_F(RecordStoreTest, ListsBrokenRecordsWithTheirErrorsAmongTheOthers) {
+  const KeyRecord good = WriteNewRecord();
+  const KeyRecord broken = WriteNewRecord();
+  const KeyRecord insecure = WriteNewRecord();
+  WriteFile(FileOf(broken), "half a rec");
+  chmod(FileOf(insecure).c_str(), 0666);
+
+  int checked = 0;
+  for (const ListedKey& key : store_.List()) {
+    ++checked;
+    if (key.key_id == good.key_id) {
+      EXPECT_FALSE(key.error);
+    } else {
+      EXPECT_EQ(key.key, nullptr);
+      EXPECT_EQ(key.error->code(),
+                key.key_id == broken.key_id ? ErrorCode::kStoreCorrupt : ErrorCode::kStoreInsecure);
+    }
+  }
+  EXPECT_EQ(checked, 3);
+}
+
+TEST_F(RecordStoreTest, PassesOverFilesThatAreNotRecords) {
+  const KeyRecord record = WriteNewRecord();
+  WriteFile(directory_ / "README.json", "{}");
+  WriteFile(directory_ / (record.key_id.str() + ".json.bak"), "{}");
+  WriteFile(directory_ / record.key_id.str(), "{}");
+
+  EXPECT_EQ(store_.List().size(), 1u);
+}
+
+TEST_F(RecordStoreTest, ForgetsTheRecordsThatWereUsedLeastLately) {
+  const KeyRecord first = WriteNewRecord();
+  const KeyRecord second = WriteNewRecord();
+  const std::weak_ptr<const StoredKey> cached_first = store_.Read(first.key_id);
+  const std::weak_ptr<const StoredKey> cached_second = store_.Read(second.key_id);
+  for (int i = 0; i < 62; ++i) store_.Read(WriteNewRecord().key_id);
+  store_.Read(first.key_id);
+
+  store_.Read(WriteNewRecord().key_id);  // the sixty-fifth
+
+  EXPECT_FALSE(cached_first.expired());
+  EXPECT_TRUE(cached_second.expired());
+}
+
+TEST_F(RecordStoreTest, KeepsItsCacheWhenListing) {
+  const KeyRecord record = WriteNewRecord();
+  const std::weak_ptr<const StoredKey> cached = store_.Read(record.key_id);
+  for (int i = 0; i < 64; ++i) WriteNewRecord();
+
+  store_.List();
+
+  EXPECT_FALSE(cached.expired());
+}
+
+TEST_F(RecordStoreTest, ServesManyThreadsAtOnce) {
+  std::vector<KeyRecord> records;
+  for (int i = 0; i < 4; ++i) records.push_back(WriteNewRecord());
+  std::atomic<int> read = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 50; ++round) {
+        for (const KeyRecord& record : records) {
+          if (store_.Read(record.key_id)->record().key_id == record.key_id) ++read;
+        }
+        const KeyRecord own = WriteNewRecord();
+        store_.Read(own.key_id);
+        store_.Remove(own.key_id);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+
+  EXPECT_EQ(read, 4 * 50 * 4);
+  EXPECT_EQ(store_.List().size(), 4u);
+}
+
+}  // namespace
+}  // namespace device_key

@@ -1,0 +1,88 @@
+#include "keystore/test_providers.h"
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include <stdexcept>
+
+namespace device_key {
+
+ScopedEvpPkey NewSoftwareKey() {
+  ScopedEvpPkey key(EVP_EC_gen("P-256"));
+  if (key == nullptr) throw std::runtime_error("EVP_EC_gen failed");
+  return key;
+}
+
+Bytes SpkiOf(EVP_PKEY* key) {
+  Bytes der(static_cast<size_t>(i2d_PUBKEY(key, nullptr)));
+  unsigned char* end = der.data();
+  i2d_PUBKEY(key, &end);
+  return der;
+}
+
+Bytes SignWith(EVP_PKEY* key, const Sha256Digest& digest) {
+  const ScopedEvpPkeyCtx context(EVP_PKEY_CTX_new(key, nullptr));
+  size_t size = 128;
+  Bytes signature(size);
+  if (EVP_PKEY_sign_init(context.get()) != 1 ||
+      EVP_PKEY_sign(context.get(), signature.data(), &size, digest.data(), digest.size()) != 1) {
+    throw std::runtime_error("EVP_PKEY_sign failed");
+  }
+  signature.resize(size);
+  return signature;
+}
+
+Availability SoftwareProvider::Probe(const OperationLimits&) {
+  ++probes;
+  return {.error = std::nullopt, .details = {{"kind", "memory"}}};
+}
+
+ProviderKey SoftwareProvider::Create(const KeyId& id, const KeyBinding& binding,
+                                     const OperationLimits&) {
+  ++creations;
+  ScopedEvpPkey key = NewSoftwareKey();
+  Bytes spki = SpkiOf(key.get());
+  const std::lock_guard lock(mutex_);
+  keys_[id.str()] = std::move(key);
+  return {std::move(spki), {{"boundTo", {binding.account_user_id, binding.client_id}}}};
+}
+
+Bytes SoftwareProvider::Sign(const KeyId& id, const nlohmann::json& handle,
+                             const KeyBinding& binding, const Sha256Digest& digest,
+                             const OperationLimits&) {
+  ++signatures;
+  const nlohmann::json bound_to = {binding.account_user_id, binding.client_id};
+  if (handle.at("boundTo") != bound_to) {
+    throw DeviceKeyError(ErrorCode::kBindingMismatch, "not the binding that the key was made for");
+  }
+  const std::lock_guard lock(mutex_);
+  const auto key = keys_.find(id.str());
+  if (key == keys_.end()) throw DeviceKeyError(ErrorCode::kKeyLost, "the key is gone");
+  return SignWith(key->second.get(), digest);
+}
+
+void SoftwareProvider::Delete(const KeyId& id, const nlohmann::json&, const OperationLimits&) {
+  if (on_delete) on_delete();
+  const std::lock_guard lock(mutex_);
+  keys_.erase(id.str());
+}
+
+void SoftwareProvider::Unload(const KeyId&) { ++unloads; }
+
+size_t SoftwareProvider::keys() const {
+  const std::lock_guard lock(mutex_);
+  return keys_.size();
+}
+
+Bytes LyingProvider::Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+                          const Sha256Digest& digest, const OperationLimits& limits) {
+  const Bytes honest = SoftwareProvider::Sign(id, handle, binding, digest, limits);
+  return remaining_ > 0 ? SignWith(NewSoftwareKey().get(), digest) : honest;
+}
+
+void LyingProvider::Unload(const KeyId& id) {
+  SoftwareProvider::Unload(id);
+  --remaining_;
+}
+
+}  // namespace device_key

@@ -1,0 +1,106 @@
+// Providers without hardware: one that works, one that fails, one that lies.
+#ifndef DEVICE_KEY_TEST_KEYSTORE_TEST_PROVIDERS_H_
+#define DEVICE_KEY_TEST_KEYSTORE_TEST_PROVIDERS_H_
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "crypto/openssl.h"
+#include "providers/key_provider.h"
+
+namespace device_key {
+
+inline OperationLimits NoHurry() {
+  return {.deadline = std::chrono::steady_clock::now() + std::chrono::hours(1)};
+}
+
+// Keeps real P-256 keys in memory and signs with them.
+class SoftwareProvider : public KeyProvider {
+ public:
+  explicit SoftwareProvider(ProtectionClass protection_class = ProtectionClass::kHardwareTpm,
+                            std::string name = "software")
+      : name_(std::move(name)), class_(protection_class) {}
+
+  std::string_view name() const override { return name_; }
+  ProtectionClass protection_class() const override { return class_; }
+  Availability Probe(const OperationLimits& limits) override;
+  ProviderKey Create(const KeyId& id, const KeyBinding& binding,
+                     const OperationLimits& limits) override;
+  Bytes Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+             const Sha256Digest& digest, const OperationLimits& limits) override;
+  void Delete(const KeyId& id, const nlohmann::json& handle,
+              const OperationLimits& limits) override;
+  void Unload(const KeyId& id) override;
+
+  size_t keys() const;  // that exist
+
+  // Seen by the tests.
+  std::atomic<int> probes = 0;
+  std::atomic<int> creations = 0;
+  std::atomic<int> signatures = 0;
+  std::atomic<int> unloads = 0;
+  std::function<void()> on_delete;
+
+ private:
+  const std::string name_;
+  const ProtectionClass class_;
+  mutable std::mutex mutex_;
+  std::map<std::string, ScopedEvpPkey> keys_;
+};
+
+// Answers everything with one error.
+class FailingProvider : public KeyProvider {
+ public:
+  FailingProvider(ErrorCode code, std::string message,
+                  ProtectionClass protection_class = ProtectionClass::kHardwareTpm,
+                  std::string name = "failing")
+      : name_(std::move(name)), class_(protection_class), error_(code, message) {}
+
+  std::string_view name() const override { return name_; }
+  ProtectionClass protection_class() const override { return class_; }
+  Availability Probe(const OperationLimits&) override { return {.error = error_}; }
+  ProviderKey Create(const KeyId&, const KeyBinding&, const OperationLimits&) override {
+    throw error_;
+  }
+  Bytes Sign(const KeyId&, const nlohmann::json&, const KeyBinding&, const Sha256Digest&,
+             const OperationLimits&) override {
+    throw error_;
+  }
+  void Delete(const KeyId&, const nlohmann::json&, const OperationLimits&) override {
+    throw error_;
+  }
+  void Unload(const KeyId&) override {}
+
+ private:
+  const std::string name_;
+  const ProtectionClass class_;
+  const DeviceKeyError error_;
+};
+
+// Signs with a key of its own until it is told for the last time to unload it: hardware in whose
+// slot another client's key lies.
+class LyingProvider : public SoftwareProvider {
+ public:
+  explicit LyingProvider(int unloads_until_honest) : remaining_(unloads_until_honest) {}
+
+  Bytes Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+             const Sha256Digest& digest, const OperationLimits& limits) override;
+  void Unload(const KeyId& id) override;
+
+ private:
+  int remaining_;
+};
+
+// A new P-256 key, its SPKI, and its signatures.
+ScopedEvpPkey NewSoftwareKey();
+Bytes SpkiOf(EVP_PKEY* key);
+Bytes SignWith(EVP_PKEY* key, const Sha256Digest& digest);
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_TEST_KEYSTORE_TEST_PROVIDERS_H_

@@ -1,0 +1,436 @@
+#include "platform/private_directory.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+
+#include "platform/expect_error.h"
+#include "platform/file_faults.h"
+#include "platform/temporary_directory.h"
+
+namespace device_key {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class PrivateDirectoryTest : public testing::Test {
+ protected:
+  PrivateDirectory OpenOrCreate() { return PrivateDirectory::OpenOrCreate(path_); }
+
+  // Only root can.
+  void GiveAway(const fs::path& path) { ASSERT_EQ(lchown(path.c_str(), 12345, 12345), 0); }
+
+  TemporaryDirectory scratch_;
+  const fs::path path_ = scratch_ / "keys";
+};
+
+TEST_F(PrivateDirectoryTest, IsCreatedForItsUserAloneWithTheDirectoriesAboveIt) {
+  PrivateDirectory::OpenOrCreate(scratch_ / "share" / "deeper" / "keys");
+
+  EXPECT_EQ(ModeOf(scratch_ / "share"), 0700u);
+  EXPECT_EQ(ModeOf(scratch_ / "share" / "deeper"), 0700u);
+  EXPECT_EQ(ModeOf(scratch_ / "share" / "deeper" / "keys"), 0700u);
+}
+
+TEST_F(PrivateDirectoryTest, IsNotCreatedByOpening) {
+  EXPECT_FALSE(PrivateDirectory::Open(path_));
+  EXPECT_FALSE(fs::exists(path_));
+}
+
+TEST_F(PrivateDirectoryTest, TakesADirectoryThatOthersMayRead) {
+  fs::create_directory(path_);
+  chmod(path_.c_str(), 0755);
+
+  EXPECT_TRUE(PrivateDirectory::Open(path_));
+}
+
+TEST_F(PrivateDirectoryTest, RefusesADirectoryThatItsGroupCanWrite) {
+  fs::create_directory(path_);
+  chmod(path_.c_str(), 0770);
+
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(path_); },
+      "chmod go-w '" + path_.string() + "'");
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { OpenOrCreate(); }, "chmod go-w");
+}
+
+TEST_F(PrivateDirectoryTest, RefusesADirectoryThatEveryoneCanWrite) {
+  fs::create_directory(path_);
+  chmod(path_.c_str(), 0702);
+
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { OpenOrCreate(); }, "chmod go-w");
+}
+
+TEST_F(PrivateDirectoryTest, RefusesADirectoryOfAnotherUser) {
+  fs::path foreign = "/";  // root's, for everybody else
+  if (geteuid() == 0) {
+    fs::create_directory(path_);
+    GiveAway(path_);
+    foreign = path_;
+  }
+
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(foreign); },
+      "runs as user " + std::to_string(geteuid()));
+}
+
+TEST_F(PrivateDirectoryTest, RefusesASymbolicLinkInItsPlace) {
+  fs::create_directory(scratch_ / "elsewhere");
+  fs::create_directory_symlink(scratch_ / "elsewhere", path_);
+
+  for (const fs::path& spelling : {path_, path_ / "", path_ / ".", path_ / "." / ""}) {
+    ExpectError(
+        ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(spelling); }, "symbolic link");
+    ExpectError(
+        ErrorCode::kStoreInsecure, [&] { PrivateDirectory::OpenOrCreate(spelling); },
+        "symbolic link");
+  }
+}
+
+TEST_F(PrivateDirectoryTest, DoesNotCreateWhatADanglingLinkPointsTo) {
+  fs::create_directory_symlink(scratch_ / "elsewhere", path_);
+
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { OpenOrCreate(); }, "symbolic link");
+  EXPECT_FALSE(fs::exists(scratch_ / "elsewhere"));
+}
+
+TEST_F(PrivateDirectoryTest, FollowsLinksAboveIt) {
+  fs::create_directory(scratch_ / "real");
+  fs::create_directory_symlink(scratch_ / "real", scratch_ / "link");
+
+  PrivateDirectory::OpenOrCreate(scratch_ / "link" / "keys");
+
+  EXPECT_TRUE(fs::is_directory(scratch_ / "real" / "keys"));
+}
+
+TEST_F(PrivateDirectoryTest, SaysWhenAFileIsInItsPlace) {
+  WriteFile(path_, "");
+
+  ExpectError(
+      ErrorCode::kStoreUnwritable, [&] { OpenOrCreate(); }, "Not a directory");
+}
+
+TEST_F(PrivateDirectoryTest, SaysWhenItCannotBeCreated) {
+  WriteFile(scratch_ / "file", "");
+
+  ExpectError(
+      ErrorCode::kStoreUnwritable,
+      [&] { PrivateDirectory::OpenOrCreate(scratch_ / "file" / "keys"); },
+      (scratch_ / "file" / "keys").string());
+}
+
+TEST_F(PrivateDirectoryTest, ReadsWhatWasWritten) {
+  const PrivateDirectory directory = OpenOrCreate();
+  const std::string contents("with\0zero\n", 10);
+
+  directory.WriteNew("file", contents);
+
+  EXPECT_EQ(directory.Read("file")->bytes, contents);
+  EXPECT_EQ(ModeOf(path_ / "file"), 0600u);
+  EXPECT_EQ(CountEntries(path_), 1u);
+}
+
+TEST_F(PrivateDirectoryTest, HasNothingWhereThereIsNoFile) {
+  const PrivateDirectory directory = OpenOrCreate();
+
+  EXPECT_FALSE(directory.Read("file"));
+  EXPECT_FALSE(directory.Stat("file"));
+  EXPECT_FALSE(directory.Remove("file"));
+}
+
+TEST_F(PrivateDirectoryTest, RemovesFiles) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "contents");
+
+  EXPECT_TRUE(directory.Remove("file"));
+  EXPECT_FALSE(directory.Read("file"));
+}
+
+TEST_F(PrivateDirectoryTest, NeverReplacesAFile) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "first");
+
+  ExpectError(
+      ErrorCode::kStoreUnwritable, [&] { directory.WriteNew("file", "second"); }, "File exists");
+  EXPECT_EQ(ReadFile(path_ / "file"), "first");
+}
+
+TEST_F(PrivateDirectoryTest, StampsAFileAnewWhenItIsReplaced) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "contents");
+  const FileStamp before = *directory.Stat("file");
+  EXPECT_EQ(directory.Read("file")->stamp, before);
+
+  WriteFile(path_ / "other", "contents");
+  fs::rename(path_ / "other", path_ / "file");
+
+  EXPECT_NE(*directory.Stat("file"), before);
+}
+
+TEST_F(PrivateDirectoryTest, DoesNotReadThroughASymbolicLink) {
+  const PrivateDirectory directory = OpenOrCreate();
+  WriteFile(scratch_ / "secret", "secret");
+  fs::create_symlink(scratch_ / "secret", path_ / "file");
+
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { directory.Read("file"); }, "symbolic link");
+}
+
+TEST_F(PrivateDirectoryTest, DoesNotWriteThroughASymbolicLink) {
+  const PrivateDirectory directory = OpenOrCreate();
+  fs::create_symlink(scratch_ / "target", path_ / "file");
+
+  ExpectError(ErrorCode::kStoreUnwritable, [&] { directory.WriteNew("file", "contents"); });
+  EXPECT_FALSE(fs::exists(scratch_ / "target"));
+}
+
+TEST_F(PrivateDirectoryTest, StaysWithTheDirectoryThatItOpened) {
+  const PrivateDirectory directory = OpenOrCreate();
+  fs::create_directory(scratch_ / "elsewhere");
+  fs::rename(path_, scratch_ / "moved");
+  fs::create_directory_symlink(scratch_ / "elsewhere", path_);
+
+  directory.WriteNew("file", "contents");
+
+  EXPECT_EQ(CountEntries(scratch_ / "elsewhere"), 0u);
+  EXPECT_EQ(ReadFile(scratch_ / "moved" / "file"), "contents");
+}
+
+TEST_F(PrivateDirectoryTest, RefusesAFileThatOthersCanWrite) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "contents");
+  chmod((path_ / "file").c_str(), 0620);
+
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { directory.Read("file"); }, "chmod go-w");
+}
+
+TEST_F(PrivateDirectoryTest, RefusesAFileOfAnotherUser) {
+  if (geteuid() == 0) {
+    const PrivateDirectory directory = OpenOrCreate();
+    directory.WriteNew("file", "contents");
+    GiveAway(path_ / "file");
+    ExpectError(
+        ErrorCode::kStoreInsecure, [&] { directory.Read("file"); }, "belongs to user 12345");
+  } else {
+    // A hard link would do, but Linux refuses links to other users' files (protected_hardlinks),
+    // which closes the way by which such a file could get here.
+    const PrivateDirectory directory = OpenOrCreate();
+    std::error_code error;
+    fs::create_hard_link("/etc/passwd", path_ / "file", error);
+    if (error) {
+      EXPECT_FALSE(directory.Read("file"));
+    } else {
+      ExpectError(
+          ErrorCode::kStoreInsecure, [&] { directory.Read("file"); }, "belongs to user 0");
+    }
+  }
+}
+
+TEST_F(PrivateDirectoryTest, DoesNotWaitForTheOtherEndOfAPipe) {
+  const PrivateDirectory directory = OpenOrCreate();
+  ASSERT_EQ(mkfifo((path_ / "file").c_str(), 0600), 0);
+
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { directory.Read("file"); }, "not a regular file");
+}
+
+TEST_F(PrivateDirectoryTest, ReadsAFileOfTheGreatestLength) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", std::string(PrivateDirectory::kMaxFileBytes, 'x'));
+
+  EXPECT_EQ(directory.Read("file")->bytes.size(), PrivateDirectory::kMaxFileBytes);
+}
+
+TEST_F(PrivateDirectoryTest, RefusesALongerFile) {
+  const PrivateDirectory directory = OpenOrCreate();
+  WriteFile(path_ / "file", std::string(PrivateDirectory::kMaxFileBytes + 1, 'x'));
+
+  ExpectError(
+      ErrorCode::kStoreCorrupt, [&] { directory.Read("file"); }, "1048576");
+}
+
+TEST_F(PrivateDirectoryTest, WritesOnWhenWritesAreShortOrInterrupted) {
+  const PrivateDirectory directory = OpenOrCreate();
+  {
+    const ScopedShortWrites faults;
+    directory.WriteNew("file", "contents");
+    EXPECT_EQ(faults.interruptions(), 8);
+  }
+  EXPECT_EQ(ReadFile(path_ / "file"), "contents");
+}
+
+TEST_F(PrivateDirectoryTest, WritesNeitherOverNorThroughATemporaryFileOfTheSameName) {
+  const PrivateDirectory directory = OpenOrCreate();
+  {
+    const ScopedFileFault fault(FileCall::kOpen, 1, EEXIST);  // as O_EXCL says, also for links
+    directory.WriteNew("file", "contents");
+    EXPECT_TRUE(fault.happened());
+  }
+  EXPECT_EQ(ReadFile(path_ / "file"), "contents");
+  EXPECT_EQ(CountEntries(path_), 1u);
+}
+
+struct WriteFault {
+  const char* name;
+  FileCall call;
+  int nth;
+  int error;
+  const char* message;
+};
+
+class PrivateDirectoryWriteFaultTest : public PrivateDirectoryTest,
+                                       public testing::WithParamInterface<WriteFault> {};
+
+TEST_P(PrivateDirectoryWriteFaultTest, LeavesNothingBehind) {
+  const PrivateDirectory directory = OpenOrCreate();
+  {
+    const ScopedFileFault fault(GetParam().call, GetParam().nth, GetParam().error);
+    ExpectError(
+        ErrorCode::kStoreUnwritable, [&] { directory.WriteNew("file", "contents"); },
+        GetParam().message);
+    EXPECT_TRUE(fault.happened());
+  }
+  EXPECT_EQ(CountEntries(path_), 0u);
+
+  directory.WriteNew("file", "contents");  // and the next attempt finds its way free
+  EXPECT_EQ(ReadFile(path_ / "file"), "contents");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , PrivateDirectoryWriteFaultTest,
+    testing::Values(WriteFault{"NoMoreFilesAllowed", FileCall::kOpen, 1, EDQUOT, "quota"},
+                    WriteFault{"DiskFull", FileCall::kWrite, 1, ENOSPC, "No space left"},
+                    WriteFault{"FileNotFlushed", FileCall::kSync, 1, EIO, "Input/output error"},
+                    WriteFault{"NotRenamed", FileCall::kRename, 1, EROFS, "Read-only"},
+                    WriteFault{"DirectoryNotFlushed", FileCall::kSync, 2, EIO,
+                               "Input/output error"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST_F(PrivateDirectoryTest, WritesWhereDirectoriesCannotBeFlushed) {
+  const PrivateDirectory directory = OpenOrCreate();
+  const ScopedFileFault fault(FileCall::kSync, 2, EINVAL);
+
+  directory.WriteNew("file", "contents");
+
+  EXPECT_TRUE(fault.happened());
+  EXPECT_EQ(ReadFile(path_ / "file"), "contents");
+}
+
+TEST_F(PrivateDirectoryTest, LeavesNothingBehindWhenTheKernelStopsAWriteHalfway) {
+  const PrivateDirectory directory = OpenOrCreate();
+  rlimit old_limit;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old_limit), 0);
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit limit{100, old_limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+
+  ExpectError(
+      ErrorCode::kStoreUnwritable, [&] { directory.WriteNew("file", std::string(1000, 'x')); },
+      "File too large");
+
+  setrlimit(RLIMIT_FSIZE, &old_limit);
+  std::signal(SIGXFSZ, old_handler);
+  EXPECT_EQ(CountEntries(path_), 0u);
+}
+
+TEST_F(PrivateDirectoryTest, SaysWhenItWasRemovedWhileOpen) {
+  const PrivateDirectory directory = OpenOrCreate();
+  fs::remove(path_);
+
+  ExpectError(
+      ErrorCode::kStoreUnwritable, [&] { directory.WriteNew("file", "contents"); }, "No such file");
+  ExpectError(
+      ErrorCode::kStoreUnwritable, [&] { directory.CheckWritable(); }, "No such file");
+  EXPECT_FALSE(directory.Read("file"));
+  EXPECT_THAT(directory.List(), IsEmpty());
+}
+
+TEST_F(PrivateDirectoryTest, ProvesThatItCanBeWrittenWithoutATrace) {
+  OpenOrCreate().CheckWritable();
+
+  EXPECT_EQ(CountEntries(path_), 0u);
+}
+
+TEST_F(PrivateDirectoryTest, SaysWhenARemovalFails) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "contents");
+  const ScopedFileFault fault(FileCall::kUnlink, 1, EROFS);
+
+  ExpectError(
+      ErrorCode::kStoreUnwritable, [&] { directory.Remove("file"); }, "Read-only");
+}
+
+TEST_F(PrivateDirectoryTest, ListsNamesInOrder) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("b", "");
+  directory.WriteNew("a", "");
+  directory.WriteNew(".hidden", "");
+
+  EXPECT_THAT(directory.List(), ElementsAre(".hidden", "a", "b"));
+  EXPECT_THAT(directory.List(), ElementsAre(".hidden", "a", "b"));
+}
+
+void SetAge(const fs::path& path, time_t seconds) {
+  const time_t then = std::time(nullptr) - seconds;
+  const timespec times[2] = {{then, 0}, {then, 0}};
+  ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+TEST_F(PrivateDirectoryTest, SweepsTemporaryFilesOfTheDead) {
+  const PrivateDirectory directory = OpenOrCreate();
+  WriteFile(path_ / ".tmp-0123456789abcdef", "half a rec");
+  SetAge(path_ / ".tmp-0123456789abcdef", 3600);
+
+  EXPECT_THAT(directory.List(), IsEmpty());
+  EXPECT_EQ(CountEntries(path_), 0u);
+}
+
+TEST_F(PrivateDirectoryTest, LeavesTemporaryFilesOfTheLivingAlone) {
+  const PrivateDirectory directory = OpenOrCreate();
+  WriteFile(path_ / ".tmp-0123456789abcdef", "half a rec");
+  SetAge(path_ / ".tmp-0123456789abcdef", 60);
+
+  EXPECT_THAT(directory.List(), IsEmpty());
+  EXPECT_EQ(CountEntries(path_), 1u);
+}
+
+TEST_F(PrivateDirectoryTest, SweepsALinkNotWhatItPointsTo) {
+  const PrivateDirectory directory = OpenOrCreate();
+  WriteFile(scratch_ / "precious", "precious");
+  SetAge(scratch_ / "precious", 3600);
+  fs::create_symlink(scratch_ / "precious", path_ / ".tmp-0123456789abcdef");
+  SetAge(path_ / ".tmp-0123456789abcdef", 3600);
+
+  directory.List();
+
+  EXPECT_EQ(CountEntries(path_), 0u);
+  EXPECT_EQ(ReadFile(scratch_ / "precious"), "precious");
+}
+
+TEST_F(PrivateDirectoryTest, IsNotInheritedByChildren) {
+  const PrivateDirectory directory = OpenOrCreate();
+  size_t open_to_directory = 0;
+  for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+    std::error_code error;
+    if (fs::read_symlink(entry.path(), error) != path_) continue;
+    ++open_to_directory;
+    EXPECT_NE(fcntl(std::stoi(entry.path().filename()), F_GETFD) & FD_CLOEXEC, 0);
+  }
+  EXPECT_EQ(open_to_directory, 1u);
+}
+
+}  // namespace
+}  // namespace device_key

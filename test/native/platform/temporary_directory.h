@@ -1,0 +1,67 @@
+// A directory that disappears with the test.
+#ifndef DEVICE_KEY_TEST_PLATFORM_TEMPORARY_DIRECTORY_H_
+#define DEVICE_KEY_TEST_PLATFORM_TEMPORARY_DIRECTORY_H_
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+namespace device_key {
+
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string path = std::filesystem::temp_directory_path() / "device-key-test-XXXXXX";
+    if (mkdtemp(path.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
+    path_ = path;
+  }
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::string ReadFile(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+inline void WriteFile(const std::filesystem::path& path, const std::string& contents) {
+  std::ofstream(path, std::ios::binary) << contents;
+  chmod(path.c_str(), 0600);
+}
+
+inline mode_t ModeOf(const std::filesystem::path& path) {
+  struct stat status = {};
+  lstat(path.c_str(), &status);
+  return status.st_mode & 07777;
+}
+
+// The number of entries of a directory, hidden ones included.
+inline size_t CountEntries(const std::filesystem::path& path) {
+  size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    static_cast<void>(entry);
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_TEST_PLATFORM_TEMPORARY_DIRECTORY_H_

@@ -1,0 +1,138 @@
+// What is published, and what the addon shows to the dynamic linker.
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+const root = path.join(__dirname, '../..');
+
+describe('the npm package', () => {
+  let files: string[];
+
+  // Packed in a copy, because packing rebuilds dist/, which other tests are using.
+  beforeAll(async () => {
+    const copy = await mkdtemp(path.join(tmpdir(), 'dk-pack-'));
+    const notCopied = ['.git', 'node_modules', 'build', 'build-cmake', '.cache', 'dist'];
+    try {
+      await cp(root, copy, {
+        recursive: true,
+        filter: (source) => !notCopied.includes(path.relative(root, source)),
+      });
+      await symlink(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
+      const { stdout } = await promisify(execFile)(
+        'npm',
+        ['pack', '--dry-run', '--json', '--loglevel=error'],
+        { cwd: copy, maxBuffer: 2 ** 24 },
+      );
+      // The lines of the prepack script come before the report.
+      const [report] = JSON.parse(stdout.slice(stdout.indexOf('[\n'))) as [
+        { files: { path: string }[] },
+      ];
+      files = report.files.map((file) => file.path);
+    } finally {
+      await rm(copy, { recursive: true });
+    }
+  });
+
+  test.each([
+    'dist/index.js',
+    'dist/index.mjs',
+    'dist/index.d.ts',
+    'types/schema/v2/DeviceKeySignParams.json',
+    'README.md',
+    'LICENSE',
+  ])('has %s', (file) => {
+    expect(files).toContain(file);
+  });
+
+  test.each([
+    'binding.gyp',
+    'scripts/native-build.js',
+    'native/sources.txt',
+    'native/addon/exports.map',
+    'native/platform/error.cc',
+    'vendor/include/napi.h',
+    'vendor/include/nlohmann/json.hpp',
+    'vendor/include/tss2/tss2_esys.h',
+  ])('has %s, to be built where no prebuilt addon fits', (file) => {
+    expect(files).toContain(file);
+  });
+
+  test.each(['node-addon-api', 'nlohmann-json', 'tpm2-tss', 'openssl'])(
+    'has the licence of %s',
+    (library) => {
+      expect(files).toContain(`vendor/licenses/${library}.txt`);
+    },
+  );
+
+  test('has nothing else', () => {
+    const published =
+      /^(dist|types|prebuilds|vendor|native)\/|^scripts\/native-build\.js$|^(package\.json|binding\.gyp|LICENSE|[A-Z]+\.md)$/;
+    expect(files.filter((file) => !published.test(file))).toEqual([]);
+  });
+
+  test('has a declaration file for each of its modules', () => {
+    const modules = files.filter((file) => /^dist\/.*\.m?js$/.test(file));
+    expect(files).toEqual(
+      expect.arrayContaining(modules.map((file) => file.replace(/\.(m?)js$/, '.d.$1ts'))),
+    );
+  });
+});
+
+const describeOnLinux = process.platform === 'linux' ? describe : describe.skip;
+
+describeOnLinux('the addon', () => {
+  const addon = path.join(root, 'build/Release/device_key.node');
+  const symbols = (...flags: string[]): string[] =>
+    execFileSync('nm', ['-D', '--format=just-symbols', ...flags, addon], { encoding: 'utf8' })
+      .split('\n')
+      .map((line) => line.replace(/@.*/, ''))
+      .filter(Boolean);
+
+  test('exports its two entry points alone', () => {
+    expect(symbols('--defined-only').sort()).toEqual([
+      'napi_register_module_v1',
+      'node_api_module_get_api_version_v1',
+    ]);
+  });
+
+  // Node.js exports an OpenSSL of its own: an import would bind to that one.
+  test('imports no OpenSSL', () => {
+    expect(
+      symbols('--undefined-only').filter((name) => /^(EVP|OPENSSL|CRYPTO)_/.test(name)),
+    ).toEqual([]);
+  });
+
+  // Only Node-API is stable across versions of Node.js and Electron.
+  test('imports nothing of V8 or libuv', () => {
+    expect(symbols('--undefined-only').filter((name) => /^(uv_|_ZNK?2v8)/.test(name))).toEqual([]);
+  });
+
+  // Electron's memory cage does not allow them.
+  test('imports no external buffers', () => {
+    expect(
+      symbols('--undefined-only').filter((name) => /create_external_(array)?buffer/.test(name)),
+    ).toEqual([]);
+  });
+
+  test('needs nothing but the C and C++ run-time libraries', () => {
+    const dynamic = execFileSync('readelf', ['--dynamic', '--wide', addon], { encoding: 'utf8' });
+    const needed = Array.from(dynamic.matchAll(/NEEDED.*\[([^\]]+)\]/g), ([, library]) => library);
+    const runTime = /^(libstdc\+\+|libm|libgcc_s|libc|ld-linux[-a-z0-9]*)\.so\.\d$/;
+    expect(needed.filter((library) => !runTime.test(library!))).toEqual([]);
+  });
+});
+
+const platformPrebuilds = path.join(root, 'prebuilds', `${process.platform}-${process.arch}`);
+const testWithPrebuild = existsSync(platformPrebuilds) ? test : test.skip;
+
+testWithPrebuild('node-gyp-build finds the prebuilt addon of this platform', () => {
+  const found = execFileSync(
+    process.execPath,
+    ['-p', `require('node-gyp-build').path(${JSON.stringify(root)})`],
+    { cwd: root, encoding: 'utf8', env: { ...process.env, PREBUILDS_ONLY: '1' } },
+  );
+  expect(path.dirname(found.trim())).toBe(platformPrebuilds);
+});

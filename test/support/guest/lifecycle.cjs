@@ -1,0 +1,95 @@
+'use strict';
+// Runs in the guest of run-guest.sh, beside the built package: a key's whole life through
+// /dev/tpmrm0, for each kind of user, and a JSON report of it on standard output.
+//
+// Each step is a process of its own, because what is asked is what another process finds.
+const { execFileSync } = require('node:child_process');
+const path = require('node:path');
+
+const users = {
+  root: [],
+  member: ['--reuid=app', '--regid=app', '--groups=app,tss'],
+  outsider: ['--reuid=app', '--regid=app', '--clear-groups'],
+};
+const binding = { accountUserId: 'user-1', clientId: 'client-1' };
+
+const payload = () => ({
+  type: 'remoteControlClientConnection',
+  ...binding,
+  nonce: Buffer.alloc(32, 7).toString('base64url'),
+  audience: 'remote_control_client_websocket',
+  sessionId: 'session-1',
+  targetOrigin: 'https://chatgpt.com',
+  targetPath: '/api/codex/remote/control/client',
+  tokenExpiresAt: Math.floor(Date.now() / 1000) + 300,
+  tokenSha256Base64url: Buffer.alloc(32, 9).toString('base64url'),
+  scopes: ['remote_control_controller_websocket'],
+});
+
+const steps = {
+  create: (store) => store.create(binding),
+  sign: (store, keyId) => store.sign({ keyId, payload: payload() }),
+  remove: async (store, keyId) => {
+    const before = await store.list();
+    await store.delete({ keyId });
+    return { before, after: await store.list() };
+  },
+  support: (store) => store.support(),
+  // One store has one descriptor, and a descriptor holds three objects.
+  manyKeys: async (store) => {
+    const keyIds = [];
+    for (let made = 0; made < 5; made += 1) keyIds.push((await store.create(binding)).keyId);
+    for (const keyId of keyIds) await store.sign({ keyId, payload: payload() });
+    for (const keyId of keyIds) await store.delete({ keyId });
+    return keyIds.length;
+  },
+};
+
+async function step([name, directory, keyId]) {
+  const { DeviceKeyStore } = require('.');
+  const store = DeviceKeyStore.open({ directory });
+  try {
+    return { value: await steps[name](store, keyId) };
+  } catch (error) {
+    return { error: { code: error.code, message: error.message } };
+  } finally {
+    await store.close();
+  }
+}
+
+function lifecycle(user) {
+  const directory = path.join('/tmp', user);
+  const run = (...args) =>
+    JSON.parse(
+      execFileSync('setpriv', [...users[user], process.execPath, __filename, ...args], {
+        encoding: 'utf8',
+        env: { ...process.env, HOME: '/tmp' },
+      }),
+    );
+  const support = run('support', directory);
+  const create = run('create', directory);
+  if (create.error) return { support, create };
+  const { keyId } = create.value;
+  const sign = run('sign', directory, keyId);
+  const remove = run('remove', directory, keyId);
+  const manyKeys = run('manyKeys', directory);
+  return { support, create, sign, remove, manyKeys };
+}
+
+function report() {
+  // Past the resource manager, which shows everyone their own handles alone.
+  const capability = (name) =>
+    execFileSync('tpm2_getcap', ['--tcti=device:/dev/tpm0', name], { encoding: 'utf8' });
+  return {
+    ...Object.fromEntries(Object.keys(users).map((user) => [user, lifecycle(user)])),
+    transientHandles: capability('handles-transient'),
+    loadedSessions: capability('handles-loaded-session'),
+    savedSessions: capability('handles-saved-session'),
+  };
+}
+
+async function main(args) {
+  process.stdout.write(JSON.stringify(args.length > 0 ? await step(args) : report()));
+}
+
+void main(process.argv.slice(2));

@@ -50,13 +50,13 @@ export function parseSignedPayload(
   const envelope = parseJson(text);
   if (!isObject(envelope)) throw malformed('must be an object');
   requireMembers(envelope, ['domain', 'payload']);
-  if (envelope['domain'] !== DOMAIN) {
+  if (envelope.domain !== DOMAIN) {
     throw new DeviceKeyVerificationError('domain_mismatch', `domain must be ${DOMAIN}`);
   }
-  const payload = envelope['payload'];
+  const payload = envelope.payload;
   if (!isObject(payload)) throw malformed('must hold payload as an object');
   // Before the members: the type decides which there must be.
-  if (payload['type'] !== type) {
+  if (payload.type !== type) {
     throw new DeviceKeyVerificationError('type_mismatch', `payload type must be ${type}`);
   }
   const members = MEMBERS[type];

@@ -129,7 +129,7 @@ export async function verifyDeviceKeyProof<Expected extends ExpectedProof>(
   requireExpectedMembers(payload, expected);
 
   const { expiry } = RULES[expected.type];
-  const expiresAt = (payload as unknown as Record<string, number>)[expiry] as number;
+  const expiresAt = expiryOf(payload);
   const checkedAt = now();
   requireInForce(expiry, expiresAt, checkedAt, clockSkewSeconds);
   if (expiresAt > checkedAt + maxLifetimeSeconds + clockSkewSeconds) {
@@ -147,6 +147,12 @@ export async function verifyDeviceKeyProof<Expected extends ExpectedProof>(
   return payload as PayloadOf<Expected>;
 }
 
+function expiryOf(payload: DeviceKeySignPayload): number {
+  return payload.type === 'remoteControlClientConnection'
+    ? payload.tokenExpiresAt
+    : payload.challengeExpiresAt;
+}
+
 function requireExpectedMembers(payload: DeviceKeySignPayload, expected: ExpectedProof): void {
   const said = payload as unknown as Record<string, unknown>;
   const wanted = expected as unknown as Record<string, unknown>;
@@ -156,7 +162,7 @@ function requireExpectedMembers(payload: DeviceKeySignPayload, expected: Expecte
     if (said[member] !== wanted[member]) throw mismatch(code, member);
   }
   if (expected.type === 'remoteControlClientConnection') {
-    const scopes = said['scopes'] as string[];
+    const scopes = said.scopes as string[];
     const same =
       scopes.length === expected.scopes.length &&
       scopes.every((scope, index) => scope === expected.scopes[index]);
@@ -214,7 +220,7 @@ function usableOptions(options: VerifyDeviceKeyProofOptions) {
     clockSkewSeconds = 30,
     maxLifetimeSeconds = 900,
   } = options;
-  if (typeof nonces?.consume !== 'function') {
+  if (typeof (nonces as Partial<NonceStore> | undefined)?.consume !== 'function') {
     throw new TypeError('options.nonces must be a NonceStore');
   }
   for (const [name, seconds] of Object.entries({ clockSkewSeconds, maxLifetimeSeconds })) {

@@ -32,8 +32,9 @@ export function verifyDeviceKeySignature(signature: DeviceKeySignature): Uint8Ar
     'signatureDerBase64',
     'algorithm',
   ]);
-  // A plain comparison: the algorithm is never taken from the message and acted upon.
-  if (signature.algorithm !== 'ecdsa_p256_sha256') {
+  // Compared and no more: what a message calls its algorithm decides nothing.
+  const algorithm: string = signature.algorithm;
+  if (algorithm !== 'ecdsa_p256_sha256') {
     throw new DeviceKeyVerificationError(
       'algorithm_unsupported',
       'algorithm must be ecdsa_p256_sha256',

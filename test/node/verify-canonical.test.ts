@@ -27,8 +27,9 @@ const codeOfSigned = (bytes: Uint8Array | string) =>
   codeOf(() => verifyDeviceKeyProof(signer.sign(bytes), expectedConnection, optionsAt()));
 
 test.each(vectors)('shared vector: $name', async ({ payload, signedPayloadUtf8 }) => {
-  const { extra: _dropped, ...members } = payload;
-  const expiry = (payload['tokenExpiresAt'] ?? payload['challengeExpiresAt']) as number;
+  const members = { ...payload };
+  delete members.extra;
+  const expiry = (payload.tokenExpiresAt ?? payload.challengeExpiresAt) as number;
   const { publicKeySpkiDerBase64 } = signer;
   const expected = { publicKeySpkiDerBase64, ...members } as unknown as ExpectedProof;
   const proof = signer.sign(signedPayloadUtf8);

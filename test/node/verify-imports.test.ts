@@ -14,7 +14,9 @@ test.each(sources)('%s reaches nothing but node:crypto and its own room', (sourc
   const { importedFiles } = preProcessFile(readFileSync(join(lib, source), 'utf8'));
   const foreign = importedFiles
     .map(({ fileName }) => fileName)
-    .filter((name) => !/^(node:crypto|\.\/[a-z0-9-]+|\.\/verify\/[a-z-]+|\.\/verify\.js)$/.test(name))
+    .filter(
+      (name) => !/^(node:crypto|\.\/[a-z0-9-]+|\.\/verify\/[a-z-]+|\.\/verify\.js)$/.test(name),
+    )
     .filter((name) => name !== '../../types/v2'); // types alone
   expect(foreign).toEqual([]);
 });

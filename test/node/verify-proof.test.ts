@@ -38,9 +38,11 @@ const codeFor = ({ payload, expected, options }: Attempt) =>
 class ScriptedNonceStore implements NonceStore {
   readonly asked: [string, number][] = [];
   constructor(private readonly answer: () => unknown = () => true) {}
-  async consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean> {
+  consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean> {
     this.asked.push([nonce, expiresAtUnixSeconds]);
-    return this.answer() as boolean;
+    return new Promise((resolve) => {
+      resolve(this.answer() as boolean);
+    });
   }
 }
 
@@ -60,8 +62,8 @@ describe('a proof that holds', () => {
   });
 
   test('may leave the expiry open', async () => {
-    const { tokenExpiresAt: _1, ...anyToken } = expectedConnection;
-    const { challengeExpiresAt: _2, ...anyChallenge } = expectedEnrollment;
+    const anyToken = { ...expectedConnection, tokenExpiresAt: undefined };
+    const anyChallenge = { ...expectedEnrollment, challengeExpiresAt: undefined };
     expect(await codeFor({ expected: anyToken })).toBeUndefined();
     expect(await codeFor({ payload: enrollmentPayload, expected: anyChallenge })).toBeUndefined();
   });
@@ -89,7 +91,7 @@ describe('each member that differs is refused with its own code', () => {
     ['scopes', ['other'], 'scopes_mismatch'],
   ])('connection: %s %j → %s', async (member, value, code) => {
     const nonces = new ScriptedNonceStore();
-    const payload = { ...connectionPayload, [member as string]: value };
+    const payload = { ...connectionPayload, [member]: value };
     expect(await codeFor({ payload, options: optionsAt(NOW, { nonces }) })).toBe(code);
     expect(nonces.asked).toEqual([]);
   });
@@ -103,7 +105,7 @@ describe('each member that differs is refused with its own code', () => {
   ])('enrollment: %s %j → %s', async (member, value, code) => {
     const nonces = new ScriptedNonceStore();
     const attempt = { expected: expectedEnrollment, options: optionsAt(NOW, { nonces }) };
-    const payload = { ...enrollmentPayload, [member as string]: value };
+    const payload = { ...enrollmentPayload, [member]: value };
     expect(await codeFor({ ...attempt, payload })).toBe(code);
     expect(nonces.asked).toEqual([]);
   });
@@ -294,7 +296,7 @@ describe("a caller's mistake is a TypeError, not a verdict on the proof", () => 
     ['tokenExpiresAt', '1800000600'],
     ['tokenExpiresAt', 1800000600.5],
   ])('expected.%s %j', async (member, value) => {
-    await expect(verifyWith({ [member as string]: value })).rejects.toThrow(TypeError);
+    await expect(verifyWith({ [member]: value })).rejects.toThrow(TypeError);
   });
 
   test.each([
@@ -304,7 +306,7 @@ describe("a caller's mistake is a TypeError, not a verdict on the proof", () => 
     ['clockSkewSeconds', Infinity],
     ['maxLifetimeSeconds', NaN],
   ])('options.%s %p', async (name, value) => {
-    const options = { ...optionsAt(), [name as string]: value };
+    const options = { ...optionsAt(), [name]: value };
     const proof = signer.signPayload(connectionPayload);
     const verification = verifyDeviceKeyProof(proof, expectedConnection, options);
     await expect(verification).rejects.toThrow(TypeError);

@@ -22,8 +22,10 @@ export interface NativeError {
  */
 export interface NativeStore {
   create(params: string): number;
+  createUnbound(params: string): number;
   public(params: string): number;
   sign(params: string): number;
+  signBytes(params: string): number;
   delete(params: string): number;
   list(): number;
   support(): number;

@@ -63,8 +63,9 @@ export interface OperationOptions {
 
 /** A key of the store, as `list` shows it. */
 export interface DeviceKeyInfo extends DeviceKeyPublicResponse {
-  accountUserId: string;
-  clientId: string;
+  /** Null for a key of `node-device-key/remote-control` that has not been enrolled yet. */
+  accountUserId: string | null;
+  clientId: string | null;
   /** Unix seconds. */
   createdAt: number;
 }
@@ -163,6 +164,18 @@ export class DeviceKeyStore {
     return this.#request(() => this.#native.create(toJson(params, 'params')), options);
   }
 
+  /**
+   * As `create`, but the key gets its account and client from the first enrollment payload that it
+   * signs.
+   *
+   * @internal
+   */
+  createUnbound(
+    params: Pick<DeviceKeyCreateParams, 'protectionPolicy'>,
+  ): Promise<DeviceKeyCreateResponse> {
+    return this.#request(() => this.#native.createUnbound(toJson(params, 'params')));
+  }
+
   /** The public key, from the record alone. Rejects with `key_not_found` or `store_corrupt`. */
   public(params: DeviceKeyPublicParams): Promise<DeviceKeyPublicResponse> {
     return this.#request(() => this.#native.public(toJson(params, 'params')));
@@ -179,6 +192,18 @@ export class DeviceKeyStore {
    */
   sign(params: DeviceKeySignParams, options?: OperationOptions): Promise<DeviceKeySignResponse> {
     return this.#request(() => this.#native.sign(toJson(params, 'params')), options);
+  }
+
+  /**
+   * As `sign`, for a caller that has formed the signed bytes itself: they must be in canonical form.
+   *
+   * @internal
+   */
+  signBytes(params: {
+    keyId: string;
+    signedPayloadBase64: string;
+  }): Promise<DeviceKeySignResponse> {
+    return this.#request(() => this.#native.signBytes(toJson(params, 'params')));
   }
 
   /** Deletes a key for good. Rejects with `key_not_found` when it is not there (any more). */

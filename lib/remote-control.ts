@@ -56,10 +56,7 @@ export interface RemoteControlDeviceKeys {
    * rule, with `binding_mismatch` for another account or client than the key's, and for anything but
    * an enrollment while it has none; otherwise as `DeviceKeyStore.sign`.
    */
-  signDeviceKey(
-    keyId: string,
-    bytes: Uint8Array | ArrayBuffer,
-  ): Promise<RemoteControlSignature>;
+  signDeviceKey(keyId: string, bytes: Uint8Array | ArrayBuffer): Promise<RemoteControlSignature>;
   /** As `DeviceKeyStore.delete`. */
   deleteDeviceKey(keyId: string): Promise<void>;
   /** As `DeviceKeyStore.close`. */

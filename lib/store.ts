@@ -244,10 +244,10 @@ export class DeviceKeyStore {
       try {
         request = start();
       } catch (error) {
-        reject(toDeviceKeyError(error) as Error);
+        reject(toDeviceKeyError(error));
         return;
       }
-      const pending: Pending = { resolve: resolve as (result: unknown) => void, reject };
+      const pending: Pending = { resolve: resolve, reject };
       this.#pending.set(request, pending);
       if (!signal) return;
       const onAbort = () => {
@@ -288,4 +288,3 @@ function toJson(value: unknown, what: string): string {
     throw new DeviceKeyError('invalid_params', `${what}: cannot be written as JSON`, { cause });
   }
 }
-

@@ -30,6 +30,8 @@ export interface NativeStore {
   close(): number;
   /** True when the request will not be settled any more. */
   cancel(request: number): boolean;
+  /** Settles nothing more and lets go of the hardware before it returns; waits a second at most. */
+  abandon(): void;
 }
 
 export interface Native {

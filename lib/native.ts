@@ -32,6 +32,8 @@ export interface NativeStore {
   close(): number;
   /** True when the request will not be settled any more. */
   cancel(request: number): boolean;
+  /** Settles nothing more and lets go of the hardware before it returns; waits a second at most. */
+  abandon(): void;
 }
 
 export interface Native {
@@ -44,8 +46,6 @@ let loaded: Native | undefined;
 /** Loads the addon on first use, so that importing the package cannot fail for want of one. */
 export function loadNative(): Native {
   if (loaded) return loaded;
-  // tpm2-tss writes to standard error unless told not to, before its functions are first called.
-  process.env['TSS2_LOG'] ??= 'all+NONE';
   try {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- finds the right binary
     const load = require('node-gyp-build') as (root: string) => Native;

@@ -133,6 +133,7 @@ export class DeviceKeyStore {
     } catch (error) {
       throw toDeviceKeyError(error);
     }
+    abandonAtExit(this.#native);
   }
 
   /**
@@ -226,7 +227,10 @@ export class DeviceKeyStore {
    * have. Resolves when the hardware has been let go. Calling it again returns the same promise.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#request(() => this.#native.close()).then(() => undefined);
+    this.#closing ??= this.#request(() => this.#native.close()).then(() => {
+      openStores.delete(this.#native);
+      if (openStores.size === 0) process.off('exit', abandonOpenStores);
+    });
     return this.#closing;
   }
 
@@ -272,6 +276,21 @@ export class DeviceKeyStore {
       }
     }
   }
+}
+
+/**
+ * The stores that have something to let go of. Node-API's own clean-up does not run at
+ * `process.exit()`, and a TPM without a resource manager would keep our keys in its three slots.
+ */
+const openStores = new Set<NativeStore>();
+
+function abandonAtExit(store: NativeStore): void {
+  if (openStores.size === 0) process.on('exit', abandonOpenStores);
+  openStores.add(store);
+}
+
+function abandonOpenStores(): void {
+  for (const store of openStores) store.abandon();
 }
 
 function canceled(signal: AbortSignal): DeviceKeyError {

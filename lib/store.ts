@@ -8,7 +8,13 @@ import type {
   DeviceKeySignResponse,
 } from '../types/v2';
 import { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
-import { loadNative, toDeviceKeyError, type NativeStore, type Settlement } from './native';
+import {
+  loadNative,
+  thrownToError,
+  toDeviceKeyError,
+  type NativeStore,
+  type Settlement,
+} from './native';
 
 /**
  * Where proofs may be addressed to, and for how long. What is absent takes the default. Can be set
@@ -131,7 +137,7 @@ export class DeviceKeyStore {
         this.#settle(settlements),
       );
     } catch (error) {
-      throw toDeviceKeyError(error);
+      throw thrownToError(error);
     }
     abandonAtExit(this.#native);
   }
@@ -248,7 +254,7 @@ export class DeviceKeyStore {
       try {
         request = start();
       } catch (error) {
-        reject(toDeviceKeyError(error));
+        reject(thrownToError(error));
         return;
       }
       const pending: Pending = { resolve: resolve, reject };
@@ -302,7 +308,9 @@ function canceled(signal: AbortSignal): DeviceKeyError {
 /** JSON text for the native decoder, which refuses what does not fit. */
 function toJson(value: unknown, what: string): string {
   try {
-    return JSON.stringify(value) ?? 'null';
+    // Undefined for what JSON has no word for, whatever its declared type says.
+    const text: unknown = JSON.stringify(value);
+    return typeof text === 'string' ? text : 'null';
   } catch (cause) {
     throw new DeviceKeyError('invalid_params', `${what}: cannot be written as JSON`, { cause });
   }

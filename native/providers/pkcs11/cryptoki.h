@@ -209,7 +209,7 @@ struct CK_FUNCTION_LIST {
   Unused C_SignEncryptUpdate;
   Unused C_DecryptVerifyUpdate;
   Unused C_GenerateKey;
-  CK_RV (*C_GenerateKeyPair)
+  CK_RV(*C_GenerateKeyPair)
   (CK_SESSION_HANDLE, CK_MECHANISM*, CK_ATTRIBUTE*, CK_ULONG, CK_ATTRIBUTE*, CK_ULONG,
    CK_OBJECT_HANDLE*, CK_OBJECT_HANDLE*);
 };

@@ -4,6 +4,7 @@
 
 #include "platform/dynamic_library.h"
 #include "platform/error.h"
+#include "providers/pkcs11/p11_kit_modules.h"
 #include "providers/pkcs11/pkcs11_status.h"
 
 namespace device_key {
@@ -27,6 +28,7 @@ void CryptokiLibrary::Finalize() {
 void CryptokiLibrary::Load() {
   const DynamicLibrary library = DynamicLibrary::Open(name_.c_str());
   const auto get_function_list = library.Symbol<C_GetFunctionListFunction>("C_GetFunctionList");
+  if (IsP11KitProxy(name_)) PreloadP11KitModules(reinterpret_cast<void*>(get_function_list));
   CK_FUNCTION_LIST* functions = nullptr;
   CheckPkcs11("get the functions of " + name_, get_function_list(&functions));
   // Version 3 only appends functions to the list (PKCS #11 Specification 3.1, section 3.6).

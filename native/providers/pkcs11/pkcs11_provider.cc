@@ -65,15 +65,20 @@ std::string Shown(const std::string& module, const std::vector<Token>& tokens) {
   return tokens.empty() ? module + " shows no tokens" : module + " shows " + Enumerate(tokens);
 }
 
-// The sole token of `tokens` that matches `uri`.
-Token FindToken(const std::string& module, const std::vector<Token>& tokens, const TokenUri& uri,
-                const std::string& name) {
-  const auto found = std::find_if(tokens.begin(), tokens.end(),
-                                  [&](const Token& token) { return uri.Matches(token.identity); });
-  if (found != tokens.end()) return *found;
-  throw DeviceKeyError(
-      ErrorCode::kTokenMissing,
-      "the token " + name + " is missing; insert or connect it (" + Shown(module, tokens) + ")");
+DeviceKeyError TokenMissing(const std::string& module, const std::vector<Token>& present,
+                            const TokenUri& wanted) {
+  return DeviceKeyError(ErrorCode::kTokenMissing, "the token " + wanted.Description() +
+                                                      " is missing; insert or connect it (" +
+                                                      Shown(module, present) + ")");
+}
+
+// The first of `present` that matches `wanted`.
+Token FindToken(const std::string& module, const std::vector<Token>& present,
+                const TokenUri& wanted) {
+  for (const Token& token : present) {
+    if (wanted.Matches(token.identity)) return token;
+  }
+  throw TokenMissing(module, present, wanted);
 }
 
 // Does `work` and, where what we hold of the token may be stale, once more from a fresh start.
@@ -127,9 +132,7 @@ Token Pkcs11Provider::ChooseToken(ModuleState& state, const Choice& choice) {
     return !choice.token || choice.token->Matches(token.identity);
   });
   if (choice.token && wanted.empty()) {
-    throw DeviceKeyError(ErrorCode::kTokenMissing,
-                         "the token that pkcs11.token names is missing; insert or connect it (" +
-                             Shown(state.name(), present) + ")");
+    throw TokenMissing(state.name(), present, *choice.token);
   }
   std::vector<Token> usable;
   std::copy_if(wanted.begin(), wanted.end(), std::back_inserter(usable),
@@ -158,8 +161,7 @@ TokenSession& Pkcs11Provider::OpenRecorded(ModuleState& state, const Choice& cho
   TokenSession* session =
       state.FindSession([&](const TokenIdentity& identity) { return recorded.Matches(identity); });
   if (session == nullptr) {
-    session =
-        &state.SessionWith(FindToken(state.name(), state.Tokens(), recorded, "that holds the key"));
+    session = &state.SessionWith(FindToken(state.name(), state.Tokens(), recorded));
   }
   // The PIN is that of the token that was chosen; another one would count it as a wrong try.
   const bool is_chosen = !choice.token || choice.token->Matches(session->token().identity);

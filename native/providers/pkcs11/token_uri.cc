@@ -89,9 +89,12 @@ bool Fits(const std::optional<std::string>& wanted, const std::string& value) {
 }  // namespace
 
 std::string TokenIdentity::Uri() const {
-  return std::string(kScheme) + "model=" + PercentEncoded(model) +
-         ";manufacturer=" + PercentEncoded(manufacturer) + ";serial=" + PercentEncoded(serial) +
-         ";token=" + PercentEncoded(label);
+  TokenUri uri;
+  uri.label = label;
+  uri.manufacturer = manufacturer;
+  uri.model = model;
+  uri.serial = serial;
+  return uri.Description();
 }
 
 TokenUri TokenUri::Parse(std::string_view text, std::string_view what) {
@@ -137,6 +140,21 @@ bool TokenUri::Matches(const TokenIdentity& token) const {
   return Fits(label, token.label) && Fits(manufacturer, token.manufacturer) &&
          Fits(model, token.model) && Fits(serial, token.serial) &&
          (!label_or_serial || *label_or_serial == token.label || *label_or_serial == token.serial);
+}
+
+std::string TokenUri::Description() const {
+  if (label_or_serial) return '"' + *label_or_serial + '"';
+  std::string description(kScheme);
+  const auto add = [&](const char* name, const std::optional<std::string>& value) {
+    if (!value) return;
+    if (description.size() > kScheme.size()) description += ';';
+    description += std::string(name) + '=' + PercentEncoded(*value);
+  };
+  add("model", model);
+  add("manufacturer", manufacturer);
+  add("serial", serial);
+  add("token", label);
+  return description;
 }
 
 }  // namespace device_key

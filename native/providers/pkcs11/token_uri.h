@@ -38,6 +38,9 @@ struct TokenUri {
   static TokenUri Parse(std::string_view text, std::string_view what);
 
   bool Matches(const TokenIdentity& token) const;
+
+  // What the token has to match, without PIN and module: for messages.
+  std::string Description() const;
 };
 
 }  // namespace device_key

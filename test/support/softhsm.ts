@@ -68,9 +68,11 @@ export class SoftHsm {
     return stdout + stderr;
   }
 
-  // For other users' programs.
-  async open(): Promise<void> {
+  // Makes the tokens another user's, who alone can read them.
+  async giveTo(uid: number): Promise<void> {
     await chmod(this.directory, 0o755);
+    await chmod(this.tokens, 0o700);
+    await run('chown', ['-R', `${uid}:${uid}`, this.tokens]);
   }
 
   async remove(): Promise<void> {

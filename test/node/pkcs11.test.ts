@@ -5,6 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 
 import type { DeviceKeyStoreOptions, Pkcs11Options } from '../../dist/index.js';
+import { runChild } from '../support/child';
 import { outcome, outcomes } from '../support/outcome';
 import { binding } from '../support/payloads';
 import { publicKeyOf, verifies } from '../support/proof';
@@ -237,6 +238,34 @@ describe('a token that is taken out', () => {
     await hsm.putBack();
     expect(verifies(key.publicKeySpkiDerBase64, await client.sign(key.keyId))).toBe(true);
   });
+});
+
+describe('worker threads', () => {
+  // DEVICE_KEY_SOAK_SECONDS makes it longer.
+  const seconds = Number(process.env['DEVICE_KEY_SOAK_SECONDS'] ?? 2);
+
+  test.each([
+    ['the module', softHsmModule],
+    ["p11-kit's proxy", 'p11-kit-proxy.so'],
+  ])(
+    "sign through %s while Node's own OpenSSL is at work",
+    async (_, module) => {
+      const pkcs11 = { module, token: 'device keys', pin: hsm.pin };
+      const { output, exitCode, signal } = await runChild<{ signed: number }[]>(
+        'token-workers.cjs',
+        { options: optionsWith(pkcs11), binding, seconds, workers: 4 },
+        // A home, for modules behind the proxy that would else write where they are started.
+        { env: { ...hsm.environment, HOME: home }, limitMs: (seconds + 30) * 1000 },
+      );
+      expect({ exitCode, signal }).toEqual({ exitCode: 0, signal: null });
+      expect(output).toHaveLength(4);
+      for (const { signed, ...faults } of output) {
+        expect(signed).toBeGreaterThan(0);
+        expect(faults).toEqual({ wrong: 0, ownWrong: 0 });
+      }
+    },
+    (seconds + 30) * 1000,
+  );
 });
 
 describe('without need of it', () => {

@@ -164,7 +164,7 @@ struct CK_FUNCTION_LIST {
   Unused C_SetPIN;
   CK_RV (*C_OpenSession)(CK_SLOT_ID, CK_FLAGS, void*, void*, CK_SESSION_HANDLE*);
   CK_RV (*C_CloseSession)(CK_SESSION_HANDLE);
-  Unused C_CloseAllSessions;
+  CK_RV (*C_CloseAllSessions)(CK_SLOT_ID);
   CK_RV (*C_GetSessionInfo)(CK_SESSION_HANDLE, CK_SESSION_INFO*);
   Unused C_GetOperationState;
   Unused C_SetOperationState;

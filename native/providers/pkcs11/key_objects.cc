@@ -126,8 +126,8 @@ CK_OBJECT_HANDLE FindPrivateKey(TokenSession& session, const KeyId& id) {
 Bytes GenerateKey(TokenSession& session, const KeyId& id) {
   const Bytes cka_id = CkaId(id);
   const ByteView label = AsBytes(id.str());
-  // Without CKA_VERIFY, which tokens grant by themselves: tpm2-pkcs11 1.9 fails when it is asked for
-  // on a key that cannot decrypt as well.
+  // Without CKA_VERIFY, which tokens grant by themselves: tpm2-pkcs11 1.9 fails when it is asked
+  // for on a key that cannot decrypt as well.
   Template public_template;
   public_template.Add(CKA_TOKEN, true)
       .Add(CKA_PRIVATE, false)

@@ -212,8 +212,12 @@ Bytes Pkcs11Provider::Sign(const KeyId& id, const nlohmann::json& handle, const 
 
 void Pkcs11Provider::Delete(const KeyId& id, const nlohmann::json& handle,
                             const OperationLimits& limits) {
-  module_.Run(limits, [choice = choice_, id, token = DecodeHandle(handle)](ModuleState& state) {
-    Recovering(state, [&] { DestroyKey(OpenRecorded(state, *choice, token), id); });
+  std::optional<TokenUri> token;
+  if (!handle.is_null()) token = DecodeHandle(handle);
+  module_.Run(limits, [choice = choice_, id, token](ModuleState& state) {
+    Recovering(state, [&] {
+      DestroyKey(token ? OpenRecorded(state, *choice, *token) : OpenChosen(state, *choice), id);
+    });
   });
 }
 

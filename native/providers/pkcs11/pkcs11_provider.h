@@ -37,6 +37,8 @@ class Pkcs11Provider : public KeyProvider {
     return ProtectionClass::kOsProtectedNonextractable;
   }
 
+  bool keeps_keys() const override { return true; }
+
   Availability Probe(const OperationLimits& limits) override;
   ProviderKey Create(const KeyId& id, const KeyBinding& binding,
                      const OperationLimits& limits) override;

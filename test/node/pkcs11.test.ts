@@ -4,7 +4,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
-import type { DeviceKeyStoreOptions, Pkcs11Options } from '../../dist/index.js';
+import {
+  DeviceKeyError,
+  type DeviceKeyStoreOptions,
+  type Pkcs11Options,
+} from '../../dist/index.js';
 import { runChild } from '../support/child';
 import { outcome, outcomes } from '../support/outcome';
 import { binding } from '../support/payloads';
@@ -49,11 +53,10 @@ async function start(
   return client;
 }
 
-async function rejection(promise: Promise<unknown>): Promise<{ code: string; message: string }> {
-  return promise.then(
-    () => expect.fail('it did not reject') as never,
-    (error: { code: string; message: string }) => error,
-  );
+async function rejection(promise: Promise<unknown>): Promise<DeviceKeyError> {
+  const error: unknown = await promise.catch((reason: unknown) => reason);
+  if (error instanceof DeviceKeyError) return error;
+  throw new Error('it did not reject');
 }
 
 describe('a key in a token', () => {

@@ -44,7 +44,7 @@ export class P11KitServer {
       {
         cwd: directory,
         env: { PATH: process.env['PATH'], ...env },
-        stdio: ['ignore', 'pipe', 2],
+        stdio: ['ignore', 'pipe', 'inherit'],
         detached: true,
       },
     );

@@ -219,6 +219,7 @@ async function passed(request: Promise<unknown>): Promise<void> {
 /** As native/protocol/rules.cc does: the addon shows its check of the shape alone. */
 function checkCreateParams(params: DeviceKeyCreateParams): void {
   try {
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- undefined of undefined
     loadNative().checkShape('create', JSON.stringify(params) ?? 'null');
   } catch (error) {
     throw toDeviceKeyError(error);

@@ -1,6 +1,9 @@
 // serveStdio: newline-delimited JSON, whatever way it is cut, however slow its reader is.
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import path from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 
 import fc from 'fast-check';
 
@@ -274,6 +277,12 @@ describe('a reader of the output', () => {
     expect(writes).toHaveLength(1);
   });
 
+  test('that was closed before ends the server', async () => {
+    const session = new Session({ output: new PassThrough().destroy() });
+    session.input.write(initialize);
+    await session.ended;
+  });
+
   test.each(['EPIPE', 'ECONNRESET'])(
     'who goes away (%s) ends the server quietly, and what was asked is canceled',
     async (code) => {
@@ -336,6 +345,44 @@ test('a result that is no JSON is an error of the store, and the server lives on
   });
   expect(codes(answers)).toEqual(['platform_error', 'result']);
   expect(onUnexpectedError).toHaveBeenCalledTimes(1);
+});
+
+describe('as a process', () => {
+  // A server on standard input and output, whose store has every key and answers at once.
+  const spawnServer = () =>
+    spawn(
+      process.execPath,
+      [
+        '-e',
+        `require('./dist/app-server').serveStdio({ store: { public: async (params) => params } })`,
+      ],
+      { cwd: path.join(__dirname, '../..') },
+    );
+
+  const outcomeOf = async (server: ReturnType<typeof spawnServer>) => {
+    const stderr = text(server.stderr);
+    const [code] = (await once(server, 'exit')) as [number];
+    return { code, stderr: await stderr };
+  };
+
+  test('ends with exit status 0 when its input ends, having answered', async () => {
+    const server = spawnServer();
+    const stdout = text(server.stdout);
+    const requests = Array.from({ length: 5000 }, (_, id) => publicRequest(id)).join('');
+    server.stdin.end(initialize + requests);
+    expect(await outcomeOf(server)).toEqual({ code: 0, stderr: '' });
+    expect((await stdout).trimEnd().split('\n')).toHaveLength(5001);
+  });
+
+  test('ends with exit status 0 and no word when its reader goes away', async () => {
+    const server = spawnServer();
+    server.stdin.on('error', () => undefined); // it closes its input as well
+    server.stdin.write(initialize);
+    await once(server.stdout, 'data');
+    server.stdout.destroy();
+    server.stdin.write(publicRequest(1));
+    expect(await outcomeOf(server)).toEqual({ code: 0, stderr: '' });
+  });
 });
 
 describe('whatever comes', () => {

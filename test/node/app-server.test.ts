@@ -135,7 +135,7 @@ describe('answers', () => {
 
 describe('errors of the store', () => {
   const answerTo = async (error: unknown, onUnexpectedError?: (error: unknown) => void) => {
-    const store = stubStore({ public: () => Promise.reject(error as Error) });
+    const store = stubStore({ public: jest.fn().mockRejectedValue(error) });
     const handle = handlerOf({ store, ...(onUnexpectedError && { onUnexpectedError }) });
     return errorOf(await handle({ id: 1, method: 'device/key/public' }));
   };
@@ -244,4 +244,20 @@ test('who brings a store loads no native code', () => {
   });
   expect(loaded).toContain('app-server.js');
   expect(loaded).not.toMatch(/\.node$|native\.js|store\.js|node-gyp-build/m);
+});
+
+test.each(['app-server', 'testing'])('require and import find the same in %s', (entry) => {
+  const script = `
+    const module = 'node-device-key/${entry}';
+    const imported = Object.keys(await import(module));
+    const required = Object.keys(createRequire(process.cwd() + '/')(module));
+    console.log(JSON.stringify([imported, required]));`;
+  const output = execFileSync(
+    process.execPath,
+    ['--input-type=module', '-e', `import { createRequire } from 'node:module'; ${script}`],
+    { cwd: path.join(__dirname, '../..'), encoding: 'utf8' },
+  );
+  const [imported, required] = JSON.parse(output) as [string[], string[]];
+  expect(required).not.toEqual([]);
+  expect(imported).toEqual(expect.arrayContaining(required));
 });

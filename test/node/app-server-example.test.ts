@@ -4,8 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import type { DeviceKeyCreateResponse, DeviceKeySignResponse } from '../../types/v2';
-import { connectionPayload, owner, proofHolds } from '../support/payloads';
+import type { DeviceKeyCreateResponse, DeviceKeySignResponse } from '../../dist/index.js';
+import { connectionPayload, binding } from '../support/payloads';
+import { verifies } from '../support/proof';
 import { SoftwareTpm } from '../support/swtpm';
 
 const root = path.join(__dirname, '../..');
@@ -69,7 +70,7 @@ test('the example serves device keys beside a method of its own', async () => {
       DEVICE_KEY_TCTI: tpm.tcti,
       DEVICE_KEY_ALLOW_SIMULATOR: '1',
     });
-    const created = await example.ask('device/key/create', owner);
+    const created = await example.ask('device/key/create', binding);
     const key = created.result as DeviceKeyCreateResponse;
     const payload = connectionPayload();
     const [signed, clock, unknown] = await Promise.all([
@@ -77,7 +78,7 @@ test('the example serves device keys beside a method of its own', async () => {
       example.ask('clock/now'),
       example.ask('clock/stop'),
     ]);
-    expect(proofHolds(key, signed.result as DeviceKeySignResponse)).toBe(true);
+    expect(verifies(key.publicKeySpkiDerBase64, signed.result as DeviceKeySignResponse)).toBe(true);
     expect(clock.result).toEqual({ now: expect.any(Number) as number });
     expect(unknown.error!.code).toBe(-32601);
     await example.end();

@@ -12,8 +12,8 @@ import {
   type DeviceKeyRequestStore,
   type JsonRpcResponse,
   type ServeStdioOptions,
-} from '../../lib/app-server';
-import { DeviceKeyError } from '../../lib/errors';
+} from '../../dist/app-server.js';
+import { DeviceKeyError } from '../../dist/index.js';
 import { HeldCalls, stubStore } from '../support/stub-store';
 
 const initialize = '{"id":"init","method":"initialize"}\n';

@@ -7,10 +7,15 @@ import {
   type DeviceKeyRequestHandlerOptions,
   type DeviceKeyTransport,
   type JsonRpcResponse,
-} from '../../lib/app-server';
-import { DeviceKeyError, type DeviceKeyErrorCode } from '../../lib/errors';
-import { createInMemoryDeviceKeyStore, type InMemoryDeviceKeyStore } from '../../lib/testing';
-import { connectionPayload, owner, proofHolds } from '../support/payloads';
+} from '../../dist/app-server.js';
+import {
+  DeviceKeyError,
+  type DeviceKeyErrorCode,
+  type DeviceKeySignResponse,
+} from '../../dist/index.js';
+import { createInMemoryDeviceKeyStore, type InMemoryDeviceKeyStore } from '../../dist/testing.js';
+import { connectionPayload, binding } from '../support/payloads';
+import { verifies } from '../support/proof';
 import { stubStore } from '../support/stub-store';
 
 const handlerOf = (options: Partial<DeviceKeyRequestHandlerOptions>) =>
@@ -38,33 +43,33 @@ describe('the methods', () => {
   afterEach(() => store.close());
 
   test('device/key/create makes a key', async () => {
-    const created = await call('device/key/create', owner);
+    const created = await call('device/key/create', binding);
     expect(await store.list()).toMatchObject([created as object]);
   });
 
   test('device/key/public answers what create did', async () => {
-    const created = await store.create(owner);
+    const created = await store.create(binding);
     expect(await call('device/key/public', { keyId: created.keyId })).toEqual(created);
   });
 
   test('device/key/sign answers a proof that holds', async () => {
-    const created = await store.create(owner);
+    const created = await store.create(binding);
     const proof = await call('device/key/sign', {
       keyId: created.keyId,
       payload: connectionPayload(),
     });
-    expect(proofHolds(created, proof as Parameters<typeof proofHolds>[1])).toBe(true);
+    expect(verifies(created.publicKeySpkiDerBase64, proof as DeviceKeySignResponse)).toBe(true);
   });
 
   test('device/key/delete deletes the key and answers an empty object', async () => {
-    const { keyId } = await store.create(owner);
+    const { keyId } = await store.create(binding);
     expect(await call('device/key/delete', { keyId })).toEqual({});
     expect(await store.list()).toEqual([]);
   });
 
   test('device/key/list answers the keys, with whom they are bound to', async () => {
-    const created = await store.create(owner);
-    expect(await call('device/key/list')).toMatchObject({ keys: [{ ...created, ...owner }] });
+    const created = await store.create(binding);
+    expect(await call('device/key/list')).toMatchObject({ keys: [{ ...created, ...binding }] });
   });
 
   test('device/key/support answers what protects keys', async () => {
@@ -128,7 +133,7 @@ describe('answers', () => {
   test('are not given to notifications, which are not acted upon either', async () => {
     const create = jest.fn();
     const handle = handlerOf({ store: stubStore({ create }) });
-    expect(await handle({ method: 'device/key/create', params: owner })).toBeUndefined();
+    expect(await handle({ method: 'device/key/create', params: binding })).toBeUndefined();
     expect(create).not.toHaveBeenCalled();
   });
 });
@@ -224,7 +229,7 @@ describe('remote transports', () => {
 
 test('aborting the signal ends a request with canceled', async () => {
   const store = createInMemoryDeviceKeyStore({ protectionClass: 'hardware_tpm' });
-  const request = { id: 1, method: 'device/key/create', params: owner };
+  const request = { id: 1, method: 'device/key/create', params: binding };
   const answer = await handlerOf({ store })(request, { signal: AbortSignal.abort() });
   expect(errorOf(answer).data.code).toBe('canceled');
   expect(await store.list()).toEqual([]);

@@ -3,16 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { DeviceKeyError } from '../../lib/errors';
-import { createInMemoryDeviceKeyStore, type InMemoryDeviceKeyStore } from '../../lib/testing';
-import type { DeviceKeySignPayload } from '../../types/v2';
-import { connectionPayload, enrollmentPayload, owner, proofHolds } from '../support/payloads';
-
-const code = async (promise: Promise<unknown>) =>
-  promise.then(
-    () => 'no error',
-    (error: unknown) => (error instanceof DeviceKeyError ? error.code : error),
-  );
+import { createInMemoryDeviceKeyStore, type InMemoryDeviceKeyStore } from '../../dist/testing.js';
+import type { DeviceKeySignPayload } from '../../dist/index.js';
+import { outcome, outcomes } from '../support/outcome';
+import { connectionPayload, enrollmentPayload, binding } from '../support/payloads';
+import { verifies } from '../support/proof';
 
 let store: InMemoryDeviceKeyStore;
 
@@ -23,9 +18,9 @@ beforeEach(() => {
 afterEach(() => store.close());
 
 test.each([connectionPayload(), enrollmentPayload()])('signs a payload: $type', async (payload) => {
-  const key = await store.create(owner);
+  const key = await store.create(binding);
   const proof = await store.sign({ keyId: key.keyId, payload });
-  expect(proofHolds(key, proof)).toBe(true);
+  expect(verifies(key.publicKeySpkiDerBase64, proof)).toBe(true);
   const signed = Buffer.from(proof.signedPayloadBase64, 'base64').toString();
   expect(JSON.parse(signed)).toEqual({ domain: 'codex-device-key-sign-payload/v1', payload });
 });
@@ -57,18 +52,18 @@ describe('refuses as the real store does:', () => {
   let keyId: string;
 
   beforeEach(async () => {
-    ({ keyId } = await store.create(owner));
+    ({ keyId } = await store.create(binding));
   });
 
   const unknown = `dk_tpm_${Buffer.alloc(32).toString('base64url')}`;
 
   test.each<[string, string, () => Promise<unknown>]>([
-    ['an empty account', 'invalid_params', () => store.create({ ...owner, accountUserId: '' })],
-    ['a client with a NUL', 'invalid_params', () => store.create({ ...owner, clientId: 'a\0' })],
+    ['an empty account', 'invalid_params', () => store.create({ ...binding, accountUserId: '' })],
+    ['a client with a NUL', 'invalid_params', () => store.create({ ...binding, clientId: 'a\0' })],
     [
       'a policy that there is not',
       'invalid_params',
-      () => store.create({ ...owner, protectionPolicy: 'none' as never }),
+      () => store.create({ ...binding, protectionPolicy: 'none' as never }),
     ],
     ['no params', 'invalid_params', () => store.create(undefined as never)],
     ['no key id', 'invalid_params', () => store.public({} as never)],
@@ -103,20 +98,20 @@ describe('refuses as the real store does:', () => {
     [
       'to create for a signal that was aborted',
       'canceled',
-      () => store.create(owner, { signal: AbortSignal.abort() }),
+      () => store.create(binding, { signal: AbortSignal.abort() }),
     ],
   ])('%s', async (_, expected, operation) => {
-    expect(await code(operation())).toBe(expected);
+    expect(await outcome(operation())).toBe(expected);
   });
 
   test('everything once it is closed', async () => {
     await store.close();
     const payload = connectionPayload();
     const operations = [
-      ...[store.create(owner), store.public({ keyId }), store.sign({ keyId, payload })],
+      ...[store.create(binding), store.public({ keyId }), store.sign({ keyId, payload })],
       ...[store.delete({ keyId }), store.list(), store.support()],
     ];
-    expect(await Promise.all(operations.map(code))).toEqual(operations.map(() => 'closed'));
+    expect(await outcomes(operations)).toEqual(operations.map(() => 'closed'));
   });
 });
 
@@ -125,10 +120,10 @@ test('targets replace the default rules', async () => {
     protectionClass: 'hardware_tpm',
     targets: { httpsHosts: ['a.test'] },
   });
-  const { keyId } = await ours.create(owner);
+  const { keyId } = await ours.create(binding);
   const signAt = (targetOrigin: string) =>
-    code(ours.sign({ keyId, payload: connectionPayload({ targetOrigin }) }));
-  expect(await signAt('https://a.test')).toBe('no error');
+    outcome(ours.sign({ keyId, payload: connectionPayload({ targetOrigin }) }));
+  expect(await signAt('https://a.test')).toBe('fulfilled');
   expect(await signAt('https://chatgpt.com')).toBe('invalid_payload');
   await ours.close();
 });
@@ -136,9 +131,9 @@ test('targets replace the default rules', async () => {
 describe('says that its keys are protected', () => {
   test('by the operating system unless told, which hardware_only does not allow', async () => {
     const plain = createInMemoryDeviceKeyStore();
-    expect(await code(plain.create(owner))).toBe('degraded_protection_not_allowed');
+    expect(await outcome(plain.create(binding))).toBe('degraded_protection_not_allowed');
     const policy = { protectionPolicy: 'allow_os_protected_nonextractable' } as const;
-    const key = await plain.create({ ...owner, ...policy });
+    const key = await plain.create({ ...binding, ...policy });
     expect(key.protectionClass).toBe('os_protected_nonextractable');
     expect(await plain.support()).toMatchObject({ hardware: false });
     await plain.close();
@@ -149,7 +144,7 @@ describe('says that its keys are protected', () => {
     ['hardware_tpm', /^dk_tpm_/],
   ] as const)('by %s when told so', async (protectionClass, keyId) => {
     const hardware = createInMemoryDeviceKeyStore({ protectionClass });
-    const key = await hardware.create(owner);
+    const key = await hardware.create(binding);
     expect(key).toMatchObject({ protectionClass, keyId: expect.stringMatching(keyId) as string });
     expect(await hardware.support()).toMatchObject({ protectionClass, hardware: true });
     await hardware.close();
@@ -163,14 +158,14 @@ describe('says that its keys are protected', () => {
 });
 
 test('forgets a deleted key', async () => {
-  const { keyId } = await store.create(owner);
+  const { keyId } = await store.create(binding);
   await store.delete({ keyId });
   expect(await store.list()).toEqual([]);
-  expect(await code(store.public({ keyId }))).toBe('key_not_found');
+  expect(await outcome(store.public({ keyId }))).toBe('key_not_found');
 });
 
 test('leaves nothing on disk', async () => {
-  const { keyId } = await store.create(owner);
+  const { keyId } = await store.create(binding);
   await store.sign({ keyId, payload: connectionPayload() });
   expect(existsSync((await store.support()).store.directory)).toBe(false);
 });

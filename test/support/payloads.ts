@@ -1,61 +1,44 @@
-import { createHash, createPublicKey, randomBytes, verify } from 'node:crypto';
+// Payloads that keep every rule, for a key that is bound to `binding`.
+import { createHash, randomBytes } from 'node:crypto';
 
-import type {
-  DeviceKeyPublicResponse,
-  DeviceKeySignResponse,
-  RemoteControlClientConnectionDeviceKeySignPayload,
-  RemoteControlClientEnrollmentDeviceKeySignPayload,
-} from '../../types/v2';
+import type { DeviceKeySignPayload } from '../../dist/index.js';
 
-export const owner = { accountUserId: 'user-1', clientId: 'client-1' };
+type Connection = Extract<DeviceKeySignPayload, { type: 'remoteControlClientConnection' }>;
+type Enrollment = Extract<DeviceKeySignPayload, { type: 'remoteControlClientEnrollment' }>;
 
-const soon = () => Math.floor(Date.now() / 1000) + 600;
-const digest = createHash('sha256').update('a secret').digest('base64url');
+export const binding = { accountUserId: 'user-7f3a', clientId: 'cli_42' };
 
-/** A payload that every default rule allows, for a key of `owner`. */
-export function connectionPayload(
-  changes: Partial<RemoteControlClientConnectionDeviceKeySignPayload> = {},
-): RemoteControlClientConnectionDeviceKeySignPayload {
+export function secondsAhead(seconds: number): number {
+  return Math.floor(Date.now() / 1000) + seconds;
+}
+
+export function connectionPayload(changes: Partial<Connection> = {}): Connection {
   return {
     type: 'remoteControlClientConnection',
     nonce: randomBytes(32).toString('base64url'),
     audience: 'remote_control_client_websocket',
-    sessionId: 'session-1',
+    sessionId: 'wssess_01',
     targetOrigin: 'https://chatgpt.com',
     targetPath: '/api/codex/remote/control/client',
-    ...owner,
-    tokenExpiresAt: soon(),
-    tokenSha256Base64url: digest,
+    ...binding,
+    tokenExpiresAt: secondsAhead(600),
+    tokenSha256Base64url: createHash('sha256').update('token').digest('base64url'),
     scopes: ['remote_control_controller_websocket'],
     ...changes,
   };
 }
 
-/** Likewise. */
-export function enrollmentPayload(
-  changes: Partial<RemoteControlClientEnrollmentDeviceKeySignPayload> = {},
-): RemoteControlClientEnrollmentDeviceKeySignPayload {
+export function enrollmentPayload(changes: Partial<Enrollment> = {}): Enrollment {
   return {
     type: 'remoteControlClientEnrollment',
     nonce: randomBytes(32).toString('base64url'),
     audience: 'remote_control_client_enrollment',
-    challengeId: 'challenge-1',
+    challengeId: 'rch_01',
     targetOrigin: 'https://chatgpt.com',
     targetPath: '/api/codex/remote/control/client/enroll',
-    ...owner,
-    deviceIdentitySha256Base64url: digest,
-    challengeExpiresAt: soon(),
+    ...binding,
+    deviceIdentitySha256Base64url: createHash('sha256').update('identity').digest('base64url'),
+    challengeExpiresAt: secondsAhead(600),
     ...changes,
   };
-}
-
-/** Whether node:crypto accepts the proof, over exactly the bytes that it brings. */
-export function proofHolds(key: DeviceKeyPublicResponse, proof: DeviceKeySignResponse): boolean {
-  const spki = Buffer.from(key.publicKeySpkiDerBase64, 'base64');
-  return verify(
-    'sha256',
-    Buffer.from(proof.signedPayloadBase64, 'base64'),
-    createPublicKey({ key: spki, format: 'der', type: 'spki' }),
-    Buffer.from(proof.signatureDerBase64, 'base64'),
-  );
 }

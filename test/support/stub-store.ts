@@ -1,4 +1,4 @@
-import type { DeviceKeyRequestStore } from '../../lib/app-server';
+import type { DeviceKeyRequestStore } from '../../dist/app-server.js';
 
 /** A store with just the methods of a test; calling any other is an error of that test. */
 export function stubStore(methods: Partial<DeviceKeyRequestStore> = {}): DeviceKeyRequestStore {

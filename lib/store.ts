@@ -213,14 +213,13 @@ export class DeviceKeyStore {
     return this.close();
   }
 
-  #request<Result>(start: () => number, { signal }: OperationOptions = {}): Promise<Result> {
+  #request<Result>(start: () => number, options?: OperationOptions): Promise<Result> {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(canceled(signal));
-        return;
-      }
+      let signal: AbortSignal | undefined;
       let request: number;
       try {
+        signal = signalOf(options);
+        if (signal?.aborted) throw canceled(signal);
         request = start();
       } catch (error) {
         reject(toDeviceKeyError(error) as Error);
@@ -251,6 +250,27 @@ export class DeviceKeyStore {
       }
     }
   }
+}
+
+/** Checked before anything starts, since what has started must be heard of. */
+function signalOf(options: OperationOptions | null | undefined): AbortSignal | undefined {
+  let signal: unknown;
+  try {
+    signal = options?.signal;
+  } catch (cause) {
+    throw new DeviceKeyError('invalid_params', 'options.signal: cannot be read', { cause });
+  }
+  if (signal === undefined || signal === null) return undefined;
+  // By its shape: one of another realm (a vm context, jsdom) is no instance of ours.
+  const { aborted, addEventListener, removeEventListener } = signal as Partial<AbortSignal>;
+  if (
+    typeof aborted !== 'boolean' ||
+    typeof addEventListener !== 'function' ||
+    typeof removeEventListener !== 'function'
+  ) {
+    throw new DeviceKeyError('invalid_params', 'options.signal: expected an AbortSignal');
+  }
+  return signal as AbortSignal;
 }
 
 /**

@@ -35,10 +35,7 @@ export interface NativeStore {
 }
 
 export interface Native {
-  NativeStore: new (
-    options: string,
-    onSettled: (settlements: Settlement[]) => void,
-  ) => NativeStore;
+  NativeStore: new (options: string, onSettled: (settlements: Settlement[]) => void) => NativeStore;
   checkShape(kind: 'create' | 'public' | 'sign', params: string): void;
 }
 
@@ -55,7 +52,7 @@ export function loadNative(): Native {
     throw new DeviceKeyError(
       'platform_error',
       `there is no build of node-device-key for ${process.platform}-${process.arch} ` +
-        `(Node-API ${process.versions['napi'] ?? '?'}); run \`npm rebuild node-device-key\` with a C++20 compiler`,
+        `(Node-API ${process.versions.napi ?? '?'}); run \`npm rebuild node-device-key\` with a C++20 compiler`,
       { cause },
     );
   }

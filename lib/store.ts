@@ -126,9 +126,9 @@ export class DeviceKeyStore {
   private constructor(options: DeviceKeyStoreOptions) {
     const { NativeStore } = loadNative();
     try {
-      this.#native = new NativeStore(toJson(options, 'options'), (settlements) =>
-        this.#settle(settlements),
-      );
+      this.#native = new NativeStore(toJson(options, 'options'), (settlements) => {
+        this.#settle(settlements);
+      });
     } catch (error) {
       throw toDeviceKeyError(error);
     }
@@ -222,10 +222,10 @@ export class DeviceKeyStore {
         if (signal?.aborted) throw canceled(signal);
         request = start();
       } catch (error) {
-        reject(toDeviceKeyError(error) as Error);
+        reject(toDeviceKeyError(error));
         return;
       }
-      const pending: Pending = { resolve: resolve as (result: unknown) => void, reject };
+      const pending: Pending = { resolve: resolve, reject };
       this.#pending.set(request, pending);
       if (!signal) return;
       const onAbort = () => {
@@ -234,7 +234,9 @@ export class DeviceKeyStore {
         reject(canceled(signal));
       };
       signal.addEventListener('abort', onAbort, { once: true });
-      pending.release = () => signal.removeEventListener('abort', onAbort);
+      pending.release = () => {
+        signal.removeEventListener('abort', onAbort);
+      };
     });
   }
 
@@ -302,4 +304,3 @@ function toJson(value: unknown, what: string): string {
     throw new DeviceKeyError('invalid_params', `${what}: cannot be written as JSON`, { cause });
   }
 }
-

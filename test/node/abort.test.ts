@@ -28,9 +28,11 @@ function occupyTheTpm(): Promise<unknown> {
 
 test('a signal that is already aborted rejects at once, with its reason as the cause', async () => {
   const reason = new Error('the window was closed');
-  await expect(
-    store.sign(params(), { signal: AbortSignal.abort(reason) }),
-  ).rejects.toMatchObject({ name: 'DeviceKeyError', code: 'canceled', cause: reason });
+  await expect(store.sign(params(), { signal: AbortSignal.abort(reason) })).rejects.toMatchObject({
+    name: 'DeviceKeyError',
+    code: 'canceled',
+    cause: reason,
+  });
 });
 
 test('a signal that is already aborted wins over bad parameters', async () => {
@@ -116,13 +118,15 @@ test('aborting at any moment ends every operation exactly once', async () => {
     controller.abort();
   }
   const counts = count(await ended);
-  expect((counts['fulfilled'] ?? 0) + (counts['canceled'] ?? 0)).toBe(200);
+  expect((counts.fulfilled ?? 0) + (counts.canceled ?? 0)).toBe(200);
 });
 
 test('no listener stays on the signal, however the operation ended', async () => {
   const { signal } = new AbortController();
   await store.sign(params(), { signal });
-  await outcome(store.sign({ keyId, payload: connectionPayload({ clientId: 'other' }) }, { signal }));
+  await outcome(
+    store.sign({ keyId, payload: connectionPayload({ clientId: 'other' }) }, { signal }),
+  );
   await outcome(store.sign(undefined as never, { signal }));
   expect(getEventListeners(signal, 'abort')).toEqual([]);
 

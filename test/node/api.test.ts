@@ -96,15 +96,18 @@ describe('public', () => {
     });
   });
 
-  test.each(['', 'dk_tpm_', '../../etc/passwd', `dk_tpm_${'A'.repeat(42)}/`, `dk_xyz_${'A'.repeat(43)}`])(
-    'refuses "%s" as no key id',
-    async (id) => {
-      await expect(store.public({ keyId: id })).rejects.toMatchObject({
-        code: 'invalid_params',
-        message: expect.stringMatching(/^keyId: expected/) as string,
-      });
-    },
-  );
+  test.each([
+    '',
+    'dk_tpm_',
+    '../../etc/passwd',
+    `dk_tpm_${'A'.repeat(42)}/`,
+    `dk_xyz_${'A'.repeat(43)}`,
+  ])('refuses "%s" as no key id', async (id) => {
+    await expect(store.public({ keyId: id })).rejects.toMatchObject({
+      code: 'invalid_params',
+      message: expect.stringMatching(/^keyId: expected/) as string,
+    });
+  });
 });
 
 describe('list', () => {
@@ -150,7 +153,7 @@ describe('sign', () => {
 
 describe('bad input', () => {
   const circular: Record<string, unknown> = {};
-  circular['self'] = circular;
+  circular.self = circular;
 
   const notParams: [string, unknown][] = [
     ['undefined', undefined],
@@ -165,15 +168,24 @@ describe('bad input', () => {
     ['an empty object', {}],
     ['an object with a BigInt', { keyId: 1n, accountUserId: 1n }],
     ['an object that turns into null', { toJSON: () => null }],
-    ['an object whose toJSON throws', { toJSON: () => circular['self.absent']!.toString() }],
-    ['a getter that throws', Object.defineProperty({}, 'keyId', { enumerable: true, get: thrower })],
+    ['an object whose toJSON throws', { toJSON: thrower }],
+    [
+      'a getter that throws',
+      Object.defineProperty({}, 'keyId', { enumerable: true, get: thrower }),
+    ],
     ['members of a prototype', Object.create({ keyId: 'x', accountUserId: 'x' })],
     ['__proto__ as a member', JSON.parse('{"__proto__": {"keyId": "x", "accountUserId": "x"}}')],
     ['a revoked proxy', revokedProxy()],
     ['lone surrogates', { keyId: '\ud800', accountUserId: '\ud800', clientId: 'c' }],
-    ['a string of two mebibytes', { keyId: 'x'.repeat(2 ** 21), accountUserId: 'x'.repeat(2 ** 21) }],
+    [
+      'a string of two mebibytes',
+      { keyId: 'x'.repeat(2 ** 21), accountUserId: 'x'.repeat(2 ** 21) },
+    ],
     ['a Map', new Map([['keyId', 'x']])],
-    ['strings that are String objects and no text', { keyId: [new String('x')], accountUserId: {} }],
+    [
+      'strings that are String objects and no text',
+      { keyId: [new String('x')], accountUserId: {} },
+    ],
   ];
 
   function thrower(): never {
@@ -235,7 +247,7 @@ describe('bad input', () => {
     const error = await rejection(methods.sign({ keyId, payload }));
     expect(error.code).toBe('invalid_payload');
     expect(error.message).toMatch(new RegExp(`^payload\\.${member}: expected`));
-    expect(JSON.stringify({ ...error, message: error.message })).not.toContain(secret);
+    expect(error.message + JSON.stringify(error)).not.toContain(secret);
   });
 
   test('the message for another account does not repeat it', async () => {
@@ -313,7 +325,13 @@ describe('for any JSON value at all', () => {
 
   // Any text that is well-formed, is not empty and has no NUL, with a taste for what JSON escapes.
   const id = fc
-    .string({ unit: fc.oneof(fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }), fc.constantFrom('"', '\\', '\n', '\u2028', '\x7f', '😀')), minLength: 1 })
+    .string({
+      unit: fc.oneof(
+        fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }),
+        fc.constantFrom('"', '\\', '\n', '\u2028', '\x7f', '😀'),
+      ),
+      minLength: 1,
+    })
     .filter((text) => !text.includes('\0'));
   const bytes = (size: { minLength: number; maxLength: number }) =>
     fc.uint8Array(size).map((octets) => Buffer.from(octets).toString('base64url'));
@@ -384,7 +402,7 @@ describe('for any JSON value at all', () => {
 
 describe('a TPM with three slots', () => {
   // More at release time.
-  const signatures = Number(process.env['DEVICE_KEY_TEST_SIGNATURES'] ?? 1000);
+  const signatures = Number(process.env.DEVICE_KEY_TEST_SIGNATURES ?? 1000);
 
   test(
     `makes ${signatures} signatures with four keys in turn, and is left empty`,

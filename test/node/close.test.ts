@@ -49,7 +49,8 @@ describe('close', () => {
   test('resolves when everything before it has been settled', async () => {
     const store = machine.open();
     let settled = 0;
-    for (const signing of signMany(store, 20)) signing.catch(() => undefined).finally(() => settled++);
+    for (const signing of signMany(store, 20))
+      signing.catch(() => undefined).finally(() => settled++);
     await store.close();
     expect(settled).toBe(20);
   });
@@ -116,9 +117,7 @@ describe('close', () => {
     const store = machine.open();
     machine.tpm.pause();
     const { signal } = new AbortController();
-    const signing = outcomes(
-      Array.from({ length: 5 }, () => store.sign(params(), { signal })),
-    );
+    const signing = outcomes(Array.from({ length: 5 }, () => store.sign(params(), { signal })));
     const closing = store.close();
     machine.tpm.resume();
     await Promise.all([signing, closing]);

@@ -91,7 +91,11 @@ describe.each([
       { call: 'listDeviceKeys' },
       { env: { HOME: home, ...env() } },
     );
-    expect({ exitCode, output, stderr }).toEqual({ exitCode: 0, output: { result: [] }, stderr: '' });
+    expect({ exitCode, output, stderr }).toEqual({
+      exitCode: 0,
+      output: { result: [] },
+      stderr: '',
+    });
   });
 });
 

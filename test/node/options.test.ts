@@ -97,7 +97,11 @@ describe('an open store', () => {
 
   test('sends proofs where targets allows, and nowhere else', async () => {
     const store = machine.open({
-      targets: { httpsHosts: ['*.example.org'], connectionPaths: ['/connect'], allowLoopback: false },
+      targets: {
+        httpsHosts: ['*.example.org'],
+        connectionPaths: ['/connect'],
+        allowLoopback: false,
+      },
     });
     const { keyId } = await store.create(binding);
     const sign = (targetOrigin: string, targetPath: string) =>
@@ -165,7 +169,10 @@ describe('the environment', () => {
     ['$XDG_DATA_HOME/device-keys', 'data/device-keys', { XDG_DATA_HOME: 'data' }],
     ['~/.local/share/device-keys', '.local/share/device-keys', {}],
   ])('names the directory of key records: %s', async (_, directory, variables) => {
-    const absolute = Object.entries(variables).map(([name, value]) => [name, path.join(home, value)]);
+    const absolute = Object.entries(variables).map(([name, value]) => [
+      name,
+      path.join(home, value),
+    ]);
     const { result } = await create({
       ...simulator(),
       ...(Object.fromEntries(absolute) as Record<string, string>),

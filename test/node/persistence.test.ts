@@ -146,9 +146,9 @@ describe('the binding of a key', () => {
     await writeRecord(keyId, { ...record, ...other });
     const store = machine.open();
     for (let attempt = 0; attempt < 10; attempt += 1) {
-      await expect(
-        store.sign({ keyId, payload: connectionPayload(other) }),
-      ).rejects.toMatchObject({ code: 'binding_mismatch' });
+      await expect(store.sign({ keyId, payload: connectionPayload(other) })).rejects.toMatchObject({
+        code: 'binding_mismatch',
+      });
     }
     await writeRecord(keyId, record);
     await expect(store.sign({ keyId, payload: connectionPayload() })).resolves.toBeDefined();
@@ -201,7 +201,9 @@ describe('the directory of key records', () => {
     };
     await expect(store.create(binding)).rejects.toMatchObject(refused);
     await expect(store.public({ keyId })).rejects.toMatchObject(refused);
-    await expect(store.sign({ keyId, payload: connectionPayload() })).rejects.toMatchObject(refused);
+    await expect(store.sign({ keyId, payload: connectionPayload() })).rejects.toMatchObject(
+      refused,
+    );
     await expect(store.delete({ keyId })).rejects.toMatchObject(refused);
     await expect(store.list()).rejects.toMatchObject(refused);
     expect((await store.support()).store).toMatchObject({ available: false, ...refused });
@@ -235,9 +237,13 @@ describe('a key record', () => {
       message: expect.stringContaining('newer version') as string,
     };
     await expect(store.public({ keyId })).rejects.toMatchObject(refused);
-    await expect(store.sign({ keyId, payload: connectionPayload() })).rejects.toMatchObject(refused);
+    await expect(store.sign({ keyId, payload: connectionPayload() })).rejects.toMatchObject(
+      refused,
+    );
     await expect(store.delete({ keyId })).rejects.toMatchObject(refused);
-    expect(await store.list()).toEqual([{ keyId, error: expect.objectContaining(refused) }]);
+    expect(await store.list()).toEqual([
+      { keyId, error: expect.objectContaining(refused) as unknown },
+    ]);
     expect(await readFile(machine.recordPath(keyId), 'utf8')).toBe(before);
   });
 

@@ -45,8 +45,8 @@ test('restarts during a stream of signatures cost typed errors at most', async (
   };
   const streams = Array.from({ length: 4 }, stream);
   for (let restart = 0; restart < 3; restart += 1) {
-    const before = count(ended)['fulfilled'] ?? 0;
-    while ((count(ended)['fulfilled'] ?? 0) < before + 20) await new Promise(setImmediate);
+    const before = count(ended).fulfilled ?? 0;
+    while ((count(ended).fulfilled ?? 0) < before + 20) await new Promise(setImmediate);
     await machine.tpm.kill();
     await machine.tpm.powerOn();
   }
@@ -88,9 +88,7 @@ test('a lost key can still be shown and deleted, and another be enrolled', async
   await expect(store.public({ keyId })).resolves.toMatchObject({ keyId });
   await expect(store.delete({ keyId })).resolves.toBeUndefined();
   const { keyId: next } = await store.create(binding);
-  await expect(
-    store.sign({ keyId: next, payload: connectionPayload() }),
-  ).resolves.toBeDefined();
+  await expect(store.sign({ keyId: next, payload: connectionPayload() })).resolves.toBeDefined();
 });
 
 test('a TPM that was cleared by its owner has lost the key', async () => {

@@ -22,8 +22,10 @@ export interface NativeError {
  */
 export interface NativeStore {
   create(params: string): number;
+  createUnbound(params: string): number;
   public(params: string): number;
   sign(params: string): number;
+  signBytes(params: string): number;
   delete(params: string): number;
   list(): number;
   support(): number;
@@ -59,8 +61,11 @@ export function loadNative(): Native {
   return loaded;
 }
 
-export function toDeviceKeyError(error: unknown): unknown {
-  if (error instanceof Error || typeof error !== 'object' || error === null) return error;
-  const { code, message, platformStatus } = error as NativeError;
+export function toDeviceKeyError({ code, message, platformStatus }: NativeError): DeviceKeyError {
   return new DeviceKeyError(code, message, { platformStatus });
+}
+
+/** What to reject with for what a call of the addon threw, or what kept it from being made. */
+export function thrownToError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : toDeviceKeyError(thrown as NativeError);
 }

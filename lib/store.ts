@@ -8,7 +8,13 @@ import type {
   DeviceKeySignResponse,
 } from '../types/v2';
 import { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
-import { loadNative, toDeviceKeyError, type NativeStore, type Settlement } from './native';
+import {
+  loadNative,
+  thrownToError,
+  toDeviceKeyError,
+  type NativeStore,
+  type Settlement,
+} from './native';
 
 /**
  * Where proofs may be addressed to, and for how long. What is absent takes the default. Can be set
@@ -63,8 +69,9 @@ export interface OperationOptions {
 
 /** A key of the store, as `list` shows it. */
 export interface DeviceKeyInfo extends DeviceKeyPublicResponse {
-  accountUserId: string;
-  clientId: string;
+  /** Null for a key of `node-device-key/remote-control` that has not been enrolled yet. */
+  accountUserId: string | null;
+  clientId: string | null;
   /** Unix seconds. */
   createdAt: number;
 }
@@ -126,11 +133,11 @@ export class DeviceKeyStore {
   private constructor(options: DeviceKeyStoreOptions) {
     const { NativeStore } = loadNative();
     try {
-      this.#native = new NativeStore(toJson(options, 'options'), (settlements) => {
-        this.#settle(settlements);
-      });
+      this.#native = new NativeStore(toJson(options, 'options'), (settlements) =>
+        this.#settle(settlements),
+      );
     } catch (error) {
-      throw toDeviceKeyError(error);
+      throw thrownToError(error);
     }
     abandonAtExit(this.#native);
   }
@@ -164,6 +171,18 @@ export class DeviceKeyStore {
     return this.#request(() => this.#native.create(toJson(params, 'params')), options);
   }
 
+  /**
+   * As `create`, but the key gets its account and client from the first enrollment payload that it
+   * signs.
+   *
+   * @internal
+   */
+  createUnbound(
+    params: Pick<DeviceKeyCreateParams, 'protectionPolicy'>,
+  ): Promise<DeviceKeyCreateResponse> {
+    return this.#request(() => this.#native.createUnbound(toJson(params, 'params')));
+  }
+
   /** The public key, from the record alone. Rejects with `key_not_found` or `store_corrupt`. */
   public(params: DeviceKeyPublicParams): Promise<DeviceKeyPublicResponse> {
     return this.#request(() => this.#native.public(toJson(params, 'params')));
@@ -180,6 +199,18 @@ export class DeviceKeyStore {
    */
   sign(params: DeviceKeySignParams, options?: OperationOptions): Promise<DeviceKeySignResponse> {
     return this.#request(() => this.#native.sign(toJson(params, 'params')), options);
+  }
+
+  /**
+   * As `sign`, for a caller that has formed the signed bytes itself: they must be in canonical form.
+   *
+   * @internal
+   */
+  signBytes(params: {
+    keyId: string;
+    signedPayloadBase64: string;
+  }): Promise<DeviceKeySignResponse> {
+    return this.#request(() => this.#native.signBytes(toJson(params, 'params')));
   }
 
   /** Deletes a key for good. Rejects with `key_not_found` when it is not there (any more). */
@@ -213,16 +244,17 @@ export class DeviceKeyStore {
     return this.close();
   }
 
-  #request<Result>(start: () => number, options?: OperationOptions): Promise<Result> {
+  #request<Result>(start: () => number, { signal }: OperationOptions = {}): Promise<Result> {
     return new Promise((resolve, reject) => {
-      let signal: AbortSignal | undefined;
+      if (signal?.aborted) {
+        reject(canceled(signal));
+        return;
+      }
       let request: number;
       try {
-        signal = signalOf(options);
-        if (signal?.aborted) throw canceled(signal);
         request = start();
       } catch (error) {
-        reject(toDeviceKeyError(error));
+        reject(thrownToError(error));
         return;
       }
       const pending: Pending = { resolve: resolve, reject };
@@ -234,9 +266,7 @@ export class DeviceKeyStore {
         reject(canceled(signal));
       };
       signal.addEventListener('abort', onAbort, { once: true });
-      pending.release = () => {
-        signal.removeEventListener('abort', onAbort);
-      };
+      pending.release = () => signal.removeEventListener('abort', onAbort);
     });
   }
 
@@ -252,27 +282,6 @@ export class DeviceKeyStore {
       }
     }
   }
-}
-
-/** Checked before anything starts, since what has started must be heard of. */
-function signalOf(options: OperationOptions | null | undefined): AbortSignal | undefined {
-  let signal: unknown;
-  try {
-    signal = options?.signal;
-  } catch (cause) {
-    throw new DeviceKeyError('invalid_params', 'options.signal: cannot be read', { cause });
-  }
-  if (signal === undefined || signal === null) return undefined;
-  // By its shape: one of another realm (a vm context, jsdom) is no instance of ours.
-  const { aborted, addEventListener, removeEventListener } = signal as Partial<AbortSignal>;
-  if (
-    typeof aborted !== 'boolean' ||
-    typeof addEventListener !== 'function' ||
-    typeof removeEventListener !== 'function'
-  ) {
-    throw new DeviceKeyError('invalid_params', 'options.signal: expected an AbortSignal');
-  }
-  return signal as AbortSignal;
 }
 
 /**
@@ -299,7 +308,9 @@ function canceled(signal: AbortSignal): DeviceKeyError {
 /** JSON text for the native decoder, which refuses what does not fit. */
 function toJson(value: unknown, what: string): string {
   try {
-    return JSON.stringify(value) ?? 'null';
+    // Undefined for what JSON has no word for, whatever its declared type says.
+    const text: unknown = JSON.stringify(value);
+    return typeof text === 'string' ? text : 'null';
   } catch (cause) {
     throw new DeviceKeyError('invalid_params', `${what}: cannot be written as JSON`, { cause });
   }

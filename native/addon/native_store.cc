@@ -27,8 +27,12 @@ Napi::Function NativeStore::Define(Napi::Env env) {
       env, "NativeStore",
       {
           InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::Create>>("create"),
+          InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::CreateUnbound>>(
+              "createUnbound"),
           InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::Public>>("public"),
           InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::Sign>>("sign"),
+          InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::SignBytes>>(
+              "signBytes"),
           InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::Delete>>("delete"),
           InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::List>>("list"),
           InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::Support>>("support"),

@@ -1,7 +1,10 @@
 #include "protocol/rules.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "crypto/base64.h"
 #include "platform/error.h"
@@ -21,6 +24,13 @@ constexpr std::string_view kConnectionScope = "remote_control_controller_websock
 
 void CheckNotEmpty(const std::string& member, std::string_view value) {
   if (value.empty()) RefusePayload(member, "a string that is not empty");
+}
+
+// A NUL separates the two where a key is bound to them.
+void CheckOwner(const std::string& member, std::string_view id) {
+  if (id.empty() || id.find('\0') != std::string_view::npos) {
+    RefusePayload(member, "a string that is not empty and has no NUL");
+  }
 }
 
 void CheckNonce(std::string_view nonce) {
@@ -123,8 +133,8 @@ void CheckSignPayload(const SignPayload& payload, const TargetPolicy& policy,
   std::visit(
       [&](const auto& members) {
         CheckNonce(members.nonce);
-        CheckNotEmpty("accountUserId", members.account_user_id);
-        CheckNotEmpty("clientId", members.client_id);
+        CheckOwner("accountUserId", members.account_user_id);
+        CheckOwner("clientId", members.client_id);
         CheckOrigin(members.target_origin, policy);
         CheckOwnMembers(members, policy);
         CheckExpiryOf(members, now_unix_seconds, policy.max_lifetime_seconds);

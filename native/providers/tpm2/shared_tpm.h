@@ -15,6 +15,13 @@ struct TpmState {
   explicit TpmState(const TctiSpec& spec)
       : connection(spec), parents(connection, /*keep_loaded=*/!spec.has_resource_manager()) {}
 
+  // On a TPM without a resource manager, a reset or another client may have put something else, or
+  // nothing, where our objects were. Forgets those; whether there were any.
+  bool ForgetLost(const OperationLimits& limits) {
+    const bool keys_lost = keys.ForgetLost(connection, limits);
+    return parents.ForgetLost(limits) || keys_lost;
+  }
+
   TpmConnection connection;
   StorageParents parents;
   LoadedKeys keys;

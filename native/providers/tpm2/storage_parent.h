@@ -41,8 +41,9 @@ class StorageParents {
     TpmHandle loaded_;  // when it is to be flushed after use
   };
 
-  // After the TPM was reset or cleared: what we know of either parent may no longer hold.
-  void Forget();
+  // Forgets a parent that is not, or no longer the same, where we know it to be. Whether there was
+  // one.
+  bool ForgetLost(const OperationLimits& limits);
 
  private:
   bool FindPersistent(const OperationLimits& limits);

@@ -84,27 +84,18 @@ StoredKey DecodeHandle(const nlohmann::json& handle) {
   return key;
 }
 
-bool SamePoint(const TPMT_PUBLIC& a, const TPMT_PUBLIC& b) {
-  const auto same = [](const TPM2B_ECC_PARAMETER& p, const TPM2B_ECC_PARAMETER& q) {
-    return p.size == q.size && std::memcmp(p.buffer, q.buffer, p.size) == 0;
-  };
-  return a.type == b.type && same(a.unique.ecc.x, b.unique.ecc.x) &&
-         same(a.unique.ecc.y, b.unique.ecc.y);
-}
-
 // Does `work` and, where the TPM's state stood in the way, mends that and does it once more: other
-// keys of ours give up their slots; a storage key that a reset took is derived again.
+// keys of ours give up their slots; what others or a reset took from us is loaded again. Nothing is
+// tried again while everything is where we put it.
 template <class Work>
-decltype(auto) Recovering(TpmState& state, Work work) {
+decltype(auto) Recovering(TpmState& state, const OperationLimits& limits, Work work) {
   try {
     return work();
   } catch (const DeviceKeyError& error) {
     const TSS2_RC rc = error.platform_status().value_or(TSS2_RC_SUCCESS);
     if (IsObjectMemory(rc) && !state.keys.empty()) {
       state.keys.EvictTo(0);
-    } else if (IsStaleHandle(rc)) {
-      state.parents.Forget();
-    } else {
+    } else if (BareTpmCode(rc) == TPM2_RC_SUCCESS || !state.ForgetLost(limits)) {
       throw;
     }
   }
@@ -115,16 +106,8 @@ LoadedKey& Load(TpmState& state, const KeyId& id, const nlohmann::json& handle,
                 const OperationLimits& limits) {
   const StoredKey key = DecodeHandle(handle);
   state.keys.MakeRoom(1);
-  return Recovering(state, [&]() -> LoadedKey& {
-    const StorageParents::Lease parent(state.parents, key.parent, limits);
-    return state.keys.Insert({id.str(), LoadKey(state.connection, parent.get(), key.blob, limits),
-                              key.blob.public_area.publicArea});
-  });
-}
-
-// Whether the slot that we loaded `key` into still holds it.
-bool IsStillLoaded(TpmState& state, const LoadedKey& key, const OperationLimits& limits) {
-  return SamePoint(ReadPublicOrEmpty(state.connection, key.handle.get(), limits), key.public_area);
+  const StorageParents::Lease parent(state.parents, key.parent, limits);
+  return state.keys.Insert({id.str(), LoadKey(state.connection, parent.get(), key.blob, limits)});
 }
 
 }  // namespace
@@ -156,7 +139,7 @@ Availability Tpm2Provider::Probe(const OperationLimits& limits) {
       }
       // Being able to use a parent is what Create needs; that it is listed proves nothing.
       state.keys.MakeRoom(1);
-      Recovering(state, [&] {
+      Recovering(state, limits, [&] {
         const TPM2_HANDLE parent = state.parents.Choose(limits);
         availability.details["persistentStorageKey"] = parent == kPersistentSrk;
         const StorageParents::Lease lease(state.parents, parent, limits);
@@ -174,15 +157,13 @@ ProviderKey Tpm2Provider::Create(const KeyId& id, const KeyBinding& binding,
   const TPM2B_AUTH auth = BindingAuthValue(binding);
   return tpm_->Use(limits, [&](TpmState& state) {
     state.keys.MakeRoom(1);
-    return Recovering(state, [&] {
+    return Recovering(state, limits, [&] {
       StoredKey key{state.parents.Choose(limits), {}};
       const StorageParents::Lease parent(state.parents, key.parent, limits);
       key.blob = CreateDeviceKey(state.connection, parent.get(), auth, limits);
-      const TPMT_PUBLIC& area = key.blob.public_area.publicArea;
       // A key that cannot be loaded again would be lost at the first restart; find out now.
-      state.keys.Insert(
-          {id.str(), LoadKey(state.connection, parent.get(), key.blob, limits), area});
-      const TPMS_ECC_POINT& point = area.unique.ecc;
+      state.keys.Insert({id.str(), LoadKey(state.connection, parent.get(), key.blob, limits)});
+      const TPMS_ECC_POINT& point = key.blob.public_area.publicArea.unique.ecc;
       return ProviderKey{
           SpkiFromPoint({point.x.buffer, point.x.size}, {point.y.buffer, point.y.size}),
           EncodeHandle(key)};
@@ -194,34 +175,13 @@ Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const Ke
                          const Sha256Digest& digest, const OperationLimits& limits) {
   RequireTrustedTpm();
   const TPM2B_AUTH auth = BindingAuthValue(binding);
-  const auto sign = [&](TpmState& state, const LoadedKey& key) {
-    return SignDigest(state.connection, key.handle.get(), auth, digest, limits);
-  };
-  try {
-    return tpm_->Use(limits, [&](TpmState& state) {
-      if (LoadedKey* key = state.keys.Find(id.str())) {
-        try {
-          return sign(state, *key);
-        } catch (const DeviceKeyError& error) {
-          const TSS2_RC rc = error.platform_status().value_or(TSS2_RC_SUCCESS);
-          // On a TPM without a resource manager, a reset or another client may have put something
-          // else, or nothing, where our key was.
-          const bool lost_slot =
-              IsStaleHandle(rc) || (IsAuthFailure(rc) && !IsStillLoaded(state, *key, limits));
-          if (!lost_slot) throw;
-          key->handle.Abandon();
-          state.keys.Remove(id.str());
-        }
-      }
-      return sign(state, Load(state, id, handle, limits));
+  return tpm_->Use(limits, [&](TpmState& state) {
+    return Recovering(state, limits, [&] {
+      const LoadedKey* key = state.keys.Find(id.str());
+      if (key == nullptr) key = &Load(state, id, handle, limits);
+      return SignDigest(state.connection, key->handle.get(), auth, digest, limits);
     });
-  } catch (const DeviceKeyError& error) {
-    if (!IsAuthFailure(error.platform_status().value_or(TSS2_RC_SUCCESS))) throw;
-    throw DeviceKeyError(ErrorCode::kBindingMismatch,
-                         "the TPM refused to sign: the key was enrolled for another account or "
-                         "client than its record says",
-                         error.platform_status());
-  }
+  });
 }
 
 void Tpm2Provider::Delete(const KeyId& id, const nlohmann::json&, const OperationLimits&) {
@@ -235,7 +195,7 @@ void Tpm2Provider::Unload(const KeyId& id) {
     tpm_->UseIfConnected(limits, [&](TpmState& state) {
       LoadedKey* key = state.keys.Find(id.str());
       if (key == nullptr) return;
-      if (!IsStillLoaded(state, *key, limits)) key->handle.Abandon();
+      if (!IsStillLoaded(state.connection, key->handle.get(), limits)) key->handle.Abandon();
       state.keys.Remove(id.str());
     });
   } catch (const DeviceKeyError&) {

@@ -83,32 +83,40 @@ TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& b
   const Tss2Library& tss2 = connection.tss2();
   ESYS_CONTEXT* esys = connection.esys();
   ESYS_TR handle = ESYS_TR_NONE;
-  CheckTpm("load the key", connection.Run(
-                               limits,
-                               [&] {
-                                 return tss2.Esys_Load_Async(esys, parent, ESYS_TR_PASSWORD,
-                                                             ESYS_TR_NONE, ESYS_TR_NONE,
-                                                             &blob.private_area, &blob.public_area);
-                               },
-                               [&] { return tss2.Esys_Load_Finish(esys, &handle); }));
-  return TpmHandle(connection, handle);
-}
-
-TPMT_PUBLIC ReadPublicOrEmpty(TpmConnection& connection, ESYS_TR key,
-                              const OperationLimits& limits) {
-  const Tss2Library& tss2 = connection.tss2();
-  ESYS_CONTEXT* esys = connection.esys();
-  TPM2B_PUBLIC* area = nullptr;
   const TSS2_RC rc = connection.Run(
       limits,
       [&] {
-        return tss2.Esys_ReadPublic_Async(esys, key, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE);
+        return tss2.Esys_Load_Async(esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
+                                    &blob.private_area, &blob.public_area);
       },
-      [&] { return tss2.Esys_ReadPublic_Finish(esys, &area, nullptr, nullptr); });
-  const EsysPtr<TPM2B_PUBLIC> owned_area(area);
-  if (IsStaleHandle(rc)) return {};
+      [&] { return tss2.Esys_Load_Finish(esys, &handle); });
+  if (IsAuthFailure(rc)) {
+    throw DeviceKeyError(ErrorCode::kTpmOwnerAuthRequired,
+                         "the TPM's storage key at 0x81000001 has been given a password, so the "
+                         "keys under it cannot be used. As the TPM's owner, take it away",
+                         rc);
+  }
+  CheckTpm("load the key", rc);
+  return TpmHandle(connection, handle);
+}
+
+bool IsStillLoaded(TpmConnection& connection, ESYS_TR object, const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection.tss2();
+  ESYS_CONTEXT* esys = connection.esys();
+  TPM2B_NAME* known = nullptr;
+  CheckTpm("name a key", tss2.Esys_TR_GetName(esys, object, &known));
+  const EsysPtr<TPM2B_NAME> owned_known(known);
+  TPM2B_NAME* found = nullptr;
+  const TSS2_RC rc = connection.Run(
+      limits,
+      [&] {
+        return tss2.Esys_ReadPublic_Async(esys, object, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE);
+      },
+      [&] { return tss2.Esys_ReadPublic_Finish(esys, nullptr, &found, nullptr); });
+  const EsysPtr<TPM2B_NAME> owned_found(found);
+  if (IsStaleHandle(rc)) return false;
   CheckTpm("read a public key", rc);
-  return area->publicArea;
+  return std::equal(found->name, found->name + found->size, known->name, known->name + known->size);
 }
 
 Bytes SignDigest(TpmConnection& connection, ESYS_TR key, const TPM2B_AUTH& auth,
@@ -136,6 +144,12 @@ Bytes SignDigest(TpmConnection& connection, ESYS_TR key, const TPM2B_AUTH& auth,
       },
       [&] { return tss2.Esys_Sign_Finish(esys, &signature); });
   const EsysPtr<TPMT_SIGNATURE> owned_signature(signature);
+  if (IsAuthFailure(rc)) {
+    throw DeviceKeyError(ErrorCode::kBindingMismatch,
+                         "the TPM refused to sign: the key was enrolled for another account or "
+                         "client than its record says",
+                         rc);
+  }
   CheckTpm("sign with the key", rc);
   const TPMS_SIGNATURE_ECC& ecdsa = signature->signature.ecdsa;
   return EcdsaDerFromRaw(View(ecdsa.signatureR), View(ecdsa.signatureS));

@@ -64,7 +64,6 @@ TEST(Tss2PrivateKeyTest, IsWrittenAsTheSpecificationSays) {
   EXPECT_EQ(key.public_area, kPublicArea);
   EXPECT_EQ(key.private_area, kPrivateArea);
 
-  // emptyAuth is absent when it is false: it is OPTIONAL.
   EXPECT_EQ(NewKey().ToPem(), Pem(Sequence({kOid, kEmptyAuthFalse, kParent, kPublic, kPrivate})));
 }
 

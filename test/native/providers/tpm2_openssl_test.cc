@@ -15,7 +15,7 @@ namespace {
 class Tpm2OpenSslTest : public Tpm2Test {
  protected:
   void SetUp() override {
-    if (system("openssl list -providers -provider tpm2 >/dev/null 2>&1") != 0) {
+    if (!Run("TPM2OPENSSL_TCTI=" + tpm_.tcti() + " openssl list -providers -provider tpm2")) {
       GTEST_SKIP() << "needs OpenSSL's tpm2 provider (tpm2-openssl)";
     }
   }

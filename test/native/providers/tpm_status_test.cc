@@ -87,7 +87,7 @@ TEST(TpmStatusTest, ADeadSoftwareLayerIsAConnectionFault) {
   EXPECT_TRUE(IsConnectionFault(0x80007));  // SYS: bad sequence
   EXPECT_TRUE(IsConnectionFault(0xa000a));  // TCTI: I/O error
   EXPECT_TRUE(IsConnectionFault(0xa0008));  // TCTI: no connection
-  EXPECT_TRUE(IsConnectionFault(0x80015));  // SYS: malformed response
+  EXPECT_TRUE(IsConnectionFault(0x80011));  // SYS: malformed response
 }
 
 TEST(TpmStatusTest, WhatTheTpmItselfAnswersIsNoConnectionFault) {

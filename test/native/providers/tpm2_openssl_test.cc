@@ -28,8 +28,9 @@ class Tpm2OpenSslTest : public Tpm2Test {
     WriteFile(directory_ / "auth", std::string(auth.buffer, auth.buffer + auth.size));
     WriteFile(directory_ / "message", "message");
     return Run("TPM2OPENSSL_TCTI=" + tpm_.tcti() +
-               " openssl dgst -provider tpm2 -provider default -sha256 -sign key.pem -passin "
-               "file:auth -out signature message");
+               " openssl pkeyutl -provider tpm2 -provider default -propquery '?provider=tpm2' "
+               "-sign -rawin -digest sha256 -inkey key.pem -passin file:auth -in message "
+               "-out signature");
   }
 
   bool Run(const std::string& command_line) {

@@ -151,6 +151,9 @@ Bytes SignDigest(TpmConnection& connection, ESYS_TR key, const TPM2B_AUTH& auth,
                          rc);
   }
   CheckTpm("sign with the key", rc);
+  if (signature->sigAlg != TPM2_ALG_ECDSA) {
+    throw DeviceKeyError(ErrorCode::kCryptoError, "the TPM made a signature of another kind");
+  }
   const TPMS_SIGNATURE_ECC& ecdsa = signature->signature.ecdsa;
   return EcdsaDerFromRaw(View(ecdsa.signatureR), View(ecdsa.signatureS));
 }
@@ -170,6 +173,11 @@ EsysPtr<TPMS_CAPABILITY_DATA> GetCapability(TpmConnection& connection, TPM2_CAP 
       [&] { return tss2.Esys_GetCapability_Finish(esys, nullptr, &data); });
   EsysPtr<TPMS_CAPABILITY_DATA> owned_data(data);
   CheckTpm("read the TPM's capabilities", rc);
+  // Its lists share one memory: read as another, one would end behind it.
+  if (data->capability != capability) {
+    throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
+                         "the TPM answered with another capability than it was asked for");
+  }
   return owned_data;
 }
 

@@ -32,6 +32,10 @@ bool LoadedKeys::ForgetLost(TpmConnection& connection, const OperationLimits& li
          }) > 0;
 }
 
+void LoadedKeys::AddNames(const TpmConnection& connection, ObjectNames& names) const {
+  for (const LoadedKey& key : keys_) names.insert(NameOf(connection, key.handle.get()));
+}
+
 void LoadedKeys::Remove(const std::string& key_id) {
   keys_.remove_if([&](const LoadedKey& key) { return key.key_id == key_id; });
 }

@@ -5,6 +5,7 @@
 #include <list>
 #include <string>
 
+#include "providers/tpm2/orphans.h"
 #include "providers/tpm2/tpm_connection.h"
 
 namespace device_key {
@@ -34,6 +35,7 @@ class LoadedKeys {
   // Forgets the keys that are not loaded any more, without flushing what is there instead. Whether
   // there were any.
   bool ForgetLost(TpmConnection& connection, const OperationLimits& limits);
+  void AddNames(const TpmConnection& connection, ObjectNames& names) const;
   bool empty() const { return keys_.empty(); }
 
  private:

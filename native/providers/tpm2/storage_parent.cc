@@ -133,4 +133,8 @@ bool StorageParents::ForgetLost(const OperationLimits& limits) {
   return forgot;
 }
 
+void StorageParents::AddNames(ObjectNames& names) const {
+  if (primary_) names.insert(NameOf(connection_, primary_.get()));
+}
+
 }  // namespace device_key

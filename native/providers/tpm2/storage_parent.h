@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "providers/tpm2/orphans.h"
 #include "providers/tpm2/tpm_connection.h"
 
 namespace device_key {
@@ -44,6 +45,9 @@ class StorageParents {
   // Forgets a parent that is not, or no longer the same, where we know it to be. Whether there was
   // one.
   bool ForgetLost(const OperationLimits& limits);
+
+  // The name of the primary, if that stays loaded.
+  void AddNames(ObjectNames& names) const;
 
  private:
   bool FindPersistent(const OperationLimits& limits);

@@ -56,6 +56,16 @@ struct StoredKey {
   TpmKeyBlob blob;
 };
 
+// The name of a key with a SHA-256 name (TPM 2.0 Part 1, section 16): the algorithm's number and
+// the digest of the public area, which follows a size in `area`.
+Bytes NameOf(const TPM2B_PUBLIC& area) {
+  const Bytes marshalled = Marshalled(area, Tss2Library::Get().Tss2_MU_TPM2B_PUBLIC_Marshal);
+  const Sha256Digest digest = Sha256(ByteView(marshalled).subspan(2));
+  Bytes name{TPM2_ALG_SHA256 >> 8, TPM2_ALG_SHA256 & 0xFF};
+  name.insert(name.end(), digest.begin(), digest.end());
+  return name;
+}
+
 nlohmann::json EncodeHandle(const StoredKey& key) {
   const Tss2Library& tss2 = Tss2Library::Get();
   const Tss2PrivateKey file{key.parent,
@@ -102,12 +112,20 @@ decltype(auto) Recovering(TpmState& state, const OperationLimits& limits, Work w
   return work();
 }
 
+LoadedKey& LoadBelow(ESYS_TR parent, TpmState& state, const KeyId& id, const TpmKeyBlob& blob,
+                     const OperationLimits& limits) {
+  state.being_loaded = {NameOf(blob.public_area)};
+  TpmHandle handle = LoadKey(state.connection, parent, blob, limits);
+  state.being_loaded.clear();
+  return state.keys.Insert({id.str(), std::move(handle)});
+}
+
 LoadedKey& Load(TpmState& state, const KeyId& id, const nlohmann::json& handle,
                 const OperationLimits& limits) {
   const StoredKey key = DecodeHandle(handle);
   state.keys.MakeRoom(1);
   const StorageParents::Lease parent(state.parents, key.parent, limits);
-  return state.keys.Insert({id.str(), LoadKey(state.connection, parent.get(), key.blob, limits)});
+  return LoadBelow(parent.get(), state, id, key.blob, limits);
 }
 
 }  // namespace
@@ -162,7 +180,7 @@ ProviderKey Tpm2Provider::Create(const KeyId& id, const KeyBinding& binding,
       const StorageParents::Lease parent(state.parents, key.parent, limits);
       key.blob = CreateDeviceKey(state.connection, parent.get(), auth, limits);
       // A key that cannot be loaded again would be lost at the first restart; find out now.
-      state.keys.Insert({id.str(), LoadKey(state.connection, parent.get(), key.blob, limits)});
+      LoadBelow(parent.get(), state, id, key.blob, limits);
       const TPMS_ECC_POINT& point = key.blob.public_area.publicArea.unique.ecc;
       return ProviderKey{
           SpkiFromPoint({point.x.buffer, point.x.size}, {point.y.buffer, point.y.size}),

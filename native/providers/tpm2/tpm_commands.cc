@@ -100,12 +100,17 @@ TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& b
   return TpmHandle(connection, handle);
 }
 
+Bytes NameOf(const TpmConnection& connection, ESYS_TR object) {
+  TPM2B_NAME* name = nullptr;
+  const TSS2_RC rc = connection.tss2().Esys_TR_GetName(connection.esys(), object, &name);
+  const EsysPtr<TPM2B_NAME> owned_name(name);
+  CheckTpm("name a key", rc);
+  return Bytes(name->name, name->name + name->size);
+}
+
 bool IsStillLoaded(TpmConnection& connection, ESYS_TR object, const OperationLimits& limits) {
   const Tss2Library& tss2 = connection.tss2();
   ESYS_CONTEXT* esys = connection.esys();
-  TPM2B_NAME* known = nullptr;
-  CheckTpm("name a key", tss2.Esys_TR_GetName(esys, object, &known));
-  const EsysPtr<TPM2B_NAME> owned_known(known);
   TPM2B_NAME* found = nullptr;
   const TSS2_RC rc = connection.Run(
       limits,
@@ -116,7 +121,7 @@ bool IsStillLoaded(TpmConnection& connection, ESYS_TR object, const OperationLim
   const EsysPtr<TPM2B_NAME> owned_found(found);
   if (IsStaleHandle(rc)) return false;
   CheckTpm("read a public key", rc);
-  return std::equal(found->name, found->name + found->size, known->name, known->name + known->size);
+  return Bytes(found->name, found->name + found->size) == NameOf(connection, object);
 }
 
 Bytes SignDigest(TpmConnection& connection, ESYS_TR key, const TPM2B_AUTH& auth,

@@ -3,6 +3,7 @@
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_TPM_COMMANDS_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_TPM_COMMANDS_H_
 
+#include "crypto/bytes.h"
 #include "crypto/sha256.h"
 #include "providers/tpm2/tpm_connection.h"
 
@@ -23,6 +24,9 @@ TpmKeyBlob CreateDeviceKey(TpmConnection& connection, ESYS_TR parent, const TPM2
 // TPM2_Load. Throws `tpm_owner_auth_required` when the parent has an authValue.
 TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& blob,
                   const OperationLimits& limits);
+
+// The name of what ESYS knows as `object`. Asks no TPM.
+Bytes NameOf(const TpmConnection& connection, ESYS_TR object);
 
 // Whether the TPM still has what ESYS knows as `object`, by its name (TPM2_ReadPublic).
 bool IsStillLoaded(TpmConnection& connection, ESYS_TR object, const OperationLimits& limits);

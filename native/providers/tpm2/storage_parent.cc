@@ -1,6 +1,7 @@
 #include "providers/tpm2/storage_parent.h"
 
 #include "providers/tpm2/key_templates.h"
+#include "providers/tpm2/tpm_commands.h"
 
 namespace device_key {
 
@@ -118,13 +119,22 @@ StorageParents::Lease::Lease(StorageParents& parents, TPM2_HANDLE parent,
   handle_ = loaded_.get();
 }
 
-void StorageParents::Forget() {
-  primary_.Abandon();
-  saved_primary_.reset();
-  if (persistent_ != ESYS_TR_NONE) {
+bool StorageParents::ForgetLost(const OperationLimits& limits) {
+  bool forgot = false;
+  if (primary_ && !IsStillLoaded(connection_, primary_.get(), limits)) {
+    primary_.Abandon();
+    forgot = true;
+  }
+  if (persistent_ != ESYS_TR_NONE && !IsStillLoaded(connection_, persistent_, limits)) {
     connection_.tss2().Esys_TR_Close(connection_.esys(), &persistent_);
     persistent_ = ESYS_TR_NONE;
+    forgot = true;
   }
+  return forgot;
+}
+
+void StorageParents::AddNames(ObjectNames& names) const {
+  if (primary_) names.insert(NameOf(connection_, primary_.get()));
 }
 
 }  // namespace device_key

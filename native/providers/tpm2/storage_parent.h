@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "providers/tpm2/orphans.h"
 #include "providers/tpm2/tpm_connection.h"
 
 namespace device_key {
@@ -41,8 +42,12 @@ class StorageParents {
     TpmHandle loaded_;  // when it is to be flushed after use
   };
 
-  // After the TPM was reset or cleared: what we know of either parent may no longer hold.
-  void Forget();
+  // Forgets a parent that is not, or no longer the same, where we know it to be. Whether there was
+  // one.
+  bool ForgetLost(const OperationLimits& limits);
+
+  // The name of the primary, if that stays loaded.
+  void AddNames(ObjectNames& names) const;
 
  private:
   bool FindPersistent(const OperationLimits& limits);

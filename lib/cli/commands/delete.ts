@@ -1,0 +1,56 @@
+import { createInterface } from 'node:readline/promises';
+
+import { DeviceKeyError } from '../../errors';
+import type { DeviceKeyStore } from '../../store';
+import type { Command } from '../command';
+import { CommandError, UsageError } from '../failure';
+import { printable } from '../output';
+import { withStore } from '../store-session';
+
+export const command: Command = {
+  summary: 'delete a key for good',
+  usage: 'KEY_ID [--yes] [OPTIONS]',
+  description: `Deletes a key for good; there is no copy of it anywhere. Asks first, on a terminal;
+elsewhere, and with --json, --yes has to be given.`,
+  options: { yes: { help: 'do not ask' } },
+  positionals: ['KEY_ID'],
+  examples: ['device-key delete dk_tpm_… --yes'],
+
+  async run(invocation) {
+    const { args, output, signal } = invocation;
+    const [keyId = ''] = args.positionals;
+    const ask = !args.flags.has('yes');
+    if (ask && (output.json || !process.stdin.isTTY || !process.stderr.isTTY)) {
+      throw new UsageError('deleting a key cannot be undone: confirm it with --yes');
+    }
+    await withStore(invocation, async (store) => {
+      if (ask) await confirm(keyId, store, signal);
+      await store.delete({ keyId });
+    });
+    output.result({ keyId, deleted: true }, `deleted ${keyId}`);
+    return 0;
+  },
+};
+
+async function confirm(keyId: string, store: DeviceKeyStore, signal: AbortSignal): Promise<void> {
+  // Rejects for a key that is not there, before anybody is asked about it.
+  await store.public({ keyId });
+  const key = (await store.list()).find((listed) => listed.keyId === keyId);
+  const whose =
+    key && 'accountUserId' in key ? ` of ${key.accountUserId} on ${key.clientId}` : '';
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  // In the terminal's raw mode Ctrl-C is a key like others.
+  terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  try {
+    const answer = await terminal.question(
+      printable(`Delete the key ${keyId}${whose} for good? [y/N] `),
+      { signal },
+    );
+    if (/^y(es)?$/i.test(answer.trim())) return;
+  } catch {
+    throw new DeviceKeyError('canceled', 'the question was not answered');
+  } finally {
+    terminal.close();
+  }
+  throw new CommandError('not_confirmed', 'nothing was deleted');
+}

@@ -1,0 +1,65 @@
+#!/usr/bin/env node
+import { findCommand, parseArguments, type Arguments } from './arguments';
+import { commandNames, loadCommand, unknownCommand } from './commands';
+import { Interruption, reportFailure, UsageError } from './failure';
+import { commandHelp, overview } from './help';
+import { Output } from './output';
+import { version } from './version';
+
+/** Runs one command line and resolves to the process's exit code. */
+async function run(argv: string[], output: Output, signal: AbortSignal): Promise<number> {
+  const { name, rest } = findCommand(argv);
+  if (name === undefined) {
+    const { flags } = parseArguments(rest, {}, []);
+    if (flags.has('version')) {
+      output.result({ version }, version);
+    } else if (flags.has('help')) {
+      output.text(overview());
+    } else {
+      throw new UsageError(`which command? There are ${commandNames.join(', ')}`);
+    }
+    return 0;
+  }
+  const command = loadCommand(name);
+  if (!command) throw unknownCommand(name);
+  let args: Arguments;
+  try {
+    args = parseArguments(rest, command.options, command.positionals);
+  } catch (error) {
+    if (error instanceof UsageError) error.command = name;
+    throw error;
+  }
+  if (args.flags.has('help')) {
+    output.text(commandHelp(name, command));
+    return 0;
+  }
+  if (args.flags.has('version')) {
+    output.result({ version }, version);
+    return 0;
+  }
+  return (await command.run({ args, output, signal })) ?? 0;
+}
+
+async function main(): Promise<void> {
+  const argv = process.argv.slice(2);
+  // Also when the rest of the command line turns out not to make sense.
+  const output = new Output(argv.includes('--json'));
+  // Whoever reads has read enough, as `head` does.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+  const interruption = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    // Once: a second signal ends the process at once.
+    process.once(name, () => interruption.abort(new Interruption(name)));
+  }
+  try {
+    process.exitCode = await run(argv, output, interruption.signal);
+  } catch (error) {
+    process.exitCode = reportFailure(error, output, interruption.signal);
+  }
+}
+
+void main();

@@ -1,0 +1,73 @@
+import { DeviceKeyError } from '../errors';
+import { DeviceKeyStore, type DeviceKeyStoreOptions } from '../store';
+import type { Invocation } from './command';
+import { UsageError } from './failure';
+
+// After this long, a person wonders whether anything happens.
+const patienceMs = 1000;
+
+/** Opens the store that the command line names. */
+export function openStore({ args }: Invocation): DeviceKeyStore {
+  const options: DeviceKeyStoreOptions = {};
+  const { values, flags } = args;
+  const directory = values.get('directory');
+  if (directory !== undefined) options.directory = directory;
+  const tcti = values.get('tcti');
+  if (tcti !== undefined) options.tcti = tcti;
+  if (flags.has('allow-simulator')) options.allowSimulator = true;
+  const timeout = values.get('timeout-ms');
+  if (timeout !== undefined) {
+    if (!/^\d{1,9}$/.test(timeout)) {
+      throw new UsageError('--timeout-ms: expected a number of milliseconds');
+    }
+    options.timeoutMs = Number(timeout);
+  }
+  try {
+    return DeviceKeyStore.open(options);
+  } catch (error) {
+    if (error instanceof DeviceKeyError && error.code === 'invalid_params') {
+      throw new UsageError(error.message);
+    }
+    throw error;
+  }
+}
+
+/** Calls `use` with the store that the command line names, and closes it afterwards. */
+export async function withStore<Result>(
+  invocation: Invocation,
+  use: (store: DeviceKeyStore) => Promise<Result>,
+): Promise<Result> {
+  const store = openStore(invocation);
+  const wondering = setTimeout(() => {
+    if (process.stderr.isTTY) {
+      invocation.output.note('waiting for the hardware, which can take a while; Ctrl-C cancels');
+    }
+  }, patienceMs);
+  try {
+    return await use(store);
+  } finally {
+    clearTimeout(wondering);
+    await store.close();
+  }
+}
+
+/**
+ * `work`, or a rejection with `canceled` once the signal is aborted. For work that changes nothing:
+ * what was aborted here may still happen.
+ */
+export async function abortable<Result>(
+  work: Promise<Result>,
+  signal: AbortSignal,
+): Promise<Result> {
+  let stop: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(new DeviceKeyError('canceled', 'the operation was canceled'));
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop);
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    if (stop) signal.removeEventListener('abort', stop);
+  }
+}

@@ -5,6 +5,7 @@
       "sources": ["<!@(node scripts/native-build.js sources <(OS))"],
       "include_dirs": ["native", "<!@(node scripts/native-build.js include_dirs)"],
       "defines": [
+        "NDEBUG",
         "NAPI_VERSION=8",
         "NAPI_CPP_EXCEPTIONS",
         "NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED"

@@ -4,6 +4,7 @@
 
 #include "platform/data_directory.h"
 #include "platform/error.h"
+#include "protocol/json_reader.h"
 #if defined(__linux__)
 #include "providers/tpm2/tpm2_provider.h"
 #endif
@@ -25,10 +26,11 @@ std::string DecodeText(const std::string& name, const nlohmann::json& value) {
 }
 
 int64_t DecodeCount(const std::string& name, const nlohmann::json& value, int64_t limit) {
-  if (!value.is_number_integer() || value < 1 || value > limit) {
+  const std::optional<int64_t> count = Int64Value(value);
+  if (!count || *count < 1 || *count > limit) {
     ThrowInvalid(name, "an integer from 1 to " + std::to_string(limit));
   }
-  return value.get<int64_t>();
+  return *count;
 }
 
 }  // namespace
@@ -36,7 +38,7 @@ int64_t DecodeCount(const std::string& name, const nlohmann::json& value, int64_
 OpenOptions DecodeOpenOptions(std::string_view json_text) {
   constexpr int64_t kMaxTimeoutMs = 3'600'000;
   constexpr int64_t kMaxQueueLimit = 1'000'000;
-  const auto json = nlohmann::json::parse(json_text, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json json = ReadJson(json_text);
   if (!json.is_object()) {
     throw DeviceKeyError(ErrorCode::kInvalidParams, "options: expected an object");
   }

@@ -118,7 +118,7 @@ void TaskQueue::Work(const std::shared_ptr<State>& state) {
     state->waiting.pop_front();
     lock.unlock();
     task();
-    task = nullptr;
+    task = nullptr;  // without the lock, as in Remove
     lock.lock();
   }
   state->running = false;

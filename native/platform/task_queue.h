@@ -15,8 +15,8 @@ namespace device_key {
 
 // Runs tasks one after the other, in the order in which they were posted, on a thread that is
 // started by the first of them. Tasks must not throw, and must own everything they touch: one that
-// never returns outlives the queue (see Join). Thread-safe, except for Join and destruction, which
-// are for the one owner; no call may come from a task.
+// never returns outlives the queue (see Join). Thread-safe, also for calls from tasks and from the
+// destructors of what they own; Join and destruction are for the one owner, outside of tasks.
 class TaskQueue {
  public:
   // At most `limit` tasks wait; the one that runs is not counted.

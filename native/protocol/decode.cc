@@ -1,8 +1,10 @@
 #include "protocol/decode.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "platform/error.h"
 #include "protocol/json_reader.h"

@@ -37,8 +37,8 @@ std::optional<int64_t> ExactInt64(std::string_view number) {
       exponent += value;
       break;
     } else {
-      // The decimal point, by exclusion: nlohmann/json hands numbers over with the point of the
-      // process's locale, which Electron sets from the environment (fixed in its release 3.12).
+      // The decimal point, by exclusion: nlohmann/json 3.11 (lexer::scan_number) hands numbers over
+      // with the point of the process's locale, and GUI toolkits set that from the environment.
       in_fraction = true;
     }
   }
@@ -90,8 +90,9 @@ class StrictReader : public nlohmann::json_sax<json> {
     }
     return true;
   }
+  // Strings are copied, not moved: they are the lexer's buffer, which it would have to grow anew.
   bool string(string_t& value) override {
-    Add(std::move(value));
+    Add(value);
     return true;
   }
   bool binary(binary_t&) override { return false; }  // not in JSON text
@@ -114,8 +115,7 @@ class StrictReader : public nlohmann::json_sax<json> {
   }
 
   bool key(string_t& name) override {
-    const auto [member, inserted] =
-        open_.back()->get_ref<json::object_t&>().emplace(std::move(name), nullptr);
+    const auto [member, inserted] = open_.back()->get_ref<json::object_t&>().emplace(name, nullptr);
     if (!inserted) RefuseDuplicate();
     next_ = &member->second;
     return true;

@@ -1,7 +1,10 @@
 #include "protocol/rules.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "crypto/base64.h"
 #include "platform/error.h"

@@ -10,35 +10,36 @@ namespace {
 
 using nlohmann::json;
 
+// Filled member by member: an initializer list of json would first make an array of each pair.
 json PayloadDocument(const ConnectionPayload& payload) {
-  return {
-      {"type", ConnectionPayload::kType},
-      {"nonce", payload.nonce},
-      {"audience", ConnectionPayload::kAudience},
-      {"sessionId", payload.session_id},
-      {"targetOrigin", payload.target_origin},
-      {"targetPath", payload.target_path},
-      {"accountUserId", payload.account_user_id},
-      {"clientId", payload.client_id},
-      {"tokenExpiresAt", payload.token_expires_at},
-      {"tokenSha256Base64url", payload.token_sha256_base64url},
-      {"scopes", payload.scopes},
-  };
+  json document;
+  document["type"] = ConnectionPayload::kType;
+  document["nonce"] = payload.nonce;
+  document["audience"] = ConnectionPayload::kAudience;
+  document["sessionId"] = payload.session_id;
+  document["targetOrigin"] = payload.target_origin;
+  document["targetPath"] = payload.target_path;
+  document["accountUserId"] = payload.account_user_id;
+  document["clientId"] = payload.client_id;
+  document["tokenExpiresAt"] = payload.token_expires_at;
+  document["tokenSha256Base64url"] = payload.token_sha256_base64url;
+  document["scopes"] = payload.scopes;
+  return document;
 }
 
 json PayloadDocument(const EnrollmentPayload& payload) {
-  return {
-      {"type", EnrollmentPayload::kType},
-      {"nonce", payload.nonce},
-      {"audience", EnrollmentPayload::kAudience},
-      {"challengeId", payload.challenge_id},
-      {"targetOrigin", payload.target_origin},
-      {"targetPath", payload.target_path},
-      {"accountUserId", payload.account_user_id},
-      {"clientId", payload.client_id},
-      {"deviceIdentitySha256Base64url", payload.device_identity_sha256_base64url},
-      {"challengeExpiresAt", payload.challenge_expires_at},
-  };
+  json document;
+  document["type"] = EnrollmentPayload::kType;
+  document["nonce"] = payload.nonce;
+  document["audience"] = EnrollmentPayload::kAudience;
+  document["challengeId"] = payload.challenge_id;
+  document["targetOrigin"] = payload.target_origin;
+  document["targetPath"] = payload.target_path;
+  document["accountUserId"] = payload.account_user_id;
+  document["clientId"] = payload.client_id;
+  document["deviceIdentitySha256Base64url"] = payload.device_identity_sha256_base64url;
+  document["challengeExpiresAt"] = payload.challenge_expires_at;
+  return document;
 }
 
 }  // namespace

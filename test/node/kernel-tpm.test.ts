@@ -20,6 +20,7 @@ interface Life {
   create: Outcome<DeviceKeyCreateResponse>;
   sign: Outcome<DeviceKeySignResponse>;
   remove: Outcome<{ before: { keyId: string }[]; after: unknown[] }>;
+  manyKeys: Outcome<number>;
 }
 
 interface Report {
@@ -28,6 +29,7 @@ interface Report {
   outsider: Life;
   transientHandles: string;
   loadedSessions: string;
+  savedSessions: string;
 }
 
 const root = path.join(__dirname, '../..');
@@ -101,6 +103,10 @@ describe.each(['root', 'member'] as const)('through /dev/tpmrm0 as %s of the tss
     expect(before.map((listed) => listed.keyId)).toEqual([keyId]);
     expect(after).toEqual([]);
   });
+
+  test('uses more keys in one process than the kernel holds for it at once', () => {
+    expect(report[user].manyKeys).toEqual({ value: 5 });
+  });
 });
 
 describe('through /dev/tpmrm0 as a user outside the tss group', () => {
@@ -126,4 +132,5 @@ describe('through /dev/tpmrm0 as a user outside the tss group', () => {
 test('leaves no object and no session in the TPM', () => {
   expect(report.transientHandles).toBe('');
   expect(report.loadedSessions).toBe('');
+  expect(report.savedSessions).toBe('');
 });

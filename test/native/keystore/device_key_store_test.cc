@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <thread>
 
 #include "crypto/p256.h"
@@ -409,6 +410,19 @@ TEST_F(DeviceKeyStoreTest, SharesItsDirectoryWithOtherProcesses) {
 
   EXPECT_EQ(store_.List().size(), kProcesses * 20u);
   EXPECT_EQ(CountEntries(directory_), kProcesses * 20u);
+}
+
+TEST_F(DeviceKeyStoreTest, HoldsWholeRecordsOnlyWhenAProcessIsKilledAtWork) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    while (true) Create(store_);
+  }
+  while (store_.List().size() < 10) std::this_thread::yield();
+  kill(child, SIGKILL);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+
+  for (const ListedKey& key : store_.List()) EXPECT_FALSE(key.error) << key.error->what();
 }
 
 TEST_F(DeviceKeyStoreTest, OneOfTwoProcessesDeletesAKey) {

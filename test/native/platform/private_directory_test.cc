@@ -272,6 +272,17 @@ TEST_F(PrivateDirectoryTest, WritesOnWhenWritesAreShortOrInterrupted) {
   EXPECT_EQ(ReadFile(path_ / "file"), "contents");
 }
 
+TEST_F(PrivateDirectoryTest, WritesNeitherOverNorThroughATemporaryFileOfTheSameName) {
+  const PrivateDirectory directory = OpenOrCreate();
+  {
+    const ScopedFileFault fault(FileCall::kOpen, 1, EEXIST);  // as O_EXCL says, also for links
+    directory.WriteNew("file", "contents");
+    EXPECT_TRUE(fault.happened());
+  }
+  EXPECT_EQ(ReadFile(path_ / "file"), "contents");
+  EXPECT_EQ(CountEntries(path_), 1u);
+}
+
 struct WriteFault {
   const char* name;
   FileCall call;

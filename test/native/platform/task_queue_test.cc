@@ -187,7 +187,19 @@ TEST(TaskQueueTest, DestroysATaskBeforeTheNextOneStarts) {
   EXPECT_EQ(owners.get_future().get(), 1);
 }
 
-TEST(TaskQueueTest, MayBeClosedByWhatADroppedTaskOwned) {
+TEST(TaskQueueTest, MayBeCalledByWhatAFinishedTaskOwned) {
+  TaskQueue queue("test", 10);
+  std::promise<void> called;
+  const auto call = [&](void*) {
+    queue.Post([] {});
+    called.set_value();
+  };
+  queue.Post([held = std::shared_ptr<void>(nullptr, call)] {});
+
+  called.get_future().wait();
+}
+
+TEST(TaskQueueTest, MayBeCalledByWhatADroppedTaskOwned) {
   TaskQueue queue("test", 10);
   Blocker blocker;
   queue.Post(blocker.Task());

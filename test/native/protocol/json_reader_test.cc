@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <clocale>
+#include <cstdlib>
+#include <filesystem>
 #include <string>
 
 #include "protocol/expect_error.h"
@@ -144,10 +148,15 @@ TEST(Int64Value, RefusesOtherTypes) {
   }
 }
 
+// Hosts such as Electron set the user's locale.
 TEST(Int64Value, ReadsNumbersAlikeInALocaleWithADecimalComma) {
-  if (std::setlocale(LC_NUMERIC, "de_DE.UTF-8") == nullptr) {
-    GTEST_SKIP() << "the locale de_DE.UTF-8 is not installed";
-  }
+  const std::string locales = ::testing::TempDir() + "locales." + std::to_string(getpid());
+  const std::string compile =
+      "mkdir -p " + locales + " && localedef -i de_DE -f UTF-8 " + locales + "/de_DE.UTF-8";
+  ASSERT_EQ(std::system(compile.c_str()), 0);
+  setenv("LOCPATH", locales.c_str(), 1);
+  ASSERT_NE(std::setlocale(LC_NUMERIC, "de_DE.UTF-8"), nullptr);
+  std::filesystem::remove_all(locales);
   EXPECT_EQ(Int64Of("5.0"), 5);
   EXPECT_EQ(Int64Of("5.5"), std::nullopt);
   std::setlocale(LC_NUMERIC, "C");

@@ -35,6 +35,14 @@ const steps = {
     return { before, after: await store.list() };
   },
   support: (store) => store.support(),
+  // One store has one descriptor, and a descriptor holds three objects.
+  manyKeys: async (store) => {
+    const keyIds = [];
+    for (let made = 0; made < 5; made += 1) keyIds.push((await store.create(binding)).keyId);
+    for (const keyId of keyIds) await store.sign({ keyId, payload: payload() });
+    for (const keyId of keyIds) await store.delete({ keyId });
+    return keyIds.length;
+  },
 };
 
 async function step([name, directory, keyId]) {
@@ -64,15 +72,19 @@ function lifecycle(user) {
   const { keyId } = create.value;
   const sign = run('sign', directory, keyId);
   const remove = run('remove', directory, keyId);
-  return { support, create, sign, remove };
+  const manyKeys = run('manyKeys', directory);
+  return { support, create, sign, remove, manyKeys };
 }
 
 function report() {
-  const capability = (name) => execFileSync('tpm2_getcap', [name], { encoding: 'utf8' });
+  // Past the resource manager, which shows everyone their own handles alone.
+  const capability = (name) =>
+    execFileSync('tpm2_getcap', ['--tcti=device:/dev/tpm0', name], { encoding: 'utf8' });
   return {
     ...Object.fromEntries(Object.keys(users).map((user) => [user, lifecycle(user)])),
     transientHandles: capability('handles-transient'),
     loadedSessions: capability('handles-loaded-session'),
+    savedSessions: capability('handles-saved-session'),
   };
 }
 

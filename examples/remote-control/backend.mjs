@@ -1,0 +1,275 @@
+// @ts-check
+/**
+ * A small remote-control backend on loopback: it enrolls device keys over HTTP and lets their
+ * holders in over WebSocket. Its users, keys and tokens live in memory; the checks are the real ones.
+ *
+ *   POST …/client/enroll/start  login + client id          → a challenge
+ *   POST …/client/enroll        public key + proof         → the key is stored, a session token
+ *   WS   …/client               session token              → a challenge; then
+ *                               {"type":"proof", …}        → {"type":"ready"} or {"type":"refused"}
+ *                               {"type":"message", …}      → {"type":"answer"}
+ *
+ * @typedef {import('./verify-proof.mjs').KeyObject} KeyObject
+ * @typedef {{ accountUserId: string, clientId: string }} Caller
+ * @typedef {Caller & { expiresAt: number, tokenSha256Base64url: string, publicKey: KeyObject }} Session
+ * @typedef {import('node:http').IncomingMessage} Request
+ */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { WebSocketServer } from 'ws';
+import {
+  Challenges,
+  ProofRefused,
+  importPublicKey,
+  newNonce,
+  sha256Base64url,
+  verifyProof,
+} from './verify-proof.mjs';
+
+const CONNECT_PATH = '/api/codex/remote/control/client';
+const ENROLL_PATH = `${CONNECT_PATH}/enroll`;
+const SCOPES = ['remote_control_controller_websocket'];
+const CHALLENGE_SECONDS = 120;
+const TOKEN_SECONDS = 600;
+const PROOF_WAIT_MS = 10_000;
+const MAX_BODY_BYTES = 16 * 1024;
+
+/**
+ * @param {object} options
+ * @param {Record<string, string>} options.logins who may enroll: login secret → account
+ * @param {() => number} [options.now] Unix seconds
+ */
+export async function startBackend({ logins, now = () => Math.floor(Date.now() / 1000) }) {
+  /** @type {Challenges<Caller>} */
+  const challenges = new Challenges();
+  /** Enrolled keys by account and client. @type {Map<string, KeyObject>} */
+  const keys = new Map();
+  /** Sessions by the hash of their token: what is stored cannot be used to log in. @type {Map<string, Session>} */
+  const sessions = new Map();
+
+  const server = createServer((request, response) => {
+    handleHttp(request).then(
+      (body) => reply(response, 200, body),
+      (error) => reply(response, error instanceof ProofRefused ? 403 : 500, errorBody(error)),
+    );
+  });
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_BODY_BYTES });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const origin = `http://127.0.0.1:${address.port}`;
+
+  /** @param {Request} request */
+  async function handleHttp(request) {
+    const accountUserId = logins[bearer(request)];
+    if (!accountUserId) throw new ProofRefused('not_logged_in', 'this login is not known');
+    const body = await readJson(request);
+    if (request.method === 'POST' && request.url === `${ENROLL_PATH}/start`) {
+      return startEnrollment({ accountUserId, clientId: text(body, 'clientId') });
+    }
+    if (request.method === 'POST' && request.url === ENROLL_PATH) {
+      return finishEnrollment(accountUserId, body);
+    }
+    throw new ProofRefused('not_found', 'there is nothing at this path');
+  }
+
+  /** @param {Caller} caller */
+  function startEnrollment(caller) {
+    if (keys.has(keyName(caller))) {
+      // A login alone must not be able to replace a device's key.
+      throw new ProofRefused('already_enrolled', 'this client has a key; revoke it first');
+    }
+    return challenges.issue(caller, { now: now(), lifetimeSeconds: CHALLENGE_SECONDS });
+  }
+
+  /**
+   * @param {string} accountUserId of the login, never of the proof
+   * @param {Record<string, unknown>} body
+   */
+  function finishEnrollment(accountUserId, body) {
+    const challenge = challenges.take(text(body, 'challengeId'));
+    if (challenge.accountUserId !== accountUserId) {
+      throw new ProofRefused('unknown_challenge', 'the challenge was made for another login');
+    }
+    const { publicKey, spkiSha256Base64url } = importPublicKey(body.publicKeySpkiDerBase64);
+    verifyProof({
+      publicKey,
+      proof: proofIn(body),
+      now: now(),
+      expected: {
+        type: 'remoteControlClientEnrollment',
+        nonce: challenge.nonce,
+        audience: 'remote_control_client_enrollment',
+        challengeId: text(body, 'challengeId'),
+        targetOrigin: origin,
+        targetPath: ENROLL_PATH,
+        accountUserId: challenge.accountUserId,
+        clientId: challenge.clientId,
+        deviceIdentitySha256Base64url: spkiSha256Base64url,
+        challengeExpiresAt: challenge.expiresAt,
+      },
+    });
+    if (keys.has(keyName(challenge))) {
+      throw new ProofRefused('already_enrolled', 'this client has a key; revoke it first');
+    }
+    keys.set(keyName(challenge), publicKey);
+    return issueToken(challenge, publicKey);
+  }
+
+  /** @param {Caller} caller @param {KeyObject} publicKey */
+  function issueToken({ accountUserId, clientId }, publicKey) {
+    const token = randomBytes(32).toString('base64url');
+    const tokenSha256Base64url = sha256Base64url(token);
+    const expiresAt = now() + TOKEN_SECONDS;
+    sessions.set(tokenSha256Base64url, {
+      accountUserId,
+      clientId,
+      expiresAt,
+      tokenSha256Base64url,
+      publicKey,
+    });
+    return { token, expiresAt, scopes: SCOPES };
+  }
+
+  server.on('upgrade', (request, socket, head) => {
+    const session = sessions.get(sha256Base64url(bearer(request)));
+    if (request.url !== CONNECT_PATH || !session || session.expiresAt <= now()) {
+      socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n');
+      return;
+    }
+    sockets.handleUpgrade(request, socket, head, (webSocket) => converse(webSocket, session));
+  });
+
+  /**
+   * The token opened the connection; only a proof by the device's key makes it usable.
+   *
+   * @param {import('ws').WebSocket} socket
+   * @param {Session} session
+   */
+  function converse(socket, session) {
+    // Each connection has its own nonce, and one proof is looked at: nothing to list or to sweep.
+    const challenge = {
+      nonce: newNonce(),
+      sessionId: `ws_${randomBytes(16).toString('base64url')}`,
+    };
+    let proved = false;
+    const impatience = setTimeout(() => socket.close(1008, 'no proof in time'), PROOF_WAIT_MS);
+    socket.on('close', () => clearTimeout(impatience));
+    socket.on('error', () => socket.terminate());
+    socket.on('message', (data) => {
+      try {
+        const message = parseObject(data.toString());
+        if (proved) {
+          const question = text(message, 'text');
+          send(socket, { type: 'answer', text: `${session.accountUserId} said: ${question}` });
+          return;
+        }
+        if (message.type !== 'proof') {
+          throw new ProofRefused('proof_required', 'the first message must be the proof');
+        }
+        checkConnectionProof(session, challenge, message);
+        proved = true;
+        clearTimeout(impatience);
+        send(socket, { type: 'ready' });
+      } catch (error) {
+        send(socket, { type: 'refused', ...errorBody(error) });
+        socket.close(1008, 'refused');
+      }
+    });
+    send(socket, { type: 'challenge', ...challenge });
+  }
+
+  /**
+   * @param {Session} session
+   * @param {{ nonce: string, sessionId: string }} challenge
+   * @param {Record<string, unknown>} message
+   */
+  function checkConnectionProof(session, challenge, message) {
+    verifyProof({
+      publicKey: session.publicKey,
+      proof: proofIn(message),
+      now: now(),
+      expected: {
+        type: 'remoteControlClientConnection',
+        nonce: challenge.nonce,
+        audience: 'remote_control_client_websocket',
+        sessionId: challenge.sessionId,
+        targetOrigin: origin,
+        targetPath: CONNECT_PATH,
+        accountUserId: session.accountUserId,
+        clientId: session.clientId,
+        tokenExpiresAt: session.expiresAt,
+        tokenSha256Base64url: session.tokenSha256Base64url,
+        scopes: SCOPES,
+      },
+    });
+  }
+
+  return {
+    origin,
+    /** How many device keys are enrolled: what a refused enrollment must not change. */
+    enrolledKeys: () => keys.size,
+    async close() {
+      for (const socket of sockets.clients) socket.terminate();
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** JSON, so that no pair of ids can be read as another pair. @param {Caller} caller */
+const keyName = ({ accountUserId, clientId }) => JSON.stringify([accountUserId, clientId]);
+
+/** @param {Request} request */
+const bearer = (request) => /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
+
+/** @param {Record<string, unknown>} body */
+const proofIn = (body) => /** @type {import('./verify-proof.mjs').Proof} */ (body.proof);
+
+/** @param {Record<string, unknown>} body @param {string} member */
+function text(body, member) {
+  const value = body[member];
+  if (typeof value !== 'string' || value === '') {
+    throw new ProofRefused('malformed', `${member} is not a string`);
+  }
+  return value;
+}
+
+/** @param {string} json @returns {Record<string, unknown>} */
+function parseObject(json) {
+  try {
+    return Object(JSON.parse(json));
+  } catch {
+    throw new ProofRefused('malformed', 'the message is not JSON');
+  }
+}
+
+/** @param {Request} request */
+async function readJson(request) {
+  let size = 0;
+  const chunks = [];
+  for await (const chunk of request) {
+    size += chunk.length;
+    if (size > MAX_BODY_BYTES) throw new ProofRefused('malformed', 'the request is too long');
+    chunks.push(chunk);
+  }
+  return parseObject(Buffer.concat(chunks).toString());
+}
+
+/** Own faults stay inside: the caller learns that there was one. @param {unknown} error */
+const errorBody = (error) =>
+  error instanceof ProofRefused
+    ? { code: error.code, message: error.message }
+    : { code: 'internal', message: 'the backend failed' };
+
+/** @param {import('node:http').ServerResponse} response @param {number} status @param {object} body */
+function reply(response, status, body) {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
+}
+
+/** @param {import('ws').WebSocket} socket @param {object} message */
+const send = (socket, message) => socket.send(JSON.stringify(message));

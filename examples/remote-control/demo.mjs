@@ -1,0 +1,118 @@
+#!/usr/bin/env node
+// @ts-check
+/** The whole life of a device key, with a TPM, a backend and a client. See --help. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { Report, check } from './report.mjs';
+import { startSoftwareTpm } from './software-tpm.mjs';
+
+const HELP = `Usage: npm run demo [-- OPTION...]
+
+Shows the whole life of a device key: a backend on loopback enrolls a key that is made in a TPM,
+accepts its proofs over a WebSocket, and refuses what is replayed, tampered with or somebody
+else's. Every step is real (HTTP, WebSocket, TPM signatures) and is checked.
+
+  --tpm    use this machine's own TPM 2.0 (/dev/tpmrm0) instead of a software TPM (swtpm);
+           the keys made are deleted at the end
+  --json   print one JSON document instead of lines
+  --help   print this
+
+Exit status: 0 every step held, 1 a step did not, 2 the options are wrong.
+`;
+
+const CLOSE_LIMIT_MS = 5_000;
+
+const undo = /** @type {(() => void)[]} */ ([]);
+/** @param {() => void} action */
+const atExit = (action) => void undo.push(action);
+// Whatever ends this process, short of SIGKILL, passes here.
+process.on('exit', () => undo.reverse().forEach((action) => action()));
+
+/** @type {import('node-device-key').DeviceKeyStore | undefined} */
+let openStore;
+/** @type {number | undefined} */
+let interruptStatus;
+for (const [signal, status] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
+  process.on(signal, async () => {
+    interruptStatus = status;
+    // A store that is at work would make its directory anew after it was removed.
+    await Promise.race([openStore?.close(), sleep(CLOSE_LIMIT_MS)]);
+    process.exit(status);
+  });
+}
+
+const options = readOptions();
+if (options.help) {
+  process.stdout.write(HELP);
+} else {
+  // Not process.exitCode: after a failure the TPM is still running, and would be waited for.
+  const status = await run(options);
+  process.exit(interruptStatus ?? status);
+}
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: { tpm: { type: 'boolean' }, json: { type: 'boolean' }, help: { type: 'boolean' } },
+    }).values;
+  } catch (error) {
+    process.stderr.write(`${/** @type {Error} */ (error).message}\n\n${HELP}`);
+    process.exit(2);
+  }
+}
+
+/**
+ * @param {{ tpm?: boolean, json?: boolean }} options
+ * @returns {Promise<number>} the exit status
+ */
+async function run({ tpm = false, json = false }) {
+  const report = new Report({ json });
+  // It holds a Unix socket, whose path must fit into 107 bytes.
+  const parent = tmpdir().length < 70 ? tmpdir() : '/tmp';
+  const directory = mkdtempSync(join(parent, 'device-key-demo-'));
+  // With retries: a swtpm that is being killed may still write a file into it.
+  const removeFiles = () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+  atExit(removeFiles);
+  try {
+    // Not a static import: it needs the built package, and --help does not.
+    const { lifeOfAKey } = await import('./life-of-a-key.mjs');
+    const softwareTpm = tpm ? undefined : await startSoftwareTpm(directory, atExit);
+    report.begin(
+      'The life of a device key',
+      softwareTpm
+        ? 'SOFTWARE TPM (swtpm): protects nothing, for demonstration'
+        : "this machine's TPM 2.0, /dev/tpmrm0",
+    );
+    await lifeOfAKey({
+      report,
+      softwareTpm,
+      storeOptions: {
+        directory: join(directory, 'keys'),
+        tcti: softwareTpm ? softwareTpm.tcti : 'device:/dev/tpmrm0',
+        allowSimulator: Boolean(softwareTpm),
+      },
+      onStore: (store) => (openStore = store),
+      atExit,
+    });
+    await report.step(
+      'nothing stays behind',
+      async () => {
+        await softwareTpm?.stop();
+        removeFiles();
+        check(!existsSync(directory), `${directory} is still there`);
+      },
+      () =>
+        softwareTpm
+          ? 'swtpm has ended, its files and the store are removed'
+          : 'the store is removed',
+    );
+    report.succeed(`All ${report.steps.length} steps held.`);
+    return 0;
+  } catch (error) {
+    if (interruptStatus === undefined) report.fail(error);
+    return 1;
+  }
+}

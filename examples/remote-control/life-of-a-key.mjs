@@ -1,0 +1,360 @@
+// @ts-check
+/**
+ * The story that the demonstration tells, step by step. Each step checks what it claims: one that
+ * should be refused and is not, or is refused for another reason, fails the demonstration.
+ *
+ * @typedef {import('./client.mjs').Account} Account
+ * @typedef {import('./client.mjs').Session} Session
+ * @typedef {import('./verify-proof.mjs').Proof} Proof
+ * @typedef {import('node-device-key').DeviceKeyStoreOptions} DeviceKeyStoreOptions
+ * @typedef {Awaited<ReturnType<typeof import('./software-tpm.mjs').startSoftwareTpm>>} SoftwareTpm
+ */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { DeviceKeyStore } from 'node-device-key';
+import { startBackend } from './backend.mjs';
+import * as client from './client.mjs';
+import { check } from './report.mjs';
+
+/** Long enough for any refusal that asks no TPM; a question to a paused one would wait for ever. */
+const REFUSAL_MS = 2_000;
+
+/**
+ * @param {object} options
+ * @param {import('./report.mjs').Report} options.report
+ * @param {DeviceKeyStoreOptions} options.storeOptions
+ * @param {SoftwareTpm | undefined} options.softwareTpm undefined with the machine's own TPM
+ * @param {(store: DeviceKeyStore) => void} options.onStore called with each store that is opened
+ * @param {(kill: () => void) => void} options.atExit called with what must not outlive the demo
+ */
+export async function lifeOfAKey({ report, storeOptions, softwareTpm, onStore, atExit }) {
+  let clockAdvance = 0;
+  const backend = await startBackend({
+    logins: { 'login-of-alice': 'user-alice', 'login-of-mallory': 'user-mallory' },
+    now: () => Math.floor(Date.now() / 1000) + clockAdvance,
+  });
+  const open = () => {
+    const opened = DeviceKeyStore.open(storeOptions);
+    onStore(opened);
+    return opened;
+  };
+  let store = open();
+  try {
+    /** @type {Account} */
+    const alice = {
+      origin: backend.origin,
+      login: 'login-of-alice',
+      accountUserId: 'user-alice',
+      clientId: 'laptop',
+    };
+
+    report.section('The hardware');
+
+    await report.step(
+      'the library finds the TPM',
+      async () => {
+        const { providers } = await store.support();
+        const [tpm] = providers;
+        check(tpm?.protectionClass === 'hardware_tpm', 'this build knows no TPM provider');
+        if (!tpm.available) throw Object.assign(new Error(tpm.message ?? ''), { code: tpm.code });
+        return tpm.details;
+      },
+      ({ manufacturer, vendor }) => `its maker says: ${manufacturer} ${vendor}`,
+    );
+
+    report.section('Enrollment: once per device');
+
+    const challenge = await report.step(
+      'challenge from the backend',
+      () => client.requestChallenge(alice),
+      ({ challengeId }) => `POST …/enroll/start answered ${challengeId.slice(0, 10)}…`,
+    );
+    const { keyId, publicKeySpkiDerBase64 } = await report.step(
+      'device key made in the TPM',
+      async () => {
+        const { accountUserId, clientId } = alice;
+        const key = await store.create({ accountUserId, clientId });
+        check(key.protectionClass === 'hardware_tpm', `its class is ${key.protectionClass}`);
+        check(key.algorithm === 'ecdsa_p256_sha256', `its algorithm is ${key.algorithm}`);
+        return key;
+      },
+      (key) => `${key.keyId.slice(0, 15)}… ECDSA P-256, bound to user-alice on laptop`,
+    );
+    const enrollmentProof = await report.step(
+      'enrollment proof signed',
+      () =>
+        store.sign({
+          keyId,
+          payload: client.enrollmentPayload(alice, challenge, publicKeySpkiDerBase64),
+        }),
+      describeProof,
+    );
+    const session = await report.step(
+      'backend verifies it and stores the public key',
+      async () => {
+        const issued = await client.submitEnrollment(
+          alice,
+          challenge,
+          publicKeySpkiDerBase64,
+          enrollmentProof,
+        );
+        check(backend.enrolledKeys() === 1, 'no key was enrolled');
+        return issued;
+      },
+      ({ expiresAt }) =>
+        `session token issued, until ${new Date(expiresAt * 1000).toISOString().slice(11, 19)} UTC`,
+    );
+
+    report.section('Connection: every time');
+
+    const channel = await report.step(
+      'WebSocket opened with the token',
+      () => client.openChannel(alice, session),
+      (opened) => `the backend's challenge: ${opened.challenge.nonce.slice(0, 10)}…`,
+    );
+    const connectionProof = await report.step(
+      'connection proof signed',
+      () =>
+        store.sign({
+          keyId,
+          payload: client.connectionPayload(alice, session, channel.challenge),
+        }),
+      describeProof,
+    );
+    await report.step(
+      'backend verifies it',
+      () => channel.prove(connectionProof),
+      () => 'signature, every member, token hash, nonce',
+    );
+    await report.step(
+      'a message is answered',
+      async () => {
+        const answer = await channel.ask('hello');
+        check(answer === 'user-alice said: hello', `the answer was ${JSON.stringify(answer)}`);
+        channel.close();
+        return answer;
+      },
+      (answer) => JSON.stringify(answer),
+    );
+
+    report.section('What the backend refuses');
+
+    /**
+     * Opens a connection with Alice's token and answers its challenge with what `makeProof` makes.
+     *
+     * @param {(payload: ReturnType<typeof client.connectionPayload>) => Proof | Promise<Proof>} makeProof
+     */
+    const connectWith = async (makeProof) => {
+      const opened = await client.openChannel(alice, session);
+      await opened.prove(
+        await makeProof(client.connectionPayload(alice, session, opened.challenge)),
+      );
+    };
+    /** @param {string} title @param {string} reason @param {() => Promise<unknown>} attempt */
+    const refusedStep = (title, reason, attempt) =>
+      report.step(
+        title,
+        () => refused(attempt, reason),
+        (why) => `refused: ${why}`,
+      );
+
+    await refusedStep('the token alone, without a proof', 'proof_required', async () => {
+      const opened = await client.openChannel(alice, session);
+      await opened.ask('hello');
+    });
+    await refusedStep('a replayed connection proof', 'wrong_member: nonce', () =>
+      connectWith(() => connectionProof),
+    );
+    await refusedStep('a replayed enrollment proof', 'unknown_challenge', () =>
+      client.submitEnrollment(alice, challenge, publicKeySpkiDerBase64, enrollmentProof),
+    );
+    await refusedStep('an enrollment proof used to connect', 'wrong_member: type', () =>
+      connectWith(() => enrollmentProof),
+    );
+    await refusedStep('an edited member, signature kept', 'bad_signature', () =>
+      connectWith(async (payload) => {
+        const proof = await store.sign({ keyId, payload });
+        return editSignedBytes(proof, (json) => json.replace('user-alice', 'user-mallory'));
+      }),
+    );
+    await refusedStep('one flipped bit, signature kept', 'bad_signature', () =>
+      connectWith(async (payload) => {
+        const proof = await store.sign({ keyId, payload });
+        const bytes = Buffer.from(proof.signedPayloadBase64, 'base64');
+        bytes.writeUInt8(bytes.readUInt8(100) ^ 1, 100);
+        return { ...proof, signedPayloadBase64: bytes.toString('base64') };
+      }),
+    );
+
+    // The ids are the same on the thief's device; only the hardware is not.
+    const { accountUserId, clientId } = alice;
+    const thief = await store.create({ accountUserId, clientId });
+    await refusedStep('a stolen token, used on another device', 'bad_signature', () =>
+      connectWith((payload) => store.sign({ keyId: thief.keyId, payload })),
+    );
+
+    const mallory = { ...alice, login: 'login-of-mallory', accountUserId: 'user-mallory' };
+    const malloryKey = await store.create({ accountUserId: mallory.accountUserId, clientId });
+    await refusedStep(
+      "another account's proof for Alice's challenge",
+      'wrong_member: accountUserId',
+      async () => {
+        const aliceOnDesktop = { ...alice, clientId: 'desktop' };
+        const forAlice = await client.requestChallenge(aliceOnDesktop);
+        const spki = malloryKey.publicKeySpkiDerBase64;
+        const payload = client.enrollmentPayload(mallory, forAlice, spki);
+        const proof = await store.sign({ keyId: malloryKey.keyId, payload });
+        await client.submitEnrollment(aliceOnDesktop, forAlice, spki, proof);
+      },
+    );
+    await refusedStep('a proof that comes too late', 'expired', async () => {
+      const late = await client.requestChallenge(mallory);
+      const spki = malloryKey.publicKeySpkiDerBase64;
+      const payload = client.enrollmentPayload(mallory, late, spki);
+      const proof = await store.sign({ keyId: malloryKey.keyId, payload });
+      clockAdvance = 3600;
+      try {
+        await client.submitEnrollment(mallory, late, spki, proof);
+      } finally {
+        clockAdvance = 0;
+      }
+    });
+    await report.step(
+      'and nothing was enrolled meanwhile',
+      () => check(backend.enrolledKeys() === 1, `${backend.enrolledKeys()} keys are enrolled`),
+      () => "Alice's laptop is still the only device",
+    );
+
+    report.section(
+      `What the library refuses${softwareTpm ? ' (the TPM is paused: it is not even asked)' : ''}`,
+    );
+
+    const payload = client.connectionPayload(alice, session, channel.challenge);
+    /** @param {string} title @param {string} code @param {Partial<typeof payload>} change */
+    const notSigned = (title, code, change) =>
+      refusedStep(title, code, () =>
+        withoutTpm(softwareTpm, () => store.sign({ keyId, payload: { ...payload, ...change } })),
+      );
+    await notSigned('a statement for another account', 'binding_mismatch', {
+      accountUserId: 'user-mallory',
+    });
+    await notSigned('a statement for another server', 'invalid_payload', {
+      targetOrigin: 'https://chatgpt.com.example',
+    });
+    await notSigned('a statement that holds for a year', 'invalid_payload', {
+      tokenExpiresAt: session.expiresAt + 31_536_000,
+    });
+
+    report.section('The next start of the app');
+
+    await report.step(
+      'store closed; a new process connects with the key',
+      async () => {
+        await store.close();
+        const { answer } = await secondStart(
+          { storeOptions, account: alice, session, keyId },
+          atExit,
+        );
+        check(answer === 'user-alice said: hello again', `the answer was ${answer}`);
+        return answer;
+      },
+      (answer) => JSON.stringify(answer),
+    );
+
+    report.section('The end of the key');
+
+    store = open();
+    await report.step(
+      'key deleted',
+      async () => {
+        for (const id of [keyId, thief.keyId, malloryKey.keyId]) await store.delete({ keyId: id });
+        check((await store.list()).length === 0, 'the store still lists keys');
+      },
+      () => 'and the two that were made to be refused',
+    );
+    await refusedStep('a signature with the deleted key', 'key_not_found', () =>
+      store.sign({ keyId, payload }),
+    );
+  } finally {
+    // A TPM that hangs must not keep the demonstration from ending.
+    softwareTpm?.resume();
+    await store.close();
+    await backend.close();
+  }
+}
+
+/** @param {Proof} proof */
+const describeProof = (proof) =>
+  `TPM signed ${Buffer.from(proof.signedPayloadBase64, 'base64').length} bytes; ` +
+  'the library verified it before returning';
+
+/**
+ * Fails the step unless `attempt` is refused for `reason`: an error code, for a wrong member with
+ * the member's name. Any other error fails too, or a broken demonstration would pass.
+ *
+ * @param {() => Promise<unknown>} attempt
+ * @param {string} reason
+ */
+async function refused(attempt, reason) {
+  const error = await attempt().then(
+    () => undefined,
+    (refusal) => refusal,
+  );
+  check(error, `it was accepted; it should have been refused: ${reason}`);
+  const why = `${error.code}: ${error.message}`;
+  if (!why.startsWith(reason)) throw error;
+  return why;
+}
+
+/** @param {Proof} proof @param {(json: string) => string} edit @returns {Proof} */
+function editSignedBytes(proof, edit) {
+  const before = Buffer.from(proof.signedPayloadBase64, 'base64').toString();
+  const after = edit(before);
+  check(after !== before, 'the edit changed nothing');
+  return { ...proof, signedPayloadBase64: Buffer.from(after).toString('base64') };
+}
+
+/**
+ * Runs `action` while the software TPM answers nothing.
+ *
+ * @template T
+ * @param {SoftwareTpm | undefined} tpm
+ * @param {() => Promise<T>} action
+ * @returns {Promise<T>}
+ */
+async function withoutTpm(tpm, action) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  tpm?.pause();
+  try {
+    const tooLong = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new Error('it waits for the TPM')), REFUSAL_MS);
+    });
+    return /** @type {T} */ (await Promise.race([action(), tooLong]));
+  } finally {
+    clearTimeout(timer);
+    tpm?.resume();
+  }
+}
+
+/**
+ * @param {import('./second-start.mjs').SecondStartTask} task
+ * @param {(kill: () => void) => void} atExit
+ * @returns {Promise<{ answer: string }>}
+ */
+async function secondStart(task, atExit) {
+  const child = fork(fileURLToPath(new URL('./second-start.mjs', import.meta.url)), {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  atExit(() => child.kill('SIGKILL'));
+  const ended = once(child, 'exit');
+  child.send(task);
+  const [result] = await Promise.race([
+    once(child, 'message'),
+    ended.then(([status]) => [{ message: `the process ended with status ${status}` }]),
+  ]);
+  await ended;
+  if (!result.answer) throw Object.assign(new Error(result.message), { code: result.code });
+  return result;
+}

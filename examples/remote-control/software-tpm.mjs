@@ -1,0 +1,103 @@
+// @ts-check
+/**
+ * A software TPM (swtpm) for the time of a demonstration. It speaks to the same libraries as a
+ * chip does, and protects nothing: its keys are in files that any process of this user can read.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { connect } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const START_TIMEOUT_MS = 10_000;
+
+/** Something that this machine lacks; the message says what to install. */
+export class MissingSoftware extends Error {
+  name = 'MissingSoftware';
+  code = 'swtpm_missing';
+}
+
+/**
+ * Starts swtpm with its state in `directory`. It cannot outlive this process if setpriv
+ * (util-linux) is there; without it, only SIGKILL of this process leaves swtpm behind.
+ *
+ * @param {string} directory an empty directory of ours; short, for it holds a Unix socket
+ * @param {(kill: () => void) => void} atExit called with what must not outlive this process
+ */
+export async function startSoftwareTpm(directory, atExit) {
+  const swtpm = findProgram('swtpm');
+  if (!swtpm) {
+    throw new MissingSoftware(
+      'swtpm, the software TPM, is not installed. Install it with "apt-get install swtpm" ' +
+        '(Debian, Ubuntu), "dnf install swtpm" (Fedora) or "pacman -S swtpm" (Arch), ' +
+        "or use this machine's own TPM: npm run demo -- --tpm",
+    );
+  }
+  const state = join(directory, 'state');
+  const socket = join(directory, 'tpm.sock');
+  const control = `${socket}.ctrl`; // where the swtpm TCTI of tpm2-tss looks for it
+  mkdirSync(state, { mode: 0o700 });
+
+  const setpriv = findProgram('setpriv');
+  const [program, ...args] = [
+    ...(setpriv ? [setpriv, '--pdeathsig', 'KILL', '--'] : []),
+    ...[swtpm, 'socket', '--tpm2', '--tpmstate', `dir=${state}`],
+    ...['--server', `type=unixio,path=${socket}`, '--ctrl', `type=unixio,path=${control}`],
+    ...['--flags', 'not-need-init,startup-clear'],
+  ];
+  const child = spawn(/** @type {string} */ (program), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  child.stdout.on('data', (chunk) => (said += chunk));
+  child.stderr.on('data', (chunk) => (said += chunk));
+  const ended = once(child, 'exit');
+  const kill = () => child.kill('SIGKILL'); // also ends a paused one
+  atExit(kill);
+
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  while (!(existsSync(socket) && (await answers(control)))) {
+    if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
+      kill();
+      throw new Error(`swtpm did not start: ${said.trim() || 'it said nothing'}`);
+    }
+    await sleep(10);
+  }
+
+  return {
+    tcti: `swtpm:path=${socket}`,
+    /** Stops answering, as a TPM does that nobody asks: a call that needs it waits. */
+    pause: () => child.kill('SIGSTOP'),
+    resume: () => child.kill('SIGCONT'),
+    async stop() {
+      kill();
+      await ended;
+    },
+  };
+}
+
+/** @param {string} name */
+function findProgram(name) {
+  for (const directory of (process.env.PATH ?? '').split(delimiter)) {
+    const path = join(directory, name);
+    try {
+      if (directory) accessSync(path, constants.X_OK);
+      if (directory) return path;
+    } catch {
+      // Look on.
+    }
+  }
+  return undefined;
+}
+
+/** Asks the control socket: the data socket serves a single connection. @param {string} path */
+async function answers(path) {
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,16 @@
+/**
+ * Verification of device key proofs, for backends.
+ *
+ * Pure JavaScript on `node:crypto`: importing this module never loads the native addon, so it can be
+ * used on servers for which no prebuilt binary exists.
+ */
+export { DeviceKeyVerificationError, type DeviceKeyVerificationCode } from './verify/error';
+export { InMemoryNonceStore, type NonceStore } from './verify/nonce-store';
+export {
+  verifyDeviceKeyProof,
+  type ExpectedConnectionProof,
+  type ExpectedEnrollmentProof,
+  type ExpectedProof,
+  type VerifyDeviceKeyProofOptions,
+} from './verify/proof';
+export { verifyDeviceKeySignature, type DeviceKeySignature } from './verify/signature';

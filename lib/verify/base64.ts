@@ -1,0 +1,16 @@
+/**
+ * The bytes of canonical, padded base64 (RFC 4648 §4), or undefined for any other text.
+ *
+ * Node's decoder skips what it does not know and takes the URL alphabet as well. Encoding is injective,
+ * so the one text that survives the way back is the canonical one.
+ */
+export function decodeBase64(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.toString('base64') === text ? bytes : undefined;
+}
+
+/** The number of bytes in canonical, unpadded base64url (RFC 4648 §5), or undefined for any other text. */
+export function base64UrlByteLength(text: string): number | undefined {
+  const bytes = Buffer.from(text, 'base64url');
+  return bytes.toString('base64url') === text ? bytes.length : undefined;
+}

@@ -1,0 +1,53 @@
+/** Why a proof was refused. docs/verify.md says what each one means and what a backend should do. */
+export type DeviceKeyVerificationCode =
+  | 'proof_malformed'
+  | 'algorithm_unsupported'
+  | 'public_key_base64_invalid'
+  | 'public_key_malformed'
+  | 'public_key_trailing_bytes'
+  | 'public_key_unsupported'
+  | 'public_key_compressed'
+  | 'public_key_not_on_curve'
+  | 'signature_base64_invalid'
+  | 'signature_malformed'
+  | 'signature_out_of_range'
+  | 'signature_mismatch'
+  | 'signed_payload_base64_invalid'
+  | 'payload_not_utf8'
+  | 'payload_not_json'
+  | 'payload_malformed'
+  | 'payload_not_canonical'
+  | 'domain_mismatch'
+  | 'type_mismatch'
+  | 'audience_mismatch'
+  | 'nonce_mismatch'
+  | 'target_origin_mismatch'
+  | 'target_path_mismatch'
+  | 'account_user_id_mismatch'
+  | 'client_id_mismatch'
+  | 'session_id_mismatch'
+  | 'challenge_id_mismatch'
+  | 'token_sha256_mismatch'
+  | 'device_identity_sha256_mismatch'
+  | 'scopes_mismatch'
+  | 'expiry_mismatch'
+  | 'expired'
+  | 'lifetime_too_long'
+  | 'nonce_replayed'
+  | 'nonce_store_failed';
+
+/**
+ * Thrown (or rejected with) whenever a proof does not hold. The message names the member at fault and
+ * never contains what the proof says, so it can be logged.
+ */
+export class DeviceKeyVerificationError extends Error {
+  override readonly name = 'DeviceKeyVerificationError';
+
+  constructor(
+    readonly code: DeviceKeyVerificationCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}

@@ -1,0 +1,66 @@
+/** Remembers which nonces were used. Shared by every process that verifies proofs of one backend. */
+export interface NonceStore {
+  /**
+   * Marks the nonce as used. Resolves to true for the first caller and to false for every later one;
+   * of callers at the same moment exactly one gets true. Must remember the nonce until its own clock
+   * reads `expiresAtUnixSeconds`, and must reject when it cannot promise that.
+   */
+  consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean>;
+}
+
+/**
+ * A {@link NonceStore} for a backend of one process.
+ *
+ * It holds at most `capacity` nonces. When they are all still in force, further ones are refused with
+ * a rejection: forgetting one instead would let an old proof pass a second time.
+ */
+export class InMemoryNonceStore implements NonceStore {
+  readonly #expiryByNonce = new Map<string, number>();
+  readonly #capacity: number;
+  readonly #now: () => number;
+  #earliestExpiry = Infinity;
+
+  /**
+   * @param options.capacity nonces held at once; default 100 000 (about 15 MB)
+   * @param options.now the time in Unix seconds; default the system clock
+   */
+  constructor(options: { capacity?: number; now?: () => number } = {}) {
+    const { capacity = 100_000, now = () => Date.now() / 1000 } = options;
+    if (!Number.isSafeInteger(capacity) || capacity < 1) {
+      throw new TypeError('capacity must be a positive integer');
+    }
+    this.#capacity = capacity;
+    this.#now = now;
+  }
+
+  /** The number of nonces held, those included that have expired and were not yet swept. */
+  get size(): number {
+    return this.#expiryByNonce.size;
+  }
+
+  // Async so that what is thrown rejects, though nothing is awaited: that is what makes it atomic.
+  // eslint-disable-next-line @typescript-eslint/require-await
+  async consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean> {
+    const now = this.#now();
+    // An expired nonce may have been swept already, so "not held" would not mean "not used".
+    if (!(expiresAtUnixSeconds > now) || this.#expiryByNonce.has(nonce)) return false;
+    if (this.#expiryByNonce.size >= this.#capacity) this.#sweep(now);
+    if (this.#expiryByNonce.size >= this.#capacity) {
+      throw new Error(
+        `the nonce store is full: ${this.#capacity} nonces are in force; raise its capacity`,
+      );
+    }
+    this.#expiryByNonce.set(nonce, expiresAtUnixSeconds);
+    this.#earliestExpiry = Math.min(this.#earliestExpiry, expiresAtUnixSeconds);
+    return true;
+  }
+
+  #sweep(now: number): void {
+    if (now < this.#earliestExpiry) return; // keeps a full store cheap to refuse
+    this.#earliestExpiry = Infinity;
+    for (const [nonce, expiry] of this.#expiryByNonce) {
+      if (expiry <= now) this.#expiryByNonce.delete(nonce);
+      else this.#earliestExpiry = Math.min(this.#earliestExpiry, expiry);
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import type { DeviceKeySignPayload } from '../../types/v2';
+import { DeviceKeyVerificationError } from './error';
+
+const DOMAIN = 'codex-device-key-sign-payload/v1';
+
+type Kind = 'string' | 'strings' | 'seconds';
+
+/** Every member of every payload type. A signed payload has all of them and no other. */
+const MEMBERS: Record<DeviceKeySignPayload['type'], Record<string, Kind>> = {
+  remoteControlClientConnection: {
+    accountUserId: 'string',
+    audience: 'string',
+    clientId: 'string',
+    nonce: 'string',
+    scopes: 'strings',
+    sessionId: 'string',
+    targetOrigin: 'string',
+    targetPath: 'string',
+    tokenExpiresAt: 'seconds',
+    tokenSha256Base64url: 'string',
+    type: 'string',
+  },
+  remoteControlClientEnrollment: {
+    accountUserId: 'string',
+    audience: 'string',
+    challengeExpiresAt: 'seconds',
+    challengeId: 'string',
+    clientId: 'string',
+    deviceIdentitySha256Base64url: 'string',
+    nonce: 'string',
+    targetOrigin: 'string',
+    targetPath: 'string',
+    type: 'string',
+  },
+};
+
+/**
+ * Parses signed bytes, which must be of the payload type `type` and in canonical form: UTF-8 JSON of
+ * `{"domain":…,"payload":{…}}`, keys sorted, no white space, no escape that JSON does not demand, no
+ * lone surrogates, all members of the type and no other.
+ *
+ * Insisting on the one form means that no two parsers can read two statements out of the same bytes
+ * (repeated keys are the usual way), and that one statement has one text.
+ */
+export function parseSignedPayload(
+  signedPayload: Uint8Array,
+  type: DeviceKeySignPayload['type'],
+): DeviceKeySignPayload {
+  const text = decodeUtf8(signedPayload);
+  const envelope = parseJson(text);
+  if (!isObject(envelope)) throw malformed('must be an object');
+  requireMembers(envelope, ['domain', 'payload']);
+  if (envelope.domain !== DOMAIN) {
+    throw new DeviceKeyVerificationError('domain_mismatch', `domain must be ${DOMAIN}`);
+  }
+  const payload = envelope.payload;
+  if (!isObject(payload)) throw malformed('must hold payload as an object');
+  // Before the members: the type decides which there must be.
+  if (payload.type !== type) {
+    throw new DeviceKeyVerificationError('type_mismatch', `payload type must be ${type}`);
+  }
+  const members = MEMBERS[type];
+  requireMembers(payload, Object.keys(members));
+  for (const [member, kind] of Object.entries(members)) {
+    if (!isOfKind(payload[member], kind)) throw malformed(`must hold ${member} as ${KINDS[kind]}`);
+  }
+  if (serialize(payload) !== text) {
+    throw new DeviceKeyVerificationError(
+      'payload_not_canonical',
+      'signedPayloadBase64 must be in canonical form: sorted keys, each once, no white space, only the escapes that JSON demands',
+    );
+  }
+  return payload as unknown as DeviceKeySignPayload;
+}
+
+const KINDS: Record<Kind, string> = {
+  string: 'a string',
+  strings: 'an array of strings',
+  seconds: 'a whole number of Unix seconds',
+};
+
+function isOfKind(value: unknown, kind: Kind): boolean {
+  switch (kind) {
+    case 'string':
+      return typeof value === 'string';
+    case 'strings':
+      return Array.isArray(value) && value.every((item) => typeof item === 'string');
+    case 'seconds':
+      // An int64 beyond 2^53 would be rounded here; no expiry that is in force is so far away.
+      return Number.isSafeInteger(value);
+  }
+}
+
+/** The canonical text. JSON.stringify escapes just as the form demands once surrogates are paired. */
+function serialize(payload: Record<string, unknown>): string {
+  const sorted = Object.fromEntries(Object.entries(payload).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return JSON.stringify({ domain: DOMAIN, payload: sorted });
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    // ignoreBOM keeps a byte order mark in the text, where JSON refuses it.
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new DeviceKeyVerificationError(
+      'payload_not_utf8',
+      'signedPayloadBase64 must hold UTF-8 text',
+    );
+  }
+}
+
+function parseJson(text: string): unknown {
+  // Bytes of valid UTF-8 hold no lone surrogate, but an escape can name one; JSON.stringify would
+  // write it back as it came.
+  const refuseLoneSurrogates = (_key: string, value: unknown) => {
+    if (typeof value === 'string' && /\p{Surrogate}/u.test(value)) {
+      throw malformed('must not hold lone surrogates');
+    }
+    return value;
+  };
+  try {
+    return JSON.parse(text, refuseLoneSurrogates);
+  } catch (error) {
+    if (error instanceof DeviceKeyVerificationError) throw error;
+    // Without the cause: its message quotes the text.
+    throw new DeviceKeyVerificationError('payload_not_json', 'signedPayloadBase64 must hold JSON');
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function requireMembers(object: Record<string, unknown>, members: readonly string[]): void {
+  const absent = members.find((member) => !Object.hasOwn(object, member));
+  if (absent !== undefined) throw malformed(`must have the member ${absent}`);
+  if (Object.keys(object).length !== members.length) {
+    throw malformed(`must have no members but ${members.join(', ')}`);
+  }
+}
+
+function malformed(what: string): DeviceKeyVerificationError {
+  return new DeviceKeyVerificationError('payload_malformed', `signedPayloadBase64 ${what}`);
+}

@@ -1,0 +1,265 @@
+import type { DeviceKeySignPayload, DeviceKeySignResponse } from '../../types/v2';
+import { base64UrlByteLength } from './base64';
+import { DeviceKeyVerificationError, type DeviceKeyVerificationCode } from './error';
+import type { NonceStore } from './nonce-store';
+import { parseSignedPayload } from './payload';
+import { requireStrings, verifyDeviceKeySignature } from './signature';
+
+interface ExpectedOfEveryType {
+  /**
+   * From the backend's record of the enrolled key. For an enrollment it is the key being enrolled, as
+   * the client sent it: here alone a malformed value counts against the proof.
+   */
+  publicKeySpkiDerBase64: string;
+  /** The nonce this backend issued: at least 32 random bytes in unpadded base64url. */
+  nonce: string;
+  targetOrigin: string;
+  targetPath: string;
+  accountUserId: string;
+  clientId: string;
+}
+
+/** What a connection proof must say, all of it from the backend's own records. */
+export interface ExpectedConnectionProof extends ExpectedOfEveryType {
+  type: 'remoteControlClientConnection';
+  audience: 'remote_control_client_websocket';
+  sessionId: string;
+  /** SHA-256 of the access token that came with the proof, in unpadded base64url. */
+  tokenSha256Base64url: string;
+  scopes: readonly string[];
+  /** Unix seconds. When absent any expiry within the limits of the options is accepted. */
+  tokenExpiresAt?: number | undefined;
+}
+
+/** What an enrollment proof must say, all of it from the backend's own records. */
+export interface ExpectedEnrollmentProof extends ExpectedOfEveryType {
+  type: 'remoteControlClientEnrollment';
+  audience: 'remote_control_client_enrollment';
+  challengeId: string;
+  /** SHA-256 of the device identity being enrolled, in unpadded base64url. */
+  deviceIdentitySha256Base64url: string;
+  /** Unix seconds. When absent any expiry within the limits of the options is accepted. */
+  challengeExpiresAt?: number | undefined;
+}
+
+export type ExpectedProof = ExpectedConnectionProof | ExpectedEnrollmentProof;
+
+export interface VerifyDeviceKeyProofOptions {
+  /** Where the nonce is marked as used. One store for all processes of the backend. */
+  nonces: NonceStore;
+  /** The time in Unix seconds, fractions allowed. Default: the system clock. */
+  now?: () => number;
+  /** How far apart any two clocks of the backend may be, in seconds. Default 30. */
+  clockSkewSeconds?: number;
+  /** How far ahead an expiry may lie, in seconds. Default 900, the most that a device key signs. */
+  maxLifetimeSeconds?: number;
+}
+
+/** The payload that goes with an expectation. */
+type PayloadOf<Expected extends ExpectedProof> = Extract<
+  DeviceKeySignPayload,
+  { type: Expected['type'] }
+>;
+
+type MemberCheck = { member: string; code: DeviceKeyVerificationCode };
+
+const CHECKS_OF_EVERY_TYPE: readonly MemberCheck[] = [
+  { member: 'audience', code: 'audience_mismatch' },
+  { member: 'nonce', code: 'nonce_mismatch' },
+  { member: 'targetOrigin', code: 'target_origin_mismatch' },
+  { member: 'targetPath', code: 'target_path_mismatch' },
+  { member: 'accountUserId', code: 'account_user_id_mismatch' },
+  { member: 'clientId', code: 'client_id_mismatch' },
+];
+
+const RULES: Record<
+  ExpectedProof['type'],
+  { checks: readonly MemberCheck[]; digest: string; expiry: string; audience: string }
+> = {
+  remoteControlClientConnection: {
+    audience: 'remote_control_client_websocket',
+    checks: [
+      ...CHECKS_OF_EVERY_TYPE,
+      { member: 'sessionId', code: 'session_id_mismatch' },
+      { member: 'tokenSha256Base64url', code: 'token_sha256_mismatch' },
+    ],
+    digest: 'tokenSha256Base64url',
+    expiry: 'tokenExpiresAt',
+  },
+  remoteControlClientEnrollment: {
+    audience: 'remote_control_client_enrollment',
+    checks: [
+      ...CHECKS_OF_EVERY_TYPE,
+      { member: 'challengeId', code: 'challenge_id_mismatch' },
+      { member: 'deviceIdentitySha256Base64url', code: 'device_identity_sha256_mismatch' },
+    ],
+    digest: 'deviceIdentitySha256Base64url',
+    expiry: 'challengeExpiresAt',
+  },
+};
+
+/**
+ * Verifies that the key of `expected` signed exactly the statement that the backend expects, now, and
+ * for the first time. Resolves to the statement.
+ *
+ * The signature is checked before anything is parsed, and the nonce is used up last, when all the rest
+ * holds: a proof that fails can be sent again corrected, one that succeeded cannot.
+ *
+ * @param proof the `DeviceKeySignResponse` as the client sent it; trusted in nothing, its shape included
+ * @param expected what the backend knows from its own records, never copied from the proof
+ * @throws DeviceKeyVerificationError when the proof does not hold
+ * @throws TypeError when `expected` or `options` is not usable, which is a mistake of the caller's
+ */
+export async function verifyDeviceKeyProof<Expected extends ExpectedProof>(
+  proof: DeviceKeySignResponse,
+  expected: Expected,
+  options: VerifyDeviceKeyProofOptions,
+): Promise<PayloadOf<Expected>> {
+  requireUsableExpectation(expected);
+  const { nonces, now, clockSkewSeconds, maxLifetimeSeconds } = usableOptions(options);
+  requireStrings(proof, ['signedPayloadBase64', 'signatureDerBase64', 'algorithm']);
+
+  const signedPayload = verifyDeviceKeySignature({
+    publicKeySpkiDerBase64: expected.publicKeySpkiDerBase64,
+    signedPayloadBase64: proof.signedPayloadBase64,
+    signatureDerBase64: proof.signatureDerBase64,
+    algorithm: proof.algorithm,
+  });
+  const payload = parseSignedPayload(signedPayload, expected.type);
+  requireExpectedMembers(payload, expected);
+
+  const { expiry } = RULES[expected.type];
+  const expiresAt = expiryOf(payload);
+  const checkedAt = now();
+  requireInForce(expiry, expiresAt, checkedAt, clockSkewSeconds);
+  if (expiresAt > checkedAt + maxLifetimeSeconds + clockSkewSeconds) {
+    throw new DeviceKeyVerificationError(
+      'lifetime_too_long',
+      `${expiry} must be at most ${maxLifetimeSeconds} s ahead`,
+    );
+  }
+
+  await consume(nonces, payload.nonce, expiresAt + 2 * clockSkewSeconds);
+  // Asked again because the store may have answered late. With it the nonce cannot slip through twice:
+  // at an accepted answer this clock reads less than expiry + skew, hence the store's clock read less
+  // than expiry + 2 * skew, until which it remembers.
+  requireInForce(expiry, expiresAt, now(), clockSkewSeconds);
+  return payload as PayloadOf<Expected>;
+}
+
+function expiryOf(payload: DeviceKeySignPayload): number {
+  return payload.type === 'remoteControlClientConnection'
+    ? payload.tokenExpiresAt
+    : payload.challengeExpiresAt;
+}
+
+function requireExpectedMembers(payload: DeviceKeySignPayload, expected: ExpectedProof): void {
+  const said = payload as unknown as Record<string, unknown>;
+  const wanted = expected as unknown as Record<string, unknown>;
+  const { checks, expiry } = RULES[expected.type];
+  // Plain comparisons: the signature holds, so whoever could learn by timing is the key's owner.
+  for (const { member, code } of checks) {
+    if (said[member] !== wanted[member]) throw mismatch(code, member);
+  }
+  if (expected.type === 'remoteControlClientConnection') {
+    const scopes = said.scopes as string[];
+    const same =
+      scopes.length === expected.scopes.length &&
+      scopes.every((scope, index) => scope === expected.scopes[index]);
+    if (!same) throw mismatch('scopes_mismatch', 'scopes');
+  }
+  if (wanted[expiry] !== undefined && said[expiry] !== wanted[expiry]) {
+    throw mismatch('expiry_mismatch', expiry);
+  }
+}
+
+function mismatch(code: DeviceKeyVerificationCode, member: string): DeviceKeyVerificationError {
+  return new DeviceKeyVerificationError(
+    code,
+    `the signed ${member} is not the expected one: the proof was made for something else`,
+  );
+}
+
+function requireInForce(
+  member: string,
+  expiresAt: number,
+  now: number,
+  clockSkewSeconds: number,
+): void {
+  if (!(now < expiresAt + clockSkewSeconds)) {
+    throw new DeviceKeyVerificationError(
+      'expired',
+      `${member} has passed: issue a new nonce and have the client sign again`,
+    );
+  }
+}
+
+async function consume(nonces: NonceStore, nonce: string, expiresAt: number): Promise<void> {
+  const failed = (message: string, options?: ErrorOptions) =>
+    new DeviceKeyVerificationError('nonce_store_failed', message, options);
+  let first: unknown;
+  try {
+    first = await nonces.consume(nonce, expiresAt);
+  } catch (cause) {
+    throw failed('the nonce store could not say whether the nonce is unused', { cause });
+  }
+  // A store that resolves to its database's answer ('OK', 1) must not pass for one that decides.
+  if (typeof first !== 'boolean') throw failed('the nonce store must resolve to true or false');
+  if (!first) {
+    throw new DeviceKeyVerificationError(
+      'nonce_replayed',
+      'the nonce was used before: issue a new one and have the client sign again',
+    );
+  }
+}
+
+function usableOptions(options: VerifyDeviceKeyProofOptions) {
+  const {
+    nonces,
+    now = () => Date.now() / 1000,
+    clockSkewSeconds = 30,
+    maxLifetimeSeconds = 900,
+  } = options;
+  if (typeof (nonces as Partial<NonceStore> | undefined)?.consume !== 'function') {
+    throw new TypeError('options.nonces must be a NonceStore');
+  }
+  for (const [name, seconds] of Object.entries({ clockSkewSeconds, maxLifetimeSeconds })) {
+    if (!Number.isFinite(seconds) || seconds < 0) {
+      throw new TypeError(`options.${name} must be a number of seconds, 0 or more`);
+    }
+  }
+  return { nonces, now, clockSkewSeconds, maxLifetimeSeconds };
+}
+
+/**
+ * Holds the expectation to the rules of the protocol; the payload, which must equal it, then keeps
+ * them too. It also catches a forgotten member, which in JavaScript would compare as undefined.
+ */
+function requireUsableExpectation(expected: ExpectedProof): void {
+  const rules = Object.hasOwn(RULES, expected.type) ? RULES[expected.type] : undefined;
+  if (rules === undefined) throw new TypeError('expected.type must be a payload type');
+  const wanted = expected as unknown as Record<string, unknown>;
+  for (const { member } of rules.checks) {
+    if (typeof wanted[member] !== 'string' || wanted[member] === '') {
+      throw new TypeError(`expected.${member} must be a string that is not empty`);
+    }
+  }
+  if (expected.audience !== rules.audience) {
+    throw new TypeError(`expected.audience must be ${rules.audience} for this type`);
+  }
+  if ((base64UrlByteLength(expected.nonce) ?? 0) < 32) {
+    throw new TypeError('expected.nonce must be unpadded base64url of at least 32 bytes');
+  }
+  if (base64UrlByteLength(wanted[rules.digest] as string) !== 32) {
+    throw new TypeError(`expected.${rules.digest} must be unpadded base64url of 32 bytes`);
+  }
+  if (expected.type === 'remoteControlClientConnection') {
+    const { scopes } = expected;
+    if (!Array.isArray(scopes) || scopes.length === 0) {
+      throw new TypeError('expected.scopes must be an array that is not empty');
+    }
+  }
+  if (wanted[rules.expiry] !== undefined && !Number.isSafeInteger(wanted[rules.expiry])) {
+    throw new TypeError(`expected.${rules.expiry} must be a whole number of Unix seconds`);
+  }
+}

@@ -1,0 +1,123 @@
+import { verify } from 'node:crypto';
+
+import type { DeviceKeyAlgorithm } from '../../types/v2';
+import { decodeBase64 } from './base64';
+import { DeviceKeyVerificationError } from './error';
+import { importPublicKey } from './public-key';
+
+export interface DeviceKeySignature {
+  /** Canonical base64 of the 91-byte SubjectPublicKeyInfo, from the backend's own record of the key. */
+  publicKeySpkiDerBase64: string;
+  /** Canonical base64 of the exact bytes that were signed. */
+  signedPayloadBase64: string;
+  /** Canonical base64 of the DER ECDSA-Sig-Value. */
+  signatureDerBase64: string;
+  algorithm: DeviceKeyAlgorithm;
+}
+
+const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+
+/**
+ * Verifies one signature over exactly the given bytes and returns those bytes.
+ *
+ * Nothing is said about what the bytes mean, nor whether they were seen before: that is
+ * {@link verifyDeviceKeyProof}.
+ *
+ * @throws DeviceKeyVerificationError on every failure; there is no result to forget to look at.
+ */
+export function verifyDeviceKeySignature(signature: DeviceKeySignature): Uint8Array {
+  requireStrings(signature, [
+    'publicKeySpkiDerBase64',
+    'signedPayloadBase64',
+    'signatureDerBase64',
+    'algorithm',
+  ]);
+  // Compared and no more: what a message calls its algorithm decides nothing.
+  const algorithm: string = signature.algorithm;
+  if (algorithm !== 'ecdsa_p256_sha256') {
+    throw new DeviceKeyVerificationError(
+      'algorithm_unsupported',
+      'algorithm must be ecdsa_p256_sha256',
+    );
+  }
+  const key = importPublicKey(signature.publicKeySpkiDerBase64);
+  const signedPayload = decodeBase64(signature.signedPayloadBase64);
+  if (signedPayload === undefined) {
+    throw new DeviceKeyVerificationError(
+      'signed_payload_base64_invalid',
+      'signedPayloadBase64 must be canonical base64 with padding',
+    );
+  }
+  const der = decodeBase64(signature.signatureDerBase64);
+  if (der === undefined) {
+    throw new DeviceKeyVerificationError(
+      'signature_base64_invalid',
+      'signatureDerBase64 must be canonical base64 with padding',
+    );
+  }
+  requireStrictSignature(der);
+  if (!verify('sha256', signedPayload, { key, dsaEncoding: 'der' }, der)) {
+    throw new DeviceKeyVerificationError(
+      'signature_mismatch',
+      'signatureDerBase64 is not a signature of signedPayloadBase64 by this public key',
+    );
+  }
+  return signedPayload;
+}
+
+/** Fails unless `value` is an object whose named members are strings. */
+export function requireStrings(value: unknown, members: readonly string[]): void {
+  if (typeof value !== 'object' || value === null) {
+    throw new DeviceKeyVerificationError('proof_malformed', 'the proof must be an object');
+  }
+  for (const member of members) {
+    if (typeof (value as Record<string, unknown>)[member] !== 'string') {
+      throw new DeviceKeyVerificationError('proof_malformed', `${member} must be a string`);
+    }
+  }
+}
+
+/**
+ * Accepts ECDSA-Sig-Value (RFC 3279 §2.2.3) in DER alone, with r and s in [1, n-1].
+ *
+ * Libraries differ in what BER they let pass and in whether they check the range (CVE-2022-21449), so
+ * both are settled here. High s is allowed: security chips emit it and the nonce, not the signature,
+ * is what must be unique.
+ */
+function requireStrictSignature(der: Buffer): void {
+  const malformed = (what: string) =>
+    new DeviceKeyVerificationError('signature_malformed', `signatureDerBase64 ${what}`);
+
+  // Two integers of at most 33 bytes keep every length in one byte.
+  if (der[0] !== 0x30 || der[1] !== der.length - 2 || der.length > 2 + 0x7f) {
+    throw malformed('must be one DER SEQUENCE without trailing bytes');
+  }
+  let rest = der.subarray(2);
+  for (const name of ['r', 's']) {
+    const length = rest[1];
+    if (rest[0] !== 0x02 || length === undefined || length > 33 || rest.length < 2 + length) {
+      throw malformed(`must hold ${name} as a DER INTEGER of at most 33 bytes`);
+    }
+    const integer = rest.subarray(2, 2 + length);
+    rest = rest.subarray(2 + length);
+    const [first, second] = integer;
+    if (first === undefined) throw malformed(`must not hold an empty ${name}`);
+    if (first === 0 && second !== undefined && second < 0x80) {
+      throw malformed(`must hold ${name} in its shortest form`);
+    }
+    if (first >= 0x80) {
+      throw new DeviceKeyVerificationError(
+        'signature_out_of_range',
+        `signatureDerBase64 must hold a positive ${name}`,
+      );
+    }
+    const value = BigInt(`0x${integer.toString('hex')}`);
+    if (value === 0n || value >= P256_ORDER) {
+      throw new DeviceKeyVerificationError(
+        'signature_out_of_range',
+        `signatureDerBase64 must hold an ${name} from 1 to the order of P-256 less one`,
+      );
+    }
+  }
+  if (rest.length !== 0) throw malformed('must hold r and s and nothing else');
+}

@@ -33,10 +33,7 @@ export interface NativeStore {
 }
 
 export interface Native {
-  NativeStore: new (
-    options: string,
-    onSettled: (settlements: Settlement[]) => void,
-  ) => NativeStore;
+  NativeStore: new (options: string, onSettled: (settlements: Settlement[]) => void) => NativeStore;
   checkShape(kind: 'create' | 'public' | 'sign', params: string): void;
 }
 

@@ -263,4 +263,3 @@ function toJson(value: unknown, what: string): string {
     throw new DeviceKeyError('invalid_params', `${what}: cannot be written as JSON`, { cause });
   }
 }
-

@@ -1,5 +1,5 @@
 import { commonOptions, type Command, type OptionSpec } from './command';
-import { commandNames, loadCommand } from './commands';
+import { commandNames, loadCommand } from './command-list';
 import { table } from './output';
 
 /** What `device-key --help` prints. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { findCommand, parseArguments, type Arguments } from './arguments';
-import { commandNames, loadCommand, unknownCommand } from './commands';
+import { commandNames, loadCommand, unknownCommand } from './command-list';
 import { Interruption, reportFailure, UsageError } from './failure';
 import { commandHelp, overview } from './help';
 import { Output } from './output';
@@ -53,7 +53,9 @@ async function main(): Promise<void> {
   const interruption = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     // Once: a second signal ends the process at once.
-    process.once(name, () => interruption.abort(new Interruption(name)));
+    process.once(name, () => {
+      interruption.abort(new Interruption(name));
+    });
   }
   try {
     process.exitCode = await run(argv, output, interruption.signal);

@@ -42,7 +42,7 @@ export type Painter = Record<'bold' | 'dim' | 'red' | 'green' | 'yellow', Paint>
 
 /** Colours on a terminal (https://no-color.org), plain text elsewhere. */
 export function painter(stream: Pick<WriteStream, 'isTTY'>): Painter {
-  const coloured = stream.isTTY && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
+  const coloured = stream.isTTY && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
   const paint =
     (on: number, off: number): Paint =>
     (text) =>
@@ -61,7 +61,7 @@ export function painter(stream: Pick<WriteStream, 'isTTY'>): Painter {
  * drivers come from elsewhere.
  */
 export function printable(text: string): string {
-  return text.replace(
+  return text.replace(/\s*[\t\r\n]+\s*/g, ' ').replace(
     // Control characters, format characters (the bidirectional overrides among them), separators.
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
     (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,

@@ -61,7 +61,9 @@ export async function abortable<Result>(
 ): Promise<Result> {
   let stop: (() => void) | undefined;
   const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(new DeviceKeyError('canceled', 'the operation was canceled'));
+    stop = () => {
+      reject(new DeviceKeyError('canceled', 'the operation was canceled'));
+    };
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop);
   });

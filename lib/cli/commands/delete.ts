@@ -36,8 +36,7 @@ async function confirm(keyId: string, store: DeviceKeyStore, signal: AbortSignal
   // Rejects for a key that is not there, before anybody is asked about it.
   await store.public({ keyId });
   const key = (await store.list()).find((listed) => listed.keyId === keyId);
-  const whose =
-    key && 'accountUserId' in key ? ` of ${key.accountUserId} on ${key.clientId}` : '';
+  const whose = key && 'accountUserId' in key ? ` of ${key.accountUserId} on ${key.clientId}` : '';
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   // In the terminal's raw mode Ctrl-C is a key like others.
   terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));

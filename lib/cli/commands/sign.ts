@@ -23,7 +23,9 @@ bytes that were signed; verifiers check these.`,
     const source = args.values.get('payload') ?? '-';
     // Whatever it is: the store's decoder decides whether it is a payload.
     const payload = (await readJson(source, 'payload', invocation)) as DeviceKeySignPayload;
-    const proof = await withStore(invocation, (store) => store.sign({ keyId, payload }, { signal }));
+    const proof = await withStore(invocation, (store) =>
+      store.sign({ keyId, payload }, { signal }),
+    );
     output.result(
       proof,
       table([

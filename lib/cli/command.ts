@@ -26,8 +26,8 @@ export interface Command {
   positionals: string[];
   /** Command lines that work when pasted, up to the values in them. */
   examples: string[];
-  /** Resolves to the exit code; nothing is 0. Failures are thrown. */
-  run(invocation: Invocation): Promise<number | undefined>;
+  /** Resolves to the exit code. Failures are thrown. */
+  run(invocation: Invocation): Promise<number>;
 }
 
 /** What every command takes. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { findCommand, parseArguments, type Arguments } from './arguments';
+import { findCommand, parseArguments } from './arguments';
 import { commandNames, loadCommand, unknownCommand } from './command-list';
 import { Interruption, reportFailure, UsageError } from './failure';
 import { commandHelp, overview } from './help';
@@ -11,33 +11,31 @@ async function run(argv: string[], output: Output, signal: AbortSignal): Promise
   const { name, rest } = findCommand(argv);
   if (name === undefined) {
     const { flags } = parseArguments(rest, {}, []);
-    if (flags.has('version')) {
-      output.result({ version }, version);
-    } else if (flags.has('help')) {
-      output.text(overview());
-    } else {
-      throw new UsageError(`which command? There are ${commandNames.join(', ')}`);
-    }
-    return 0;
+    if (flags.has('version')) return printVersion(output);
+    if (flags.has('help')) return help(output, overview());
+    throw new UsageError(`which command? There are ${commandNames.join(', ')}`);
   }
   const command = loadCommand(name);
   if (!command) throw unknownCommand(name);
-  let args: Arguments;
   try {
-    args = parseArguments(rest, command.options, command.positionals);
+    const args = parseArguments(rest, command.options, command.positionals);
+    if (args.flags.has('help')) return help(output, commandHelp(name, command));
+    if (args.flags.has('version')) return printVersion(output);
+    return await command.run({ args, output, signal });
   } catch (error) {
     if (error instanceof UsageError) error.command = name;
     throw error;
   }
-  if (args.flags.has('help')) {
-    output.text(commandHelp(name, command));
-    return 0;
-  }
-  if (args.flags.has('version')) {
-    output.result({ version }, version);
-    return 0;
-  }
-  return (await command.run({ args, output, signal })) ?? 0;
+}
+
+function help(output: Output, text: string): number {
+  output.result({ help: text }, text);
+  return 0;
+}
+
+function printVersion(output: Output): number {
+  output.result({ version }, version);
+  return 0;
 }
 
 async function main(): Promise<void> {

@@ -16,14 +16,9 @@ export class Output {
     process.stdout.write(`${this.json ? JSON.stringify(document) : text}\n`);
   }
 
-  /** Text that is for people even with `--json`: help. */
-  text(text: string): void {
-    process.stdout.write(`${text}\n`);
-  }
-
   /** Something to know besides the result. Programs find it in the result. */
   note(text: string): void {
-    if (!this.json) process.stderr.write(`device-key: ${printable(text)}\n`);
+    if (!this.json) process.stderr.write(`device-key: ${oneLine(text)}\n`);
   }
 
   failure(failure: FailureDocument, more?: string): void {
@@ -32,8 +27,8 @@ export class Output {
       return;
     }
     const { red, dim } = painter(process.stderr);
-    process.stderr.write(`${red('device-key:')} ${printable(failure.message)}\n`);
-    if (more !== undefined) process.stderr.write(`${dim(`  ${printable(more)}`)}\n`);
+    process.stderr.write(`${red('device-key:')} ${oneLine(failure.message)}\n`);
+    if (more !== undefined) process.stderr.write(`${dim(`  ${oneLine(more)}`)}\n`);
   }
 }
 
@@ -56,12 +51,17 @@ export function painter(stream: Pick<WriteStream, 'isTTY'>): Painter {
   };
 }
 
+/** A message on one line: drivers and libraries do not all keep to one. */
+export function oneLine(message: string): string {
+  return printable(message.replace(/\s*[\t\r\n]+\s*/g, ' '));
+}
+
 /**
- * `text` on one line, with nothing in it that a terminal acts upon: names in records and messages of
+ * `text` exactly, on one line and with nothing in it that a terminal acts upon: names in records and messages of
  * drivers come from elsewhere.
  */
 export function printable(text: string): string {
-  return text.replace(/\s*[\t\r\n]+\s*/g, ' ').replace(
+  return text.replace(
     // Control characters, format characters (the bidirectional overrides among them), separators.
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
     (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,

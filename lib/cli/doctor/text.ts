@@ -1,5 +1,5 @@
 import type { DeviceKeyProviderSupport } from '../../store';
-import { painter, printable, table, type Painter } from '../output';
+import { oneLine, painter, printable, table, type Painter } from '../output';
 import type { DoctorReport } from './report';
 
 /** The report, for people. */
@@ -84,7 +84,7 @@ function storeText(store: NonNullable<DoctorReport['store']>, paint: Painter): s
 function findingsText({ findings }: DoctorReport, paint: Painter): string {
   const lines = findings.map(({ severity, code, message }) => {
     const label = severity === 'error' ? paint.red('error') : paint.yellow('warning');
-    return `${label} [${code}]: ${printable(message)}`;
+    return `${label} [${code}]: ${oneLine(message)}`;
   });
   return lines.join('\n');
 }

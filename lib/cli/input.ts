@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 
-import { DeviceKeyError } from '../errors';
 import type { Invocation } from './command';
+import { abortable } from './abortable';
 import { CommandError } from './failure';
 
 // No payload or proof comes near it.
@@ -14,9 +14,13 @@ const maxBytes = 1 << 20;
 export async function readJson(
   name: string,
   what: string,
-  invocation: Invocation,
+  { output, signal }: Invocation,
 ): Promise<unknown> {
-  const bytes = name === '-' ? await readStandardInput(what, invocation) : await read(name, what);
+  if (name === '-' && process.stdin.isTTY) {
+    output.note(`reading the ${what} from the terminal; Ctrl-D ends it`);
+  }
+  const reading = name === '-' ? readStandardInput(what) : readNamed(name, what);
+  const bytes = await abortable(reading, signal);
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -36,7 +40,7 @@ export async function readJson(
   }
 }
 
-async function read(name: string, what: string): Promise<Buffer> {
+async function readNamed(name: string, what: string): Promise<Buffer> {
   try {
     if ((await stat(name)).size > maxBytes) throw tooLong(what);
     return await readFile(name);
@@ -49,23 +53,15 @@ async function read(name: string, what: string): Promise<Buffer> {
   }
 }
 
-async function readStandardInput(what: string, { output, signal }: Invocation): Promise<Buffer> {
-  const { stdin } = process;
-  if (stdin.isTTY) output.note(`reading the ${what} from the terminal; Ctrl-D ends it`);
-  const stop = () => stdin.destroy(new DeviceKeyError('canceled', 'reading was canceled'));
-  signal.addEventListener('abort', stop);
-  try {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    for await (const chunk of stdin) {
-      chunks.push(chunk as Buffer);
-      length += (chunk as Buffer).length;
-      if (length > maxBytes) throw tooLong(what);
-    }
-    return Buffer.concat(chunks);
-  } finally {
-    signal.removeEventListener('abort', stop);
+async function readStandardInput(what: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of process.stdin) {
+    chunks.push(chunk as Buffer);
+    length += (chunk as Buffer).length;
+    if (length > maxBytes) throw tooLong(what);
   }
+  return Buffer.concat(chunks);
 }
 
 function tooLong(what: string): CommandError {

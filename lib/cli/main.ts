@@ -41,7 +41,10 @@ function printVersion(output: Output): number {
 async function main(): Promise<void> {
   const argv = process.argv.slice(2);
   // Also when the rest of the command line turns out not to make sense.
-  const output = new Output(argv.includes('--json'));
+  const terminator = argv.indexOf('--');
+  const output = new Output(
+    argv.slice(0, terminator < 0 ? undefined : terminator).includes('--json'),
+  );
   // Whoever reads has read enough, as `head` does.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -60,6 +63,8 @@ async function main(): Promise<void> {
   } catch (error) {
     process.exitCode = reportFailure(error, output, interruption.signal);
   }
+  // Who interrupts does not wait for the hardware or for input.
+  if (interruption.signal.aborted) process.exit();
 }
 
 void main();

@@ -7,7 +7,7 @@ import { UsageError } from './failure';
 const patienceMs = 1000;
 
 /** Opens the store that the command line names. */
-export function openStore({ args }: Invocation): DeviceKeyStore {
+function openStore({ args }: Invocation): DeviceKeyStore {
   const options: DeviceKeyStoreOptions = {};
   const { values, flags } = args;
   const directory = values.get('directory');
@@ -32,7 +32,10 @@ export function openStore({ args }: Invocation): DeviceKeyStore {
   }
 }
 
-/** Calls `use` with the store that the command line names, and closes it afterwards. */
+/**
+ * Calls `use` with the store that the command line names, and closes it afterwards; not when it was
+ * interrupted, because closing waits for what the hardware is doing, and the end of the process does not.
+ */
 export async function withStore<Result>(
   invocation: Invocation,
   use: (store: DeviceKeyStore) => Promise<Result>,
@@ -47,29 +50,6 @@ export async function withStore<Result>(
     return await use(store);
   } finally {
     clearTimeout(wondering);
-    await store.close();
-  }
-}
-
-/**
- * `work`, or a rejection with `canceled` once the signal is aborted. For work that changes nothing:
- * what was aborted here may still happen.
- */
-export async function abortable<Result>(
-  work: Promise<Result>,
-  signal: AbortSignal,
-): Promise<Result> {
-  let stop: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => {
-      reject(new DeviceKeyError('canceled', 'the operation was canceled'));
-    };
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop);
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (stop) signal.removeEventListener('abort', stop);
+    if (!invocation.signal.aborted) await store.close();
   }
 }

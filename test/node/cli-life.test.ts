@@ -97,9 +97,7 @@ describe('list', () => {
     const { keyId } = await createKey();
     const { stdout } = await user.run(['list'], { env });
     expect(stdout).toMatch(/^KEY ID +ACCOUNT +CLIENT +CREATED +PROTECTION\n/);
-    expect(stdout).toMatch(
-      new RegExp(`^${keyId} +user-1 +laptop +20\\S+Z +hardware_tpm$`, 'm'),
-    );
+    expect(stdout).toMatch(new RegExp(`^${keyId} +user-1 +laptop +20\\S+Z +hardware_tpm$`, 'm'));
   });
 
   test('says so when there are none', async () => {
@@ -150,7 +148,9 @@ describe('sign', () => {
     await writeFile(file, JSON.stringify(connectionPayload('user-1', 'laptop')));
     const { code, stdout } = await user.run(['sign', keyId, '--payload', file], { env });
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^algorithm {5}ecdsa_p256_sha256\nsignature {5}\S+\nsigned bytes {2}\S+\n$/);
+    expect(stdout).toMatch(
+      /^algorithm {5}ecdsa_p256_sha256\nsignature {5}\S+\nsigned bytes {2}\S+\n$/,
+    );
   });
 
   test('refuses a payload for another account', async () => {
@@ -170,10 +170,7 @@ describe('sign', () => {
       'a payload that breaks a rule',
       JSON.stringify({ ...connectionPayload('user-1', 'laptop'), nonce: 'hunter2' }),
     ],
-    [
-      'a payload for somebody else',
-      JSON.stringify(connectionPayload('hunter2', 'hunter2')),
-    ],
+    ['a payload for somebody else', JSON.stringify(connectionPayload('hunter2', 'hunter2'))],
   ])('does not repeat %s', async (_, input) => {
     const { keyId } = await createKey();
     for (const more of [[], ['--json']]) {

@@ -57,13 +57,11 @@ export class CliUser {
     return (JSON.parse(stderr) as { error: CliError }).error;
   }
 
-  spawn(args: string[], { env, under = [], ...options }: CliOptions): ChildProcessWithoutNullStreams {
-    const [program = '', ...rest] = [
-      ...under,
-      process.execPath,
-      options.binary ?? binary,
-      ...args,
-    ];
+  spawn(
+    args: string[],
+    { env, under = [], ...options }: CliOptions,
+  ): ChildProcessWithoutNullStreams {
+    const [program = '', ...rest] = [...under, process.execPath, options.binary ?? binary, ...args];
     return spawn(program, rest, {
       env: { PATH: process.env['PATH'], HOME: this.home, ...env },
       stdio: 'pipe',

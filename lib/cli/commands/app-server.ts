@@ -1,7 +1,7 @@
 import { serveStdio } from '../../app-server';
+import { abortable } from '../abortable';
 import type { Command } from '../command';
-import type { Interruption } from '../failure';
-import { openStore } from '../store-session';
+import { withStore } from '../store-session';
 
 export const command: Command = {
   summary: 'serve device/key over standard input and output',
@@ -12,21 +12,17 @@ child; docs/app-server.md describes the protocol.`,
   options: {},
   positionals: [],
   examples: [
-    `printf '%s\\n' '{"id":0,"method":"initialize","params":{"clientInfo":{"name":"me","version":"1"}}}' |`,
+    `echo '{"id":0,"method":"initialize","params":{"clientInfo":{"name":"me"}}}' |`,
     '    device-key app-server',
   ],
 
   async run(invocation) {
-    const { signal } = invocation;
-    const store = openStore(invocation);
-    const stop = () => process.stdin.destroy();
-    signal.addEventListener('abort', stop);
-    try {
-      await serveStdio({ store, input: process.stdin, output: process.stdout });
-    } finally {
-      signal.removeEventListener('abort', stop);
-      await store.close();
-    }
-    return signal.aborted ? (signal.reason as Interruption).exitCode : 0;
+    await withStore(invocation, (store) =>
+      abortable(
+        serveStdio({ store, input: process.stdin, output: process.stdout }),
+        invocation.signal,
+      ),
+    );
+    return 0;
   },
 };

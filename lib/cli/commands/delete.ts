@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 
-import { DeviceKeyError } from '../../errors';
 import type { DeviceKeyStore } from '../../store';
+import { abortable } from '../abortable';
 import type { Command } from '../command';
 import { CommandError, UsageError } from '../failure';
 import { printable } from '../output';
@@ -41,13 +41,9 @@ async function confirm(keyId: string, store: DeviceKeyStore, signal: AbortSignal
   // In the terminal's raw mode Ctrl-C is a key like others.
   terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   try {
-    const answer = await terminal.question(
-      printable(`Delete the key ${keyId}${whose} for good? [y/N] `),
-      { signal },
-    );
+    const question = printable(`Delete the key ${keyId}${whose} for good? [y/N] `);
+    const answer = await abortable(terminal.question(question), signal);
     if (/^y(es)?$/i.test(answer.trim())) return;
-  } catch {
-    throw new DeviceKeyError('canceled', 'the question was not answered');
   } finally {
     terminal.close();
   }

@@ -1,10 +1,11 @@
 import { DeviceKeyError } from '../../errors';
 import type { DeviceKeyInfo, DeviceKeyStore, DeviceKeyUnreadable } from '../../store';
+import { abortable } from '../abortable';
 import type { Command, Invocation } from '../command';
 import { report, reportWithoutStore, type DoctorReport, type Examination } from '../doctor/report';
 import { examineStoreDirectory } from '../doctor/store-directory';
 import { reportText } from '../doctor/text';
-import { abortable, withStore } from '../store-session';
+import { withStore } from '../store-session';
 import { version } from '../version';
 
 export const command: Command = {

@@ -24,8 +24,12 @@ export default tseslint.config(
     },
     rules: {
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
-      // `type` and `interface` each have their place.
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      // process.env['X'] says that nobody declared X.
+      '@typescript-eslint/dot-notation': ['error', { allowIndexSignaturePropertyAccess: true }],
+      // `type` and `interface` each have their place, and a Record cannot be recursive.
       '@typescript-eslint/consistent-type-definitions': 'off',
+      '@typescript-eslint/consistent-indexed-object-style': 'off',
       // Promise<void> functions handed over as callbacks are Node's and Jest's everyday.
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],
     },
@@ -34,6 +38,7 @@ export default tseslint.config(
     files: ['test/**/*.ts'],
     rules: {
       '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/no-dynamic-delete': 'off',
     },
   },
   {
@@ -41,7 +46,7 @@ export default tseslint.config(
     extends: [tseslint.configs.base],
     rules: {
       'no-undef': 'off',
-      'no-unused-vars': 'error',
+      'no-unused-vars': ['error', { ignoreRestSiblings: true }],
       'no-var': 'error',
       'prefer-const': 'error',
       eqeqeq: 'error',

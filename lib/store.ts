@@ -8,7 +8,13 @@ import type {
   DeviceKeySignResponse,
 } from '../types/v2';
 import { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
-import { loadNative, toDeviceKeyError, type NativeStore, type Settlement } from './native';
+import {
+  loadNative,
+  thrownToError,
+  toDeviceKeyError,
+  type NativeStore,
+  type Settlement,
+} from './native';
 
 /**
  * Where proofs may be addressed to, and for how long. What is absent takes the default. Can be set
@@ -63,8 +69,9 @@ export interface OperationOptions {
 
 /** A key of the store, as `list` shows it. */
 export interface DeviceKeyInfo extends DeviceKeyPublicResponse {
-  accountUserId: string;
-  clientId: string;
+  /** Null for a key of `node-device-key/remote-control` that has not been enrolled yet. */
+  accountUserId: string | null;
+  clientId: string | null;
   /** Unix seconds. */
   createdAt: number;
 }
@@ -130,8 +137,9 @@ export class DeviceKeyStore {
         this.#settle(settlements),
       );
     } catch (error) {
-      throw toDeviceKeyError(error);
+      throw thrownToError(error);
     }
+    abandonAtExit(this.#native);
   }
 
   /**
@@ -163,6 +171,18 @@ export class DeviceKeyStore {
     return this.#request(() => this.#native.create(toJson(params, 'params')), options);
   }
 
+  /**
+   * As `create`, but the key gets its account and client from the first enrollment payload that it
+   * signs.
+   *
+   * @internal
+   */
+  createUnbound(
+    params: Pick<DeviceKeyCreateParams, 'protectionPolicy'>,
+  ): Promise<DeviceKeyCreateResponse> {
+    return this.#request(() => this.#native.createUnbound(toJson(params, 'params')));
+  }
+
   /** The public key, from the record alone. Rejects with `key_not_found` or `store_corrupt`. */
   public(params: DeviceKeyPublicParams): Promise<DeviceKeyPublicResponse> {
     return this.#request(() => this.#native.public(toJson(params, 'params')));
@@ -179,6 +199,18 @@ export class DeviceKeyStore {
    */
   sign(params: DeviceKeySignParams, options?: OperationOptions): Promise<DeviceKeySignResponse> {
     return this.#request(() => this.#native.sign(toJson(params, 'params')), options);
+  }
+
+  /**
+   * As `sign`, for a caller that has formed the signed bytes itself: they must be in canonical form.
+   *
+   * @internal
+   */
+  signBytes(params: {
+    keyId: string;
+    signedPayloadBase64: string;
+  }): Promise<DeviceKeySignResponse> {
+    return this.#request(() => this.#native.signBytes(toJson(params, 'params')));
   }
 
   /** Deletes a key for good. Rejects with `key_not_found` when it is not there (any more). */
@@ -201,7 +233,10 @@ export class DeviceKeyStore {
    * have. Resolves when the hardware has been let go. Calling it again returns the same promise.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#request(() => this.#native.close()).then(() => undefined);
+    this.#closing ??= this.#request(() => this.#native.close()).then(() => {
+      openStores.delete(this.#native);
+      if (openStores.size === 0) process.off('exit', abandonOpenStores);
+    });
     return this.#closing;
   }
 
@@ -219,10 +254,10 @@ export class DeviceKeyStore {
       try {
         request = start();
       } catch (error) {
-        reject(toDeviceKeyError(error) as Error);
+        reject(thrownToError(error));
         return;
       }
-      const pending: Pending = { resolve: resolve as (result: unknown) => void, reject };
+      const pending: Pending = { resolve: resolve, reject };
       this.#pending.set(request, pending);
       if (!signal) return;
       const onAbort = () => {
@@ -249,6 +284,21 @@ export class DeviceKeyStore {
   }
 }
 
+/**
+ * The stores that have something to let go of. Node-API's own clean-up does not run at
+ * `process.exit()`, and a TPM without a resource manager would keep our keys in its three slots.
+ */
+const openStores = new Set<NativeStore>();
+
+function abandonAtExit(store: NativeStore): void {
+  if (openStores.size === 0) process.on('exit', abandonOpenStores);
+  openStores.add(store);
+}
+
+function abandonOpenStores(): void {
+  for (const store of openStores) store.abandon();
+}
+
 function canceled(signal: AbortSignal): DeviceKeyError {
   return new DeviceKeyError('canceled', 'the operation was canceled', {
     cause: signal.reason as unknown,
@@ -258,7 +308,9 @@ function canceled(signal: AbortSignal): DeviceKeyError {
 /** JSON text for the native decoder, which refuses what does not fit. */
 function toJson(value: unknown, what: string): string {
   try {
-    return JSON.stringify(value) ?? 'null';
+    // Undefined for what JSON has no word for, whatever its declared type says.
+    const text: unknown = JSON.stringify(value);
+    return typeof text === 'string' ? text : 'null';
   } catch (cause) {
     throw new DeviceKeyError('invalid_params', `${what}: cannot be written as JSON`, { cause });
   }

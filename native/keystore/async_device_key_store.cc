@@ -31,8 +31,12 @@ nlohmann::ordered_json EncodeListedKey(const ListedKey& listed) {
   }
   const KeyRecord& record = listed.key->record();
   nlohmann::ordered_json json = EncodePublicResponse({record.key_id, record.public_key_spki_der});
-  json["accountUserId"] = record.binding.account_user_id;
-  json["clientId"] = record.binding.client_id;
+  json["accountUserId"] = nullptr;
+  json["clientId"] = nullptr;
+  if (!record.binding.empty()) {
+    json["accountUserId"] = record.binding.account_user_id;
+    json["clientId"] = record.binding.client_id;
+  }
   json["createdAt"] = record.created_at;
   return json;
 }
@@ -105,6 +109,15 @@ uint64_t AsyncDeviceKeyStore::Create(std::string_view params) {
   });
 }
 
+uint64_t AsyncDeviceKeyStore::CreateUnbound(std::string_view params) {
+  RequireOpen();
+  return Submit(
+      Lane::kHardware, [decoded = DecodeCreateUnboundParams(params)](Core& core, Request& request) {
+        return Text(EncodeCreateResponse(
+            core.store->CreateUnbound(decoded, core.Limits(), [&] { return request.Commit(); })));
+      });
+}
+
 uint64_t AsyncDeviceKeyStore::Public(std::string_view params) {
   RequireOpen();
   return Submit(Lane::kRecords, [decoded = DecodePublicParams(params)](Core& core, Request&) {
@@ -114,10 +127,18 @@ uint64_t AsyncDeviceKeyStore::Public(std::string_view params) {
 
 uint64_t AsyncDeviceKeyStore::Sign(std::string_view params) {
   RequireOpen();
-  return Submit(Lane::kHardware,
-                [prepared = core_->store->Prepare(DecodeSignParams(params))](Core& core, Request&) {
-                  return Text(EncodeSignResponse(core.store->Sign(prepared, core.Limits())));
-                });
+  return SubmitSign(DecodeSignParams(params));
+}
+
+uint64_t AsyncDeviceKeyStore::SignBytes(std::string_view params) {
+  RequireOpen();
+  return SubmitSign(DecodeSignBytesParams(params));
+}
+
+uint64_t AsyncDeviceKeyStore::SubmitSign(const SignParams& params) {
+  return Submit(Lane::kHardware, [prepared = core_->store->Prepare(params)](Core& core, Request&) {
+    return Text(EncodeSignResponse(core.store->Sign(prepared, core.Limits())));
+  });
 }
 
 uint64_t AsyncDeviceKeyStore::Delete(std::string_view params) {

@@ -14,6 +14,7 @@
 #include "keystore/open_options.h"
 #include "platform/error.h"
 #include "platform/task_queue.h"
+#include "protocol/types.h"
 
 namespace device_key {
 
@@ -48,8 +49,10 @@ class AsyncDeviceKeyStore {
   // Params as JSON text; the results' JSON is that of the wire types. Throw `invalid_params`,
   // `invalid_payload`, `queue_full` and `closed`.
   uint64_t Create(std::string_view params);
+  uint64_t CreateUnbound(std::string_view params);
   uint64_t Public(std::string_view params);
   uint64_t Sign(std::string_view params);
+  uint64_t SignBytes(std::string_view params);
   uint64_t Delete(std::string_view params);  // the params of Public; results in {}
   uint64_t List();
   uint64_t Support();
@@ -77,6 +80,7 @@ class AsyncDeviceKeyStore {
   enum class Lane { kHardware, kRecords };
 
   void RequireOpen() const;
+  uint64_t SubmitSign(const SignParams& params);
   uint64_t Submit(Lane lane, Work work);
   TaskQueue& QueueOf(Lane lane);
 

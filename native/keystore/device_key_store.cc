@@ -37,9 +37,20 @@ DeviceKeyStore::DeviceKeyStore(StoreOptions options,
 CreateResponse DeviceKeyStore::Create(const CreateParams& params, const OperationLimits& limits,
                                       const std::function<bool()>& commit) {
   CheckCreateParams(params);
+  return Make(params.protection_policy, {params.account_user_id, params.client_id}, limits, commit);
+}
+
+CreateResponse DeviceKeyStore::CreateUnbound(const CreateUnboundParams& params,
+                                             const OperationLimits& limits,
+                                             const std::function<bool()>& commit) {
+  return Make(params.protection_policy, KeyBinding{}, limits, commit);
+}
+
+CreateResponse DeviceKeyStore::Make(ProtectionPolicy policy, const KeyBinding& binding,
+                                    const OperationLimits& limits,
+                                    const std::function<bool()>& commit) {
   records_.CheckWritable();  // before there is a key that could not be recorded
-  const KeyBinding binding{params.account_user_id, params.client_id};
-  const MadeKey made = providers_.Create(params.protection_policy, binding, limits);
+  const MadeKey made = providers_.Create(policy, binding, limits);
   try {
     // Throws for anything but a P-256 key: what hardware says is not trusted unseen.
     P256PublicKey::FromSpki(made.key.spki_der);
@@ -70,12 +81,13 @@ PreparedSignature DeviceKeyStore::Prepare(const SignParams& params) const {
 
 SignResponse DeviceKeyStore::Sign(const PreparedSignature& prepared,
                                   const OperationLimits& limits) {
-  const std::shared_ptr<const StoredKey> key = records_.Read(prepared.key_id);
+  std::shared_ptr<const StoredKey> key = records_.Read(prepared.key_id);
+  CheckNotExpired(prepared.payload, options_.now());
+  if (key->record().binding.empty()) key = Enroll(key->record(), prepared.payload, limits);
   const KeyRecord& record = key->record();
   CheckPayloadBinding(prepared.payload, record.binding.account_user_id, record.binding.client_id);
-  CheckNotExpired(prepared.payload, options_.now());
 
-  KeyProvider& provider = providers_.Named(record.provider);
+  KeyProvider& provider = ProviderOf(record);
   const auto sign = [&] {
     return provider.Sign(record.key_id, record.handle, record.binding, prepared.digest, limits);
   };
@@ -94,10 +106,38 @@ SignResponse DeviceKeyStore::Sign(const PreparedSignature& prepared,
   return {std::move(signature), prepared.signed_bytes};
 }
 
+// Ties the key to the account and client of its first enrollment, in its hardware and its record.
+std::shared_ptr<const StoredKey> DeviceKeyStore::Enroll(const KeyRecord& unbound,
+                                                        const SignPayload& payload,
+                                                        const OperationLimits& limits) {
+  const auto* enrollment = std::get_if<EnrollmentPayload>(&payload);
+  if (enrollment == nullptr) {
+    throw DeviceKeyError(ErrorCode::kBindingMismatch, "payload.type: expected \"" +
+                                                          std::string(EnrollmentPayload::kType) +
+                                                          "\": the key has not been enrolled yet");
+  }
+  KeyRecord bound = unbound;
+  bound.binding = {enrollment->account_user_id, enrollment->client_id};
+  bound.handle = ProviderOf(unbound).Bind(unbound.key_id, unbound.handle, bound.binding, limits);
+  records_.Bind(bound);
+  return records_.Read(unbound.key_id);
+}
+
+// The class that the key id promises is the one that its provider keeps.
+KeyProvider& DeviceKeyStore::ProviderOf(const KeyRecord& record) const {
+  KeyProvider& provider = providers_.Named(record.provider);
+  if (provider.protection_class() != record.key_id.protection_class()) {
+    throw DeviceKeyError(ErrorCode::kStoreCorrupt,
+                         "The record of " + record.key_id.str() + " names the provider \"" +
+                             record.provider + "\", whose keys have another protection class");
+  }
+  return provider;
+}
+
 void DeviceKeyStore::Delete(const KeyId& key_id, const OperationLimits& limits) {
   const std::shared_ptr<const StoredKey> key = records_.Read(key_id);
   const KeyRecord& record = key->record();
-  providers_.Named(record.provider).Delete(key_id, record.handle, limits);
+  ProviderOf(record).Delete(key_id, record.handle, limits);
   records_.Remove(key_id);
 }
 

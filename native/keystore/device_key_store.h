@@ -50,6 +50,11 @@ class DeviceKeyStore {
   CreateResponse Create(const CreateParams& params, const OperationLimits& limits,
                         const std::function<bool()>& commit);
 
+  // As Create, but the key has no account and client until the first enrollment payload that it
+  // signs gives it those, for good. Until then it signs nothing else.
+  CreateResponse CreateUnbound(const CreateUnboundParams& params, const OperationLimits& limits,
+                               const std::function<bool()>& commit);
+
   // Needs the record alone, no hardware. Throws `key_not_found`.
   PublicResponse Public(const KeyId& key_id);
 
@@ -78,6 +83,12 @@ class DeviceKeyStore {
   nlohmann::ordered_json Support(const OperationLimits& limits);
 
  private:
+  CreateResponse Make(ProtectionPolicy policy, const KeyBinding& binding,
+                      const OperationLimits& limits, const std::function<bool()>& commit);
+  std::shared_ptr<const StoredKey> Enroll(const KeyRecord& unbound, const SignPayload& payload,
+                                          const OperationLimits& limits);
+  KeyProvider& ProviderOf(const KeyRecord& record) const;
+
   const StoreOptions options_;
   const ProviderSet providers_;
   RecordStore records_;

@@ -49,6 +49,11 @@ class Reader {
     return member.get<std::string>();
   }
 
+  // Null stands for the empty text.
+  std::string TextOrEmpty(const char* name) const {
+    return Member(name).is_null() ? std::string() : Text(name);
+  }
+
   // Texts that other things (the file's name) determine.
   void Expect(const char* name, std::string_view expected) const {
     if (Text(name) != expected) {
@@ -68,6 +73,10 @@ class Reader {
   const nlohmann::json record_;
 };
 
+nlohmann::ordered_json TextOrNull(const std::string& text) {
+  return text.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(text);
+}
+
 }  // namespace
 
 std::string EncodeKeyRecord(const KeyRecord& record) {
@@ -77,8 +86,8 @@ std::string EncodeKeyRecord(const KeyRecord& record) {
       {"provider", record.provider},
       {"protectionClass", ProtectionClassName(record.key_id.protection_class())},
       {"publicKeySpkiDerBase64", Base64Encode(record.public_key_spki_der)},
-      {"accountUserId", record.binding.account_user_id},
-      {"clientId", record.binding.client_id},
+      {"accountUserId", TextOrNull(record.binding.account_user_id)},
+      {"clientId", TextOrNull(record.binding.client_id)},
       {"createdAt", record.created_at},
       {"handle", record.handle},
   };
@@ -102,13 +111,17 @@ KeyRecord DecodeKeyRecord(std::string_view text, const KeyId& key_id, const std:
   }
   if (version < kVersion) reader.Fail("there is no record version " + std::to_string(version));
 
+  KeyBinding binding{.account_user_id = reader.TextOrEmpty("accountUserId"),
+                     .client_id = reader.TextOrEmpty("clientId")};
+  if (binding.account_user_id.empty() != binding.client_id.empty()) {
+    reader.Fail("only one of the members accountUserId and clientId is null");
+  }
   reader.Expect("keyId", key_id.str());
   reader.Expect("protectionClass", ProtectionClassName(key_id.protection_class()));
   return {.key_id = key_id,
           .provider = reader.Text("provider"),
           .public_key_spki_der = reader.Base64("publicKeySpkiDerBase64"),
-          .binding = {.account_user_id = reader.Text("accountUserId"),
-                      .client_id = reader.Text("clientId")},
+          .binding = std::move(binding),
           .created_at = reader.Integer("createdAt"),
           .handle = reader.Member("handle")};
 }

@@ -19,7 +19,7 @@ struct KeyRecord {
   KeyId key_id;
   std::string provider;  // KeyProvider::name()
   Bytes public_key_spki_der;
-  KeyBinding binding;
+  KeyBinding binding;      // empty until the key is enrolled
   int64_t created_at = 0;  // Unix seconds
   nlohmann::json handle;   // the provider's own
 };

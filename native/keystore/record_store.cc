@@ -50,6 +50,16 @@ void RecordStore::Write(const KeyRecord& record) {
       .WriteNew(FileName(record.key_id), EncodeKeyRecord(record));
 }
 
+void RecordStore::Bind(const KeyRecord& bound) {
+  const std::optional<PrivateDirectory> directory = PrivateDirectory::Open(directory_);
+  const auto bind = [&](const std::string& current) -> std::optional<std::string> {
+    const KeyRecord record = DecodeKeyRecord(current, bound.key_id, PathOf(bound.key_id));
+    if (!record.binding.empty()) return std::nullopt;
+    return EncodeKeyRecord(bound);
+  };
+  if (!directory || !directory->Update(FileName(bound.key_id), bind)) throw NotFound(bound.key_id);
+}
+
 void RecordStore::Remove(const KeyId& key_id) {
   cache_.Erase(key_id);
   const std::optional<PrivateDirectory> directory = PrivateDirectory::Open(directory_);

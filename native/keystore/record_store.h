@@ -47,6 +47,10 @@ class RecordStore {
   // When this throws there is no record. There must have been none before.
   void Write(const KeyRecord& record);
 
+  // Replaces the record of a key without a binding by `bound`, which is the same key with one. When
+  // another process was faster, its record stays. Throws `key_not_found`.
+  void Bind(const KeyRecord& bound);
+
   // Throws `key_not_found`.
   void Remove(const KeyId& key_id);
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,6 +66,12 @@ class PrivateDirectory {
   // Throws `store_unwritable` when there is a file of that name already.
   void WriteNew(const std::string& name, std::string_view contents) const;
 
+  // Replaces a file by what `change` makes of its contents, or leaves it when that is nullopt. No
+  // other process changes it meanwhile by this function; readers see the old file or the new one.
+  // When it throws, the old one is still there. False when there is no such file.
+  bool Update(const std::string& name,
+              const std::function<std::optional<std::string>(const std::string&)>& change) const;
+
   // False when there is no such file.
   bool Remove(const std::string& name) const;
 
@@ -75,6 +82,7 @@ class PrivateDirectory {
  private:
   PrivateDirectory(std::filesystem::path path, int fd) : path_(std::move(path)), fd_(fd) {}
 
+  void Replace(const std::string& name, std::string_view contents) const;
   std::string PathOf(const std::string& name) const { return (path_ / name).string(); }
 
   std::filesystem::path path_;  // for messages only, once open

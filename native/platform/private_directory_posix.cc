@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -276,17 +277,37 @@ void PrivateDirectory::WriteNew(const std::string& name, std::string_view conten
   // rename would replace the file. Two writers of one name can both pass this check; names are
   // random, so that guards against a mistake, not against a race.
   if (Stat(name)) ThrowErrno(failure, EEXIST);
-  {
-    TemporaryFile file(fd_);
-    if (!file.valid() || !file.Write(contents) || !file.Sync() || !file.RenameTo(name)) {
-      ThrowErrno(failure, errno);
-    }
-  }
+  Replace(name, contents);
   if (!SyncDirectory(fd_)) {
     const int error = errno;
     unlinkat(fd_, name.c_str(), 0);
     ThrowErrno(failure, error);
   }
+}
+
+void PrivateDirectory::Replace(const std::string& name, std::string_view contents) const {
+  TemporaryFile file(fd_);
+  if (!file.valid() || !file.Write(contents) || !file.Sync() || !file.RenameTo(name)) {
+    ThrowErrno(PathOf(name) + " cannot be written", errno);
+  }
+}
+
+bool PrivateDirectory::Update(
+    const std::string& name,
+    const std::function<std::optional<std::string>(const std::string&)>& change) const {
+  // A lock on the directory itself leaves no lock file behind. It belongs to the open file, so it
+  // takes one of its own to keep out other threads as well; closing that releases it.
+  const UniqueFd lock(Retry([&] { return openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!lock.valid() || Retry([&] { return flock(lock.get(), LOCK_EX); }) != 0) {
+    ThrowErrno("The key store directory " + path_.string() + " cannot be locked", errno);
+  }
+  const std::optional<FileContents> current = Read(name);
+  if (!current) return false;
+  const std::optional<std::string> changed = change(current->bytes);
+  if (!changed) return true;
+  Replace(name, *changed);
+  if (!SyncDirectory(fd_)) ThrowErrno(PathOf(name) + " cannot be written for good", errno);
+  return true;
 }
 
 bool PrivateDirectory::Remove(const std::string& name) const {

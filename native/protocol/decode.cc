@@ -6,8 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "crypto/base64.h"
 #include "platform/error.h"
 #include "protocol/json_reader.h"
+#include "protocol/signed_bytes.h"
 
 namespace device_key {
 
@@ -139,6 +141,33 @@ SignPayload TakePayload(Members& params) {
                              std::string(EnrollmentPayload::kType) + '"');
 }
 
+[[noreturn]] void RefuseSignedBytes(const std::string& expected) {
+  throw DeviceKeyError(ErrorCode::kInvalidPayload, "signed payload: expected " + expected);
+}
+
+json ReadSignedBytes(std::string_view signed_bytes) {
+  try {
+    return ReadJson(signed_bytes);
+  } catch (const DeviceKeyError& error) {
+    throw DeviceKeyError(ErrorCode::kInvalidPayload,
+                         std::string("signed payload: ") + error.what());
+  }
+}
+
+SignPayload DecodeSignedBytes(std::string_view signed_bytes) {
+  json document = ReadSignedBytes(signed_bytes);
+  if (!document.is_object()) RefuseSignedBytes("a JSON object with a domain and a payload");
+  Members members(document, "signed payload: ", ErrorCode::kInvalidPayload);
+  members.RequireConstant("domain", kSignedBytesDomain);
+  SignPayload payload = TakePayload(members);
+  if (SignedBytes(payload) != signed_bytes) {
+    RefuseSignedBytes(
+        "the canonical form: members sorted, none but those of the type, no white space, no "
+        "escapes but those that JSON demands");
+  }
+  return payload;
+}
+
 }  // namespace
 
 CreateParams DecodeCreateParams(std::string_view json_text) {
@@ -161,6 +190,23 @@ SignParams DecodeSignParams(std::string_view json_text) {
   json object = ReadParams(json_text);
   Members params(object, "", ErrorCode::kInvalidParams);
   return {.key_id = TakeKeyId(params), .payload = TakePayload(params)};
+}
+
+CreateUnboundParams DecodeCreateUnboundParams(std::string_view json_text) {
+  json object = ReadParams(json_text);
+  Members params(object, "", ErrorCode::kInvalidParams);
+  return {.protection_policy = TakeProtectionPolicy(params)};
+}
+
+SignParams DecodeSignBytesParams(std::string_view json_text) {
+  json object = ReadParams(json_text);
+  Members params(object, "", ErrorCode::kInvalidParams);
+  KeyId key_id = TakeKeyId(params);
+  const std::optional<Bytes> bytes = Base64Decode(params.TakeString("signedPayloadBase64"));
+  if (!bytes) params.Refuse("signedPayloadBase64", "canonical, padded base64");
+  return {
+      .key_id = std::move(key_id),
+      .payload = DecodeSignedBytes({reinterpret_cast<const char*>(bytes->data()), bytes->size()})};
 }
 
 }  // namespace device_key

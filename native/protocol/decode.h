@@ -22,6 +22,14 @@ CreateParams DecodeCreateParams(std::string_view json_text);
 PublicParams DecodePublicParams(std::string_view json_text);
 SignParams DecodeSignParams(std::string_view json_text);
 
+// {"protectionPolicy"?}: a key that the first enrollment payload it signs will bind.
+CreateUnboundParams DecodeCreateUnboundParams(std::string_view json_text);
+
+// {"keyId", "signedPayloadBase64"}: the params of callers that form the signed bytes themselves.
+// The bytes must be, to the last one, what SignedBytes() makes of the payload in them: nobody can
+// have anything else signed by this way. Throws `invalid_payload` when they are not.
+SignParams DecodeSignBytesParams(std::string_view json_text);
+
 }  // namespace device_key
 
 #endif  // DEVICE_KEY_PROTOCOL_DECODE_H_

@@ -26,6 +26,13 @@ void CheckNotEmpty(const std::string& member, std::string_view value) {
   if (value.empty()) RefusePayload(member, "a string that is not empty");
 }
 
+// A NUL separates the two where a key is bound to them.
+void CheckOwner(const std::string& member, std::string_view id) {
+  if (id.empty() || id.find('\0') != std::string_view::npos) {
+    RefusePayload(member, "a string that is not empty and has no NUL");
+  }
+}
+
 void CheckNonce(std::string_view nonce) {
   const std::optional<Bytes> bytes = Base64UrlDecode(nonce);
   if (!bytes || bytes->size() < kMinNonceBytes) {
@@ -126,8 +133,8 @@ void CheckSignPayload(const SignPayload& payload, const TargetPolicy& policy,
   std::visit(
       [&](const auto& members) {
         CheckNonce(members.nonce);
-        CheckNotEmpty("accountUserId", members.account_user_id);
-        CheckNotEmpty("clientId", members.client_id);
+        CheckOwner("accountUserId", members.account_user_id);
+        CheckOwner("clientId", members.client_id);
         CheckOrigin(members.target_origin, policy);
         CheckOwnMembers(members, policy);
         CheckExpiryOf(members, now_unix_seconds, policy.max_lifetime_seconds);

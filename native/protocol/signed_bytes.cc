@@ -46,7 +46,7 @@ json PayloadDocument(const EnrollmentPayload& payload) {
 
 std::string SignedBytes(const SignPayload& payload) {
   json document;
-  document["domain"] = "codex-device-key-sign-payload/v1";
+  document["domain"] = kSignedBytesDomain;
   document["payload"] =
       std::visit([](const auto& members) { return PayloadDocument(members); }, payload);
   // nlohmann::json keeps members in a std::map, so dump() writes them sorted; test/vectors holds it

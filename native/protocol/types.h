@@ -29,6 +29,10 @@ struct CreateParams {
   bool operator==(const CreateParams&) const = default;
 };
 
+struct CreateUnboundParams {
+  ProtectionPolicy protection_policy = ProtectionPolicy::kHardwareOnly;
+};
+
 // The protection class is the one that the key id names.
 struct CreateResponse {
   KeyId key_id;

@@ -22,6 +22,9 @@ struct KeyBinding {
   std::string account_user_id;
   std::string client_id;
   bool operator==(const KeyBinding&) const = default;
+
+  // Both are empty: the key has been made and its enrollment is still to come.
+  bool empty() const { return account_user_id.empty() && client_id.empty(); }
 };
 
 // How long one operation may take, and the switch that ends it early.
@@ -69,6 +72,14 @@ class KeyProvider {
   // The DER ECDSA signature of `digest`, not yet verified: DeviceKeyStore verifies every signature.
   virtual Bytes Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
                      const Sha256Digest& digest, const OperationLimits& limits) = 0;
+
+  // Ties a key that was made with an empty binding to `binding` and returns its new handle. What
+  // hardware cannot tie, the record alone does.
+  virtual nlohmann::json Bind([[maybe_unused]] const KeyId& id, const nlohmann::json& handle,
+                              [[maybe_unused]] const KeyBinding& binding,
+                              [[maybe_unused]] const OperationLimits& limits) {
+    return handle;
+  }
 
   // Removes the key from the hardware's or the OS's store, if it lives there, and from any cache.
   // Succeeds when there is nothing left to remove.

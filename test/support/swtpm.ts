@@ -71,7 +71,7 @@ export class SoftwareTpm {
   async kill(): Promise<void> {
     const child = this.child;
     this.child = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (child?.exitCode !== null || child.signalCode !== null) return; // never ran, or gone
     const exited = once(child, 'exit');
     child.ref();
     child.kill('SIGKILL');

@@ -204,12 +204,11 @@ Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const Ke
           return sign(state, *key);
         } catch (const DeviceKeyError& error) {
           const TSS2_RC rc = error.platform_status().value_or(TSS2_RC_SUCCESS);
+          if (!IsStaleHandle(rc) && !IsAuthFailure(rc)) throw;
           // On a TPM without a resource manager, a reset or another client may have put something
-          // else, or nothing, where our key was.
-          const bool lost_slot =
-              IsStaleHandle(rc) || (IsAuthFailure(rc) && !IsStillLoaded(state, *key, limits));
-          if (!lost_slot) throw;
-          key->handle.Abandon();
+          // else, or nothing, where our key was. And another process may have bound the key since,
+          // which gave it another authValue. So it is loaded again before it is called wrong.
+          if (IsStaleHandle(rc) || !IsStillLoaded(state, *key, limits)) key->handle.Abandon();
           state.keys.Remove(id.str());
         }
       }
@@ -222,6 +221,24 @@ Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const Ke
                          "client than its record says",
                          error.platform_status());
   }
+}
+
+nlohmann::json Tpm2Provider::Bind(const KeyId& id, const nlohmann::json& handle,
+                                  const KeyBinding& binding, const OperationLimits& limits) {
+  RequireTrustedTpm();
+  StoredKey key = DecodeHandle(handle);
+  return tpm_->Use(limits, [&](TpmState& state) {
+    state.keys.Remove(id.str());  // it has the old authValue
+    state.keys.MakeRoom(1);
+    return Recovering(state, [&] {
+      const StorageParents::Lease parent(state.parents, key.parent, limits);
+      const TpmHandle loaded = LoadKey(state.connection, parent.get(), key.blob, limits);
+      key.blob.private_area =
+          ChangeAuth(state.connection, loaded.get(), parent.get(), BindingAuthValue(KeyBinding{}),
+                     BindingAuthValue(binding), limits);
+      return EncodeHandle(key);
+    });
+  });
 }
 
 void Tpm2Provider::Delete(const KeyId& id, const nlohmann::json&, const OperationLimits&) {

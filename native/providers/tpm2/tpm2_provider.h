@@ -34,6 +34,8 @@ class Tpm2Provider : public KeyProvider {
                      const OperationLimits& limits) override;
   Bytes Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
              const Sha256Digest& digest, const OperationLimits& limits) override;
+  nlohmann::json Bind(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+                      const OperationLimits& limits) override;
   void Delete(const KeyId& id, const nlohmann::json& handle,
               const OperationLimits& limits) override;
   void Unload(const KeyId& id) override;

@@ -94,6 +94,26 @@ TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& b
   return TpmHandle(connection, handle);
 }
 
+TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, ESYS_TR key, ESYS_TR parent,
+                         const TPM2B_AUTH& old_auth, const TPM2B_AUTH& new_auth,
+                         const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection.tss2();
+  ESYS_CONTEXT* esys = connection.esys();
+  const TpmHandle session = StartSaltedSession(connection, parent, limits);
+  CheckTpm("authorize the key", tss2.Esys_TR_SetAuth(esys, key, &old_auth));
+  TPM2B_PRIVATE* private_area = nullptr;
+  const TSS2_RC rc = connection.Run(
+      limits,
+      [&] {
+        return tss2.Esys_ObjectChangeAuth_Async(esys, key, parent, session.get(), ESYS_TR_NONE,
+                                                ESYS_TR_NONE, &new_auth);
+      },
+      [&] { return tss2.Esys_ObjectChangeAuth_Finish(esys, &private_area); });
+  const EsysPtr<TPM2B_PRIVATE> owned_private(private_area);
+  CheckTpm("bind the key to its enrollment", rc);
+  return *private_area;
+}
+
 TPMT_PUBLIC ReadPublicOrEmpty(TpmConnection& connection, ESYS_TR key,
                               const OperationLimits& limits) {
   const Tss2Library& tss2 = connection.tss2();

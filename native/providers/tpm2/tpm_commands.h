@@ -24,6 +24,12 @@ TpmKeyBlob CreateDeviceKey(TpmConnection& connection, ESYS_TR parent, const TPM2
 TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& blob,
                   const OperationLimits& limits);
 
+// TPM2_ObjectChangeAuth: the private area of the loaded `key` with another authValue. Takes effect
+// when that is loaded. In a session as CreateDeviceKey's.
+TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, ESYS_TR key, ESYS_TR parent,
+                         const TPM2B_AUTH& old_auth, const TPM2B_AUTH& new_auth,
+                         const OperationLimits& limits);
+
 // TPM2_ReadPublic; a handle that the TPM does not know is no error but an empty area.
 TPMT_PUBLIC ReadPublicOrEmpty(TpmConnection& connection, ESYS_TR key,
                               const OperationLimits& limits);

@@ -31,6 +31,8 @@ namespace device_key {
   X(Esys_Create_Finish)            \
   X(Esys_Load_Async)               \
   X(Esys_Load_Finish)              \
+  X(Esys_ObjectChangeAuth_Async)   \
+  X(Esys_ObjectChangeAuth_Finish)  \
   X(Esys_Sign_Async)               \
   X(Esys_Sign_Finish)              \
   X(Esys_ContextSave_Async)        \

@@ -1,0 +1,126 @@
+/**
+ * The four functions that desktop apps' macOS-only device-key module has, with its arguments and
+ * results, so that this can stand in for it where there is no such module.
+ *
+ * The caller forms the bytes to sign. There is still no signing of arbitrary bytes: they must be one
+ * of the two payloads in canonical form, down to the last byte, and obey every rule that
+ * `DeviceKeyStore.sign` has. A key has no account and client when it is made; the first enrollment
+ * payload that it signs gives it both, for good, and until then it signs nothing else.
+ *
+ * @packageDocumentation
+ */
+import type {
+  DeviceKeyAlgorithm,
+  DeviceKeyCreateResponse,
+  DeviceKeyProtectionPolicy,
+  DeviceKeyPublicResponse,
+} from '../types/v2';
+import { DeviceKeyError } from './errors';
+import { DeviceKeyStore, type DeviceKeyStoreOptions, type TargetPolicy } from './store';
+
+const connectionPaths = [
+  '/api/codex/remote/control/client',
+  '/wham/remote/control/client',
+  '/backend-api/codex/remote/control/client',
+  '/backend-api/wham/remote/control/client',
+];
+
+/**
+ * The default of `targets` here: the protocol's hosts, the protocol's paths and those that the apps
+ * use, 900 seconds. To change a part, pass `{ ...remoteControlTargets, … }` to {@link openRemoteControl}.
+ */
+export const remoteControlTargets: Readonly<TargetPolicy> = {
+  connectionPaths,
+  enrollmentPaths: connectionPaths.flatMap((path) =>
+    path.startsWith('/backend-api/')
+      ? [`${path}/enroll`, `${path}/enroll/finish`, `${path}/refresh/finish`]
+      : [`${path}/enroll`],
+  ),
+};
+
+export interface RemoteControlSignature {
+  algorithm: DeviceKeyAlgorithm;
+  /** ECDSA-Sig-Value in DER, base64. */
+  signatureDerBase64: string;
+}
+
+/** All reject with a `DeviceKeyError`. */
+export interface RemoteControlDeviceKeys {
+  /** Makes a key; as `DeviceKeyStore.create`, without account and client. */
+  createDeviceKey(policy?: DeviceKeyProtectionPolicy | null): Promise<DeviceKeyCreateResponse>;
+  /** As `DeviceKeyStore.public`. */
+  getDeviceKeyPublic(keyId: string): Promise<DeviceKeyPublicResponse>;
+  /**
+   * Signs `bytes`, which stay as they are: a view into a larger buffer is exactly its own bytes.
+   * Rejects with `invalid_payload` for bytes that are not a payload in canonical form or break a
+   * rule, with `binding_mismatch` for another account or client than the key's, and for anything but
+   * an enrollment while it has none; otherwise as `DeviceKeyStore.sign`.
+   */
+  signDeviceKey(keyId: string, bytes: Uint8Array | ArrayBuffer): Promise<RemoteControlSignature>;
+  /** As `DeviceKeyStore.delete`. */
+  deleteDeviceKey(keyId: string): Promise<void>;
+  /** As `DeviceKeyStore.close`. */
+  close(): Promise<void>;
+}
+
+/** The four functions on a store of their own; `targets` defaults to {@link remoteControlTargets}. */
+export function openRemoteControl(options: DeviceKeyStoreOptions = {}): RemoteControlDeviceKeys {
+  const store = DeviceKeyStore.open({ targets: remoteControlTargets, ...options });
+  return {
+    createDeviceKey: (policy) => store.createUnbound({ protectionPolicy: policy ?? null }),
+    getDeviceKeyPublic: (keyId) => store.public({ keyId }),
+    async signDeviceKey(keyId, bytes) {
+      const signedPayloadBase64 = toBuffer(bytes).toString('base64');
+      const { algorithm, signatureDerBase64 } = await store.signBytes({
+        keyId,
+        signedPayloadBase64,
+      });
+      return { algorithm, signatureDerBase64 };
+    },
+    deleteDeviceKey: (keyId) => store.delete({ keyId }),
+    close: () => store.close(),
+  };
+}
+
+let opened: RemoteControlDeviceKeys | undefined;
+
+function defaultKeys(): RemoteControlDeviceKeys {
+  return (opened ??= openRemoteControl());
+}
+
+/** {@link RemoteControlDeviceKeys.createDeviceKey} with the default options. */
+export async function createDeviceKey(
+  policy: DeviceKeyProtectionPolicy | null = 'hardware_only',
+): Promise<DeviceKeyCreateResponse> {
+  return defaultKeys().createDeviceKey(policy);
+}
+
+/** {@link RemoteControlDeviceKeys.getDeviceKeyPublic} with the default options. */
+export async function getDeviceKeyPublic(keyId: string): Promise<DeviceKeyPublicResponse> {
+  return defaultKeys().getDeviceKeyPublic(keyId);
+}
+
+/** {@link RemoteControlDeviceKeys.signDeviceKey} with the default options. */
+export async function signDeviceKey(
+  keyId: string,
+  bytes: Uint8Array | ArrayBuffer,
+): Promise<RemoteControlSignature> {
+  return defaultKeys().signDeviceKey(keyId, bytes);
+}
+
+/** {@link RemoteControlDeviceKeys.deleteDeviceKey} with the default options. */
+export async function deleteDeviceKey(keyId: string): Promise<void> {
+  return defaultKeys().deleteDeviceKey(keyId);
+}
+
+/** Also right for views and buffers of another realm (a `vm` context, Electron's contexts). */
+function toBuffer(bytes: Uint8Array | ArrayBuffer): Buffer {
+  if (ArrayBuffer.isView(bytes)) {
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+  if (Object.prototype.toString.call(bytes) === '[object ArrayBuffer]') return Buffer.from(bytes);
+  throw new DeviceKeyError(
+    'invalid_params',
+    'bytes: expected a Buffer, a Uint8Array or an ArrayBuffer',
+  );
+}

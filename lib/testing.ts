@@ -19,7 +19,7 @@ import type {
   DeviceKeySignResponse,
 } from '../types/v2';
 import { DeviceKeyError } from './errors';
-import { loadNative, toDeviceKeyError } from './native';
+import { loadNative, thrownToError } from './native';
 import {
   DeviceKeyStore,
   type DeviceKeyInfo,
@@ -219,9 +219,10 @@ async function passed(request: Promise<unknown>): Promise<void> {
 /** As native/protocol/rules.cc does: the addon shows its check of the shape alone. */
 function checkCreateParams(params: DeviceKeyCreateParams): void {
   try {
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- undefined of undefined
     loadNative().checkShape('create', JSON.stringify(params) ?? 'null');
   } catch (error) {
-    throw toDeviceKeyError(error);
+    throw thrownToError(error);
   }
   for (const member of ['accountUserId', 'clientId'] as const) {
     if (params[member] === '' || params[member].includes('\0')) {

@@ -74,8 +74,10 @@ export class AnswerWriter {
     if (!this.#output.write(text, this.#onWritten)) this.#full = true;
   };
 
-  readonly #onWritten = (): void => {
+  readonly #onWritten = (error?: Error | null): void => {
     this.#writing -= 1;
+    // A stream that was closed before says so here alone.
+    if (error) this.#onError(error);
     if (this.#writing > 0) return;
     this.#full = false;
     this.#onChange();

@@ -12,7 +12,8 @@ export type Line = { text: string } | { fault: string };
  * are left out. Holds no more than MAX_LINE_BYTES of an unfinished line.
  */
 export class LineReader {
-  #held: Uint8Array[] = [];
+  // One buffer that grows, as a list of chunks costs far more than their bytes when those are few.
+  #held = Buffer.alloc(0);
   #heldBytes = 0;
   /** The rest of a line that was too long is on its way. */
   #skipping = false;
@@ -29,13 +30,10 @@ export class LineReader {
         yield { fault: `the line is longer than ${MAX_LINE_BYTES} bytes` };
       }
       if (end < 0) {
-        if (!this.#skipping && piece.length > 0) this.#hold(piece);
+        if (!this.#skipping) this.#hold(piece);
         return;
       }
-      if (!this.#skipping) {
-        const line = this.#heldBytes === 0 ? piece : Buffer.concat([...this.#take(), piece]);
-        yield* read(line);
-      }
+      if (!this.#skipping) yield* read(this.#heldBytes === 0 ? piece : this.#completed(piece));
       this.#skipping = false;
       start = end + 1;
     }
@@ -43,19 +41,30 @@ export class LineReader {
 
   /** The last line, which has no end of its own. */
   *end(): Generator<Line> {
-    yield* read(Buffer.concat(this.#take()));
+    yield* read(this.#take());
   }
 
   #hold(piece: Buffer): void {
-    this.#held.push(piece);
-    this.#heldBytes += piece.length;
+    const needed = this.#heldBytes + piece.length;
+    if (needed > this.#held.length) {
+      const larger = Buffer.allocUnsafe(Math.min(2 * needed, MAX_LINE_BYTES));
+      this.#held.copy(larger, 0, 0, this.#heldBytes);
+      this.#held = larger;
+    }
+    piece.copy(this.#held, this.#heldBytes);
+    this.#heldBytes = needed;
   }
 
-  #take(): Uint8Array[] {
-    const held = this.#held;
-    this.#held = [];
+  #completed(piece: Buffer): Buffer {
+    this.#hold(piece);
+    return this.#take();
+  }
+
+  #take(): Buffer {
+    const line = this.#held.subarray(0, this.#heldBytes);
+    this.#held = Buffer.alloc(0);
     this.#heldBytes = 0;
-    return held;
+    return line;
   }
 }
 

@@ -41,11 +41,12 @@ export interface ServeStdioOptions {
  * fails.
  */
 export async function serveStdio(options: ServeStdioOptions = {}): Promise<void> {
-  const ownStore = options.store ? undefined : openStore();
+  if (options.store) return new StdioServer(options.store, options).run();
+  const store = openStore();
   try {
-    await new StdioServer(options.store ?? (ownStore as DeviceKeyStore), options).run();
+    await new StdioServer(store, options).run();
   } finally {
-    await ownStore?.close();
+    await store.close();
   }
 }
 
@@ -79,7 +80,9 @@ class StdioServer {
     this.#maxInFlight = options.maxRequestsInFlight ?? 1024;
     this.#onUnexpectedError = options.onUnexpectedError ?? console.error;
     setMaxListeners(0, this.#abandoned.signal);
-    this.#writer = new AnswerWriter(options.output ?? process.stdout, () => this.#onChange());
+    this.#writer = new AnswerWriter(options.output ?? process.stdout, () => {
+      this.#onChange();
+    });
   }
 
   async run(): Promise<void> {

@@ -41,15 +41,26 @@ export async function withStore<Result>(
   use: (store: DeviceKeyStore) => Promise<Result>,
 ): Promise<Result> {
   const store = openStore(invocation);
-  const wondering = setTimeout(() => {
-    if (process.stderr.isTTY) {
-      invocation.output.note('waiting for the hardware, which can take a while; Ctrl-C cancels');
-    }
-  }, patienceMs);
   try {
     return await use(store);
   } finally {
-    clearTimeout(wondering);
     if (!invocation.signal.aborted) await store.close();
+  }
+}
+
+/** `work` of the hardware. When it takes its time, somebody at a terminal is told what is going on. */
+export async function patiently<Result>(
+  { output }: Invocation,
+  work: Promise<Result>,
+): Promise<Result> {
+  const wondering = setTimeout(() => {
+    if (process.stderr.isTTY) {
+      output.note('waiting for the hardware, which can take a while; Ctrl-C cancels');
+    }
+  }, patienceMs);
+  try {
+    return await work;
+  } finally {
+    clearTimeout(wondering);
   }
 }

@@ -51,7 +51,7 @@ describeOnLinux('without a usable TPM', () => {
     expectFinding(diagnosis, {
       severity: 'error',
       code: 'hardware_unavailable',
-      message: expect.stringMatching(/no TPM 2\.0 at .*tpmrm0.*Enable the TPM/),
+      message: expect.stringMatching(/no TPM 2\.0 at .*tpmrm0.*Enable the TPM/) as string,
     });
     expect(diagnosis.text).toContain('Keys in hardware cannot be used.');
   });
@@ -64,7 +64,7 @@ describeOnLinux('without a usable TPM', () => {
     expectFinding(diagnosis, {
       severity: 'error',
       code: 'permission_denied',
-      message: expect.stringMatching(/tpmrm0: Permission denied.*usermod -aG tss/),
+      message: expect.stringMatching(/tpmrm0: Permission denied.*usermod -aG tss/) as string,
     });
   });
 
@@ -78,7 +78,7 @@ describeOnLinux('without a usable TPM', () => {
     expectFinding(diagnosis, {
       severity: 'error',
       code: 'library_missing',
-      message: expect.stringMatching(/libtss2-esys.*apt install libtss2-esys/),
+      message: expect.stringMatching(/libtss2-esys.*apt install libtss2-esys/) as string,
     });
   });
 
@@ -88,7 +88,7 @@ describeOnLinux('without a usable TPM', () => {
     expectFinding(diagnosis, {
       severity: 'error',
       code: 'hardware_unavailable',
-      message: expect.stringContaining('is a simulator, which protects nothing'),
+      message: expect.stringContaining('is a simulator, which protects nothing') as string,
     });
   });
 });
@@ -106,7 +106,7 @@ test('without a build of the addon it says how to get one', async () => {
   expectFinding(diagnosis, {
     severity: 'error',
     code: 'platform_error',
-    message: expect.stringContaining('npm rebuild node-device-key'),
+    message: expect.stringContaining('npm rebuild node-device-key') as string,
   });
 });
 
@@ -133,7 +133,7 @@ describeOnLinux('with a software TPM', () => {
     expectFinding(diagnosis, {
       severity: 'warning',
       code: 'simulator',
-      message: expect.stringContaining('THIS TPM IS A SIMULATOR'),
+      message: expect.stringContaining('THIS TPM IS A SIMULATOR') as string,
     });
     expect(diagnosis.text).toContain('Keys can be used in a SIMULATOR, which protects nothing.');
   });
@@ -183,7 +183,7 @@ describeOnLinux('with a software TPM', () => {
     expect(report.findings).toContainEqual({
       severity: 'warning',
       code: 'store_corrupt',
-      message: expect.stringContaining(damaged),
+      message: expect.stringContaining(damaged) as string,
     });
     expect(text).toMatch(/^ {2}permissions {9}0700, belongs to this user$/m);
     expect(text).toMatch(/^ {2}keys {16}1$/m);
@@ -198,7 +198,9 @@ describeOnLinux('with a software TPM', () => {
       {
         severity: 'error',
         code: 'permission_denied',
-        message: expect.stringContaining('Give the user read and write access to the socket'),
+        message: expect.stringContaining(
+          'Give the user read and write access to the socket',
+        ) as string,
       },
     ]);
   });
@@ -220,7 +222,7 @@ describeOnLinux('with a software TPM', () => {
     expect(report.findings).toContainEqual({
       severity: 'error',
       code: 'store_insecure',
-      message: expect.stringContaining('can be written by other users'),
+      message: expect.stringContaining('can be written by other users') as string,
     });
     expect(text).toContain('0777');
 
@@ -236,7 +238,7 @@ describeOnLinux('with a software TPM', () => {
     expect(report.findings).toContainEqual({
       severity: 'error',
       code: 'store_unwritable',
-      message: expect.stringContaining(user.store),
+      message: expect.stringContaining(user.store) as string,
     });
     await chmod(user.store, 0o700);
   });
@@ -253,7 +255,7 @@ describeOnLinux('with a software TPM', () => {
     expect(report.findings).toContainEqual({
       severity: 'error',
       code: 'store_unwritable',
-      message: expect.stringContaining(directory),
+      message: expect.stringContaining(directory) as string,
     });
   });
 
@@ -264,7 +266,7 @@ describeOnLinux('with a software TPM', () => {
     expect(report.findings).toContainEqual({
       severity: 'error',
       code: 'tpm_owner_auth_required',
-      message: expect.stringContaining('tpm2_createprimary -C o -P <password>'),
+      message: expect.stringContaining('tpm2_createprimary -C o -P <password>') as string,
     });
     expect(text).toMatch(/^ {2}owner password {3}set$/m);
   });
@@ -278,7 +280,7 @@ describeOnLinux('with a software TPM', () => {
       expect(report.findings).toContainEqual({
         severity: 'warning',
         code: 'tpm_lockout',
-        message: expect.stringContaining('Device keys are exempt and keep working'),
+        message: expect.stringContaining('Device keys are exempt and keep working') as string,
       });
       expect(text).toMatch(/^ {2}lockout {10}LOCKED OUT, 1 of 1 wrong authorizations$/m);
       await createKey();
@@ -294,7 +296,7 @@ describeOnLinux('with a software TPM', () => {
       expect(report.findings).toContainEqual(
         expect.objectContaining({
           code: 'tpm_lockout',
-          message: expect.stringContaining('tpm2_dictionarylockout -c'),
+          message: expect.stringContaining('tpm2_dictionarylockout -c') as string,
         }),
       );
     });

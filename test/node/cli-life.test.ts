@@ -29,8 +29,8 @@ async function createKey(): Promise<DeviceKeyCreateResponse> {
 describe('create', () => {
   test('prints what the protocol answers', async () => {
     expect(await createKey()).toEqual({
-      keyId: expect.stringMatching(/^dk_tpm_[\w-]{43}$/),
-      publicKeySpkiDerBase64: expect.stringMatching(/^MFkw[\w/+]+={0,2}$/),
+      keyId: expect.stringMatching(/^dk_tpm_[\w-]{43}$/) as string,
+      publicKeySpkiDerBase64: expect.stringMatching(/^MFkw[\w/+]+={0,2}$/) as string,
       algorithm: 'ecdsa_p256_sha256',
       protectionClass: 'hardware_tpm',
     });
@@ -66,7 +66,7 @@ describe('create', () => {
     const create = ['create', '--account', 'user-1', '--client', 'laptop'];
     const made = (await user.json([...create, '--directory', directory], { env })) as object;
     expect(await user.json(['list', '--directory', directory], { env })).toEqual({
-      keys: [expect.objectContaining(made)],
+      keys: [expect.objectContaining(made)] as unknown,
       unreadable: [],
     });
   });
@@ -122,10 +122,15 @@ describe('list', () => {
     await writeFile(path.join(directory, `${damaged}.json`), '{', { mode: 0o600 });
 
     const { code, stderr } = await user.run(['list', ...at], { env });
-    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining(damaged) });
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: expect.stringContaining(damaged) as string,
+    });
     expect(await user.json(['list', ...at], { env })).toEqual({
-      keys: [expect.objectContaining(key)],
-      unreadable: [{ keyId: damaged, error: expect.objectContaining({ code: 'store_corrupt' }) }],
+      keys: [expect.objectContaining(key)] as unknown,
+      unreadable: [
+        { keyId: damaged, error: expect.objectContaining({ code: 'store_corrupt' }) as unknown },
+      ],
     });
   });
 });
@@ -187,7 +192,7 @@ describe('sign', () => {
     );
     expect(error).toEqual({
       code: 'invalid_input',
-      message: expect.stringContaining('absent.json (ENOENT)'),
+      message: expect.stringContaining('absent.json (ENOENT)') as string,
     });
   });
 
@@ -206,7 +211,7 @@ describe('verify', () => {
     const input = JSON.stringify(connectionPayload('user-1', 'laptop'));
     const key = (await user.json(['public', keyId], { env })) as object;
     const proof = (await user.json(['sign', keyId], { env, input })) as object;
-    return { ...key, ...proof } as Record<string, string>;
+    return { ...key, ...proof };
   }
 
   test('accepts what public and sign print, put together, and shows what was signed', async () => {
@@ -253,7 +258,10 @@ describe('delete', () => {
   test('refuses to without a terminal to ask on', async () => {
     const { keyId } = await createKey();
     const { code, stderr } = await user.run(['delete', keyId], { env });
-    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('--yes') });
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringContaining('--yes') as string,
+    });
     expect(await user.json(['public', keyId], { env })).toMatchObject({ keyId });
   });
 });
@@ -275,7 +283,7 @@ describe('app-server', () => {
     const answers = stdout.trimEnd().split('\n');
     expect(JSON.parse(answers[1]!)).toEqual({
       id: 1,
-      result: expect.objectContaining({ protectionClass: 'hardware_tpm' }),
+      result: expect.objectContaining({ protectionClass: 'hardware_tpm' }) as unknown,
     });
   });
 });

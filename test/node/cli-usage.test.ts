@@ -118,13 +118,13 @@ test('what follows -- is no option', async () => {
   const { code, stderr } = await user.run(['public', '--', '--json']);
   expect({ code, stderr }).toEqual({
     code: 1,
-    stderr: expect.stringMatching(/^device-key: keyId:/),
+    stderr: expect.stringMatching(/^device-key: keyId:/) as string,
   });
 });
 
 test('a key id of the wrong form is refused without looking for it', async () => {
   expect(await user.jsonError(['public', '../../etc/passwd'])).toEqual({
     code: 'invalid_params',
-    message: expect.not.stringContaining('passwd'),
+    message: expect.not.stringContaining('passwd') as string,
   });
 });

@@ -3,7 +3,7 @@ import { requiredOption } from '../arguments';
 import type { Command } from '../command';
 import { UsageError } from '../failure';
 import { publicKeyTable } from '../key-table';
-import { withStore } from '../store-session';
+import { patiently, withStore } from '../store-session';
 
 const policies: DeviceKeyProtectionPolicy[] = [
   'hardware_only',
@@ -32,7 +32,9 @@ account and one client, and prints its id and public key.`,
       clientId: requiredOption(args, 'client'),
       protectionPolicy: policy,
     };
-    const key = await withStore(invocation, (store) => store.create(params, { signal }));
+    const key = await withStore(invocation, (store) =>
+      patiently(invocation, store.create(params, { signal })),
+    );
     output.result(key, publicKeyTable(key));
     return 0;
   },

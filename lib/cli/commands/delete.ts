@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 
 import type { DeviceKeyStore } from '../../store';
@@ -5,7 +6,7 @@ import { abortable } from '../abortable';
 import type { Command } from '../command';
 import { CommandError, UsageError } from '../failure';
 import { printable } from '../output';
-import { withStore } from '../store-session';
+import { patiently, withStore } from '../store-session';
 
 export const command: Command = {
   summary: 'delete a key for good',
@@ -25,7 +26,7 @@ elsewhere, and with --json, --yes has to be given.`,
     }
     await withStore(invocation, async (store) => {
       if (ask) await confirm(keyId, store, signal);
-      await store.delete({ keyId });
+      await patiently(invocation, store.delete({ keyId }));
     });
     output.result({ keyId, deleted: true }, `deleted ${keyId}`);
     return 0;
@@ -36,13 +37,17 @@ async function confirm(keyId: string, store: DeviceKeyStore, signal: AbortSignal
   // Rejects for a key that is not there, before anybody is asked about it.
   await store.public({ keyId });
   const key = (await store.list()).find((listed) => listed.keyId === keyId);
-  const whose = key && 'accountUserId' in key ? ` of ${key.accountUserId} on ${key.clientId}` : '';
+  const whose =
+    key && 'accountUserId' in key && key.accountUserId !== null
+      ? ` of ${key.accountUserId} on ${key.clientId ?? '?'}`
+      : '';
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  // In the terminal's raw mode Ctrl-C is a key like others.
+  // In the terminal's raw mode Ctrl-C and Ctrl-D are keys like others; the latter closes the terminal.
   terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   try {
     const question = printable(`Delete the key ${keyId}${whose} for good? [y/N] `);
-    const answer = await abortable(terminal.question(question), signal);
+    const closed = once(terminal, 'close').then(() => 'no');
+    const answer = await abortable(Promise.race([terminal.question(question), closed]), signal);
     if (/^y(es)?$/i.test(answer.trim())) return;
   } finally {
     terminal.close();

@@ -5,7 +5,7 @@ import type { Command, Invocation } from '../command';
 import { report, reportWithoutStore, type DoctorReport, type Examination } from '../doctor/report';
 import { examineStoreDirectory } from '../doctor/store-directory';
 import { reportText } from '../doctor/text';
-import { withStore } from '../store-session';
+import { patiently, withStore } from '../store-session';
 import { version } from '../version';
 
 export const command: Command = {
@@ -33,7 +33,7 @@ async function diagnose(invocation: Invocation): Promise<DoctorReport> {
   };
   let examination: Examination;
   try {
-    examination = await withStore(invocation, (store) => examine(store, invocation.signal));
+    examination = await withStore(invocation, (store) => examine(store, invocation));
   } catch (error) {
     // No build of the addon, or no home directory: a finding like others.
     if (!(error instanceof DeviceKeyError) || error.code === 'canceled') throw error;
@@ -42,8 +42,9 @@ async function diagnose(invocation: Invocation): Promise<DoctorReport> {
   return report(examination, versions);
 }
 
-async function examine(store: DeviceKeyStore, signal: AbortSignal): Promise<Examination> {
-  const support = await abortable(store.support(), signal);
+async function examine(store: DeviceKeyStore, invocation: Invocation): Promise<Examination> {
+  const { signal } = invocation;
+  const support = await patiently(invocation, abortable(store.support(), signal));
   const directory = await examineStoreDirectory(support.store.directory);
   let listed: (DeviceKeyInfo | DeviceKeyUnreadable)[] = [];
   // Of a store that is refused, support() has told why.

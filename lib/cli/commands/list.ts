@@ -31,8 +31,8 @@ function keyTable(keys: DeviceKeyInfo[]): string {
   const { bold } = painter(process.stdout);
   const rows = keys.map((key) => [
     key.keyId,
-    printable(key.accountUserId),
-    printable(key.clientId),
+    printable(key.accountUserId ?? '-'),
+    printable(key.clientId ?? '-'),
     isoTime(key.createdAt),
     key.protectionClass,
   ]);

@@ -2,7 +2,7 @@ import type { DeviceKeySignPayload } from '../../../types/v2';
 import type { Command } from '../command';
 import { readJson } from '../input';
 import { table } from '../output';
-import { withStore } from '../store-session';
+import { patiently, withStore } from '../store-session';
 
 export const command: Command = {
   summary: 'sign a payload with a key',
@@ -24,7 +24,7 @@ bytes that were signed; verifiers check these.`,
     // Whatever it is: the store's decoder decides whether it is a payload.
     const payload = (await readJson(source, 'payload', invocation)) as DeviceKeySignPayload;
     const proof = await withStore(invocation, (store) =>
-      store.sign({ keyId, payload }, { signal }),
+      patiently(invocation, store.sign({ keyId, payload }, { signal })),
     );
     output.result(
       proof,

@@ -1,5 +1,5 @@
 // How processes end that have a store open, with and without operations in flight.
-import { runChild, Child, type ChildResult } from '../support/child';
+import { Child, type ChildResult } from '../support/child';
 import { TestMachine } from '../support/machine';
 import { connectionPayload } from '../support/payloads';
 import type { DeviceKeySignParams } from '../../dist/index.js';
@@ -13,7 +13,9 @@ beforeAll(async () => {
   machine = await TestMachine.start();
   params = { keyId: await machine.enroll(), payload: connectionPayload() };
 });
-afterEach(() => machine.tpm.resume());
+afterEach(() => {
+  machine.tpm.resume();
+});
 afterAll(() => machine.stop());
 
 function child(end: string, count: number): Child<{ signed: number }> {

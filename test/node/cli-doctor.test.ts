@@ -4,7 +4,9 @@ import { chmod, cp, mkdir, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
-import type { DoctorReport, Finding } from '../../lib/cli/doctor/report';
+import { report, type DoctorReport, type Finding } from '../../lib/cli/doctor/report';
+import { reportText } from '../../lib/cli/doctor/text';
+import type { DeviceKeyProviderSupport, DeviceKeySupport } from '../../lib/store';
 import { CliUser, withoutPrivileges, type CliOptions } from '../support/cli';
 import { SoftwareTpm } from '../support/swtpm';
 
@@ -107,6 +109,62 @@ test('without a build of the addon it says how to get one', async () => {
     severity: 'error',
     code: 'platform_error',
     message: expect.stringContaining('npm rebuild node-device-key') as string,
+  });
+});
+
+describe('on machines that cannot be had here', () => {
+  const versions = { nodeDeviceKey: '0.1.0', node: '20.0.0', platform: 'plan9-mips' };
+  const directory = { directory: '/keys', exists: false, mode: null, owner: null, writable: true };
+  const hardware: DeviceKeyProviderSupport = {
+    provider: 'tpm2',
+    protectionClass: 'hardware_tpm',
+    available: true,
+    code: null,
+    message: null,
+    details: {},
+  };
+  const missing = { available: false, code: 'hardware_unavailable', message: 'none' } as const;
+  const software = { ...hardware, protectionClass: 'os_protected_nonextractable' } as const;
+
+  function reportOn(...providers: DeviceKeyProviderSupport[]): DoctorReport {
+    const best = providers.find(({ available }) => available)?.protectionClass ?? null;
+    const support: DeviceKeySupport = {
+      providers,
+      protectionClass: best,
+      hardware: best?.startsWith('hardware_') ?? false,
+      store: { directory: '/keys', available: true, code: null, message: null },
+    };
+    return report({ support, directory, listed: [] }, versions);
+  }
+
+  test('one kind of hardware is enough', () => {
+    const other = { ...hardware, ...missing, provider: 'other' };
+    const result = reportOn(other, hardware);
+    expect(result).toMatchObject({ usable: true, findings: [{ severity: 'note' }] });
+  });
+
+  test('a fallback is not hardware, and is offered', () => {
+    const result = reportOn({ ...hardware, ...missing }, software);
+    expect(result).toMatchObject({ usable: false, findings: [{ severity: 'error' }] });
+    expect(reportText(result)).toContain('--policy allow_os_protected_nonextractable');
+  });
+
+  test('a fallback that is missing is no fault where there is hardware', () => {
+    const result = reportOn(hardware, { ...software, ...missing });
+    expect(result).toMatchObject({ usable: true, findings: [{ severity: 'note' }] });
+  });
+
+  test('a platform without providers is named', () => {
+    const result = reportOn();
+    expect(result).toMatchObject({ usable: false, findings: [{ severity: 'error' }] });
+    expect(reportText(result)).toContain('no secure hardware on plan9-mips');
+  });
+
+  test('facts that nobody has found words for are shown as they are', () => {
+    const details = { token: 'a\x1b[2Jb', slots: 3 };
+    expect(reportText(reportOn({ ...hardware, details }))).toContain(
+      '  token  a\\u{1b}[2Jb\n  slots  3\n',
+    );
   });
 });
 

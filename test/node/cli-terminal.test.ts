@@ -1,10 +1,9 @@
 // What the command line does on a terminal, in pipes that break, and when it is interrupted.
 import { once } from 'node:events';
-
-import type { DeviceKeyCreateResponse } from '../../types/v2';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import type { DeviceKeyCreateResponse } from '../../types/v2';
 import { CliUser, ended, shown } from '../support/cli';
 import { SoftwareTpm } from '../support/swtpm';
 
@@ -75,17 +74,18 @@ describeOnLinux('device-key', () => {
       expect(await keyCount()).toBe(0);
     });
 
-    test.each([
-      ['create', create],
-      ['doctor', ['doctor']],
-    ])('%s ends with 130 when it is interrupted', async (_, args) => {
+    test.each<[string, string[], NodeJS.Signals, number]>([
+      ['create', create, 'SIGINT', 130],
+      ['doctor', ['doctor'], 'SIGINT', 130],
+      ['doctor', ['doctor'], 'SIGTERM', 143],
+    ])('%s %j ends at %s with %i', async (_, args, signal, exitCode) => {
       tpm.pause();
       const child = user.spawn([...args, '--json'], { env });
       await startOfHardwareThread(child.pid!);
-      child.kill('SIGINT');
+      child.kill(signal);
       const { code, stdout, stderr } = await ended(child);
       tpm.resume();
-      expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+      expect({ code, stdout }).toEqual({ code: exitCode, stdout: '' });
       expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'canceled' } });
     });
   });

@@ -8,8 +8,8 @@ import type { StoreDirectory } from './store-directory';
 
 /** One thing that is not as it should be, with its cure, in one line. */
 export interface Finding {
-  /** An error keeps keys from being made or used in hardware. */
-  severity: 'error' | 'warning';
+  /** An error keeps keys from being made or used in hardware; a note is about what nobody needs. */
+  severity: 'error' | 'warning' | 'note';
   /** The code of the error that operations meet, or that they would meet. */
   code: string;
   message: string;
@@ -88,7 +88,7 @@ function providerFindings(provider: DeviceKeyProviderSupport, hardware: boolean)
     const needed = provider.protectionClass.startsWith('hardware_') && !hardware;
     return [
       {
-        severity: needed ? 'error' : 'warning',
+        severity: needed ? 'error' : 'note',
         code: code ?? 'platform_error',
         message: message ?? 'it cannot be used, and does not say why',
       },

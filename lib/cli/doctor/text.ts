@@ -82,15 +82,19 @@ function storeText(store: NonNullable<DoctorReport['store']>, paint: Painter): s
 }
 
 function findingsText({ findings }: DoctorReport, paint: Painter): string {
+  const labels = { error: paint.red, warning: paint.yellow, note: paint.dim };
   const lines = findings.map(({ severity, code, message }) => {
-    const label = severity === 'error' ? paint.red('error') : paint.yellow('warning');
-    return `${label} [${code}]: ${oneLine(message)}`;
+    return `${labels[severity](severity)} [${code}]: ${oneLine(message)}`;
   });
   return lines.join('\n');
 }
 
-function verdict({ usable, providers }: DoctorReport, paint: Painter): string {
-  if (!usable) return paint.red('Keys in hardware cannot be used.');
+function verdict({ usable, protectionClass, providers }: DoctorReport, paint: Painter): string {
+  if (!usable) {
+    const none = paint.red('Keys in hardware cannot be used.');
+    if (protectionClass === null || protectionClass.startsWith('hardware_')) return none;
+    return `${none}\nKeys of the class ${protectionClass} can, for those who accept them: --policy allow_os_protected_nonextractable.`;
+  }
   const used = providers.find(({ available }) => available);
   return used?.details.simulator === true
     ? paint.yellow('Keys can be used in a SIMULATOR, which protects nothing.')

@@ -244,14 +244,13 @@ export class DeviceKeyStore {
     return this.close();
   }
 
-  #request<Result>(start: () => number, { signal }: OperationOptions = {}): Promise<Result> {
+  #request<Result>(start: () => number, options?: OperationOptions): Promise<Result> {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(canceled(signal));
-        return;
-      }
+      let signal: AbortSignal | undefined;
       let request: number;
       try {
+        signal = signalOf(options);
+        if (signal?.aborted) throw canceled(signal);
         request = start();
       } catch (error) {
         reject(thrownToError(error));
@@ -266,7 +265,9 @@ export class DeviceKeyStore {
         reject(canceled(signal));
       };
       signal.addEventListener('abort', onAbort, { once: true });
-      pending.release = () => signal.removeEventListener('abort', onAbort);
+      pending.release = () => {
+        signal.removeEventListener('abort', onAbort);
+      };
     });
   }
 
@@ -282,6 +283,27 @@ export class DeviceKeyStore {
       }
     }
   }
+}
+
+/** Checked before anything starts, since what has started must be heard of. */
+function signalOf(options: OperationOptions | null | undefined): AbortSignal | undefined {
+  let signal: unknown;
+  try {
+    signal = options?.signal;
+  } catch (cause) {
+    throw new DeviceKeyError('invalid_params', 'options.signal: cannot be read', { cause });
+  }
+  if (signal === undefined || signal === null) return undefined;
+  // By its shape: one of another realm (a vm context, jsdom) is no instance of ours.
+  const { aborted, addEventListener, removeEventListener } = signal as Partial<AbortSignal>;
+  if (
+    typeof aborted !== 'boolean' ||
+    typeof addEventListener !== 'function' ||
+    typeof removeEventListener !== 'function'
+  ) {
+    throw new DeviceKeyError('invalid_params', 'options.signal: expected an AbortSignal');
+  }
+  return signal as AbortSignal;
 }
 
 /**

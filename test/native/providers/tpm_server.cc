@@ -82,6 +82,14 @@ TpmServer::~TpmServer() {
   thread_.join();
 }
 
+std::optional<Bytes> TpmServer::AnswerOrHangUp(ByteView command) {
+  try {
+    return answer_(command);
+  } catch (const std::exception&) {
+    return Bytes{};
+  }
+}
+
 void TpmServer::Serve() {
   std::vector<UniqueFd> clients;
   while (true) {
@@ -94,8 +102,7 @@ void TpmServer::Serve() {
       bool stays = true;
       if (waits[i + 2].revents != 0) {
         const Bytes command = ReadTpmMessage(clients[i].get());
-        const std::optional<Bytes> response =
-            command.empty() ? std::optional<Bytes>(Bytes{}) : answer_(command);
+        const std::optional<Bytes> response = command.empty() ? Bytes{} : AnswerOrHangUp(command);
         stays = !response.has_value() || !response->empty();
         if (response.has_value() && !response->empty()) {
           send(clients[i].get(), response->data(), response->size(), MSG_NOSIGNAL);

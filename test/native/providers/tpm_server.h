@@ -18,7 +18,8 @@ namespace device_key {
 class TpmServer {
  public:
   // The response to one command: written as it is, nothing for an empty one (the client is hung up
-  // on), and no word at all for nullopt. Called on the server's thread.
+  // on), and no word at all for nullopt; what it throws is as an empty one. Called on the server's
+  // thread.
   using Answer = std::function<std::optional<Bytes>(ByteView command)>;
 
   explicit TpmServer(Answer answer);
@@ -31,6 +32,7 @@ class TpmServer {
 
  private:
   void Serve();
+  std::optional<Bytes> AnswerOrHangUp(ByteView command);
 
   const TemporaryDirectory directory_;
   const Answer answer_;

@@ -344,15 +344,17 @@ describeOnLinux('with a software TPM', () => {
       await createKey();
     });
 
-    test('it says that a persistent storage key may be refused, which it is', async () => {
+    test('it says so when the lockout holds for the storage key, and that it does', async () => {
       await makeStorageKeyPersistent(tpm);
       await lockOut(tpm, user);
       const args = ['create', '--account', 'user-1', '--client', 'laptop'];
       expect((await user.jsonError(args, { env })).code).toBe('tpm_lockout');
 
-      const { report } = await doctor({ env });
+      const { code, report } = await doctor({ env });
+      expect(code).toBe(1);
       expect(report.findings).toContainEqual(
         expect.objectContaining({
+          severity: 'error',
           code: 'tpm_lockout',
           message: expect.stringContaining('tpm2_dictionarylockout -c') as string,
         }),

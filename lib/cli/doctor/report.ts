@@ -109,17 +109,13 @@ function providerFindings(provider: DeviceKeyProviderSupport, hardware: boolean)
 }
 
 function lockout(details: Record<string, unknown>): Finding {
-  // Device keys are exempt (noDA), and so is the storage key that is derived for them. One that
-  // somebody else has made persistent may not be: tpm2_createprimary makes such keys by default.
-  const affected =
-    details.persistentStorageKey === true
-      ? 'Device keys are exempt, but the storage key at 0x81000001 may not be: then making and loading keys fails'
-      : 'Device keys are exempt and keep working; keys of other programs do not';
+  // Device keys are exempt (noDA). Where their storage key is not, the TPM is unavailable, and this
+  // is not reached.
   return {
     severity: 'warning',
     code: 'tpm_lockout',
     message:
-      `the TPM is locked out after ${String(details.lockoutCounter)} wrong authorizations. ${affected}. ` +
+      `the TPM is locked out after ${String(details.lockoutCounter)} wrong authorizations. Device keys are exempt and keep working; keys of other programs do not. ` +
       "Wait for it to recover, or end it as the TPM's owner with `tpm2_dictionarylockout -c`",
   };
 }

@@ -182,7 +182,8 @@ class DescriptorTransport : public TpmTransport {
           ErrorCode::kHardwareUnavailable,
           "no TPM 2.0 at " + reason +
               ". Enable the TPM (also called fTPM or PTT) in the firmware's set-up; a machine "
-              "that has /dev/tpm0 but no /dev/tpmrm0 has a TPM 1.2, which is too old");
+              "that has /dev/tpm0 but no /dev/tpmrm0 has a TPM 1.2, which is too old; a container "
+              "needs the node passed in (`--device /dev/tpmrm0`)");
   }
 }
 

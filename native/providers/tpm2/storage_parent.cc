@@ -36,6 +36,7 @@ bool StorageParents::FindPersistent(const OperationLimits& limits) {
   CheckTpm("read the storage key at 0x81000001", read);
   if (!IsStorageKey(area->publicArea)) return false;
   persistent_ = handle;
+  persistent_has_no_da_ = (area->publicArea.objectAttributes & TPMA_OBJECT_NODA) != 0;
   return true;
 }
 
@@ -61,7 +62,8 @@ TpmHandle StorageParents::CreatePrimary(const OperationLimits& limits) {
         ErrorCode::kTpmOwnerAuthRequired,
         "the TPM's owner hierarchy has a password and there is no storage key at 0x81000001, so no "
         "parent for device keys can be derived. As the TPM's owner, make one persistent: "
-        "`tpm2_createprimary -C o -P <password> -G ecc -c srk.ctx` and "
+        "`tpm2_createprimary -C o -P <password> -G ecc -a 'fixedtpm|fixedparent|"
+        "sensitivedataorigin|userwithauth|noda|restricted|decrypt' -c srk.ctx` and "
         "`tpm2_evictcontrol -C o -P <password> -c srk.ctx 0x81000001`",
         rc);
   }

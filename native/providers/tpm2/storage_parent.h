@@ -28,6 +28,12 @@ class StorageParents {
   // TPM2_RH_OWNER, for the primary. Throws as Lease::Lease.
   TPM2_HANDLE Choose(const OperationLimits& limits);
 
+  // Whether the parent that `Choose` has just found can be used while the TPM is in lockout. The
+  // primary always can; a persistent key that tpm2-tools made by default cannot.
+  bool UsableInLockout(TPM2_HANDLE parent) const {
+    return parent != kPersistentSrk || persistent_has_no_da_;
+  }
+
   // The use of one parent, for one command or a few.
   class Lease {
    public:
@@ -59,6 +65,7 @@ class StorageParents {
   // Stays until the connection ends: ESYS hands out one object per persistent handle, so closing
   // it once would close it for everybody. Costs the TPM nothing.
   ESYS_TR persistent_ = ESYS_TR_NONE;
+  bool persistent_has_no_da_ = false;
   TpmHandle primary_;
   EsysPtr<TPMS_CONTEXT> saved_primary_;
 };

@@ -161,6 +161,9 @@ Availability Tpm2Provider::Probe(const OperationLimits& limits) {
         const TPM2_HANDLE parent = state.parents.Choose(limits);
         availability.details["persistentStorageKey"] = parent == kPersistentSrk;
         const StorageParents::Lease lease(state.parents, parent, limits);
+        if (availability.details["inLockout"] && !state.parents.UsableInLockout(parent)) {
+          throw TpmError("use the storage key at 0x81000001", TPM2_RC_LOCKOUT);
+        }
       });
     });
   } catch (const DeviceKeyError& error) {

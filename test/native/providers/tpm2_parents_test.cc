@@ -197,7 +197,10 @@ TEST_F(Tpm2ParentsTest, ALockedOutTpmSaysSo) {
   ExpectError(
       ErrorCode::kTpmLockout, [&] { Sign(*provider, key); }, "tpm2_dictionarylockout -c");
   ExpectError(ErrorCode::kTpmLockout, [&] { CreateKey(*provider); });
-  EXPECT_EQ(provider->Probe(Soon()).details.at("inLockout"), true);
+  const Availability availability = provider->Probe(Soon());
+  ASSERT_FALSE(availability.available());
+  EXPECT_EQ(availability.error->code(), ErrorCode::kTpmLockout);
+  EXPECT_EQ(availability.details.at("inLockout"), true);
 }
 
 TEST_F(Tpm2ParentsTest, AKeyBelowTheDerivedParentSignsInALockedOutTpm) {
@@ -211,8 +214,10 @@ TEST_F(Tpm2ParentsTest, AKeyBelowTheDerivedParentSignsInALockedOutTpm) {
   }
   tpm_.Tool("tpm2_flushcontext -t");
   const auto provider = NewProvider();
-  ASSERT_EQ(provider->Probe(Soon()).details.at("inLockout"), true);
+  const Availability availability = provider->Probe(Soon());
+  ASSERT_EQ(availability.details.at("inLockout"), true);
 
+  EXPECT_TRUE(availability.available());
   EXPECT_TRUE(SignsRightly(*provider, key));
 }
 

@@ -54,10 +54,12 @@ function detailRows(details: Record<string, unknown>): string[][] {
   const inLockout = take('inLockout');
   const counter = take('lockoutCounter');
   const limit = take('maxAuthFail');
+  const interval = take('lockoutIntervalSeconds');
   if (inLockout !== undefined) {
     row(
       'lockout',
-      `${inLockout ? 'LOCKED OUT' : 'no'}, ${text(counter)} of ${text(limit)} wrong authorizations`,
+      `${inLockout ? 'LOCKED OUT' : 'no'}, ${text(counter)} of ${text(limit)} wrong authorizations` +
+        (interval === undefined ? '' : `, one forgotten every ${text(interval)} s`),
     );
   }
   for (const [name, value] of rest) row(printable(name), text(value));

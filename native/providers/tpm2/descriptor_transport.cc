@@ -257,18 +257,18 @@ std::string ConfValue(const std::string& conf, const std::string& key,
 }  // namespace
 
 std::unique_ptr<TpmTransport> OpenDeviceTransport(const std::string& path) {
+  // O_NONBLOCK makes the kernel's write() return before the TPM has answered (Linux 5.0 and
+  // later); before that, a command blocks in write() and the limits do not hold.
+  UniqueFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd.valid()) ThrowOpenDevice(path, errno);
   // A mistyped name must not make us write TPM commands into somebody's file.
   struct stat status {};
-  if (stat(path.c_str(), &status) == 0 && !S_ISCHR(status.st_mode)) {
+  if (fstat(fd.get(), &status) != 0 || !S_ISCHR(status.st_mode)) {
     throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
                          "no TPM 2.0 at " + path +
                              ": not a character device. Name the kernel's node, usually "
                              "device:/dev/tpmrm0");
   }
-  // O_NONBLOCK makes the kernel's write() return before the TPM has answered (Linux 5.0 and
-  // later); before that, a command blocks in write() and the limits do not hold.
-  UniqueFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd.valid()) ThrowOpenDevice(path, errno);
   return std::make_unique<DescriptorTransport>(DescriptorTransport::Kind::kDevice, std::move(fd),
                                                path);
 }

@@ -65,7 +65,6 @@ nlohmann::json ReadTpmProperties(TpmConnection& connection, const OperationLimit
       {"lockoutCounter", Value(properties, TPM2_PT_LOCKOUT_COUNTER)},
       {"maxAuthFail", Value(properties, TPM2_PT_MAX_AUTH_FAIL)},
       {"lockoutIntervalSeconds", Value(properties, TPM2_PT_LOCKOUT_INTERVAL)},
-      {"lockoutRecoverySeconds", Value(properties, TPM2_PT_LOCKOUT_RECOVERY)},
   };
 }
 

@@ -127,6 +127,29 @@ bool IsStillLoaded(TpmState& state, const LoadedKey& key, const OperationLimits&
   return SamePoint(ReadPublicOrEmpty(state.connection, key.handle.get(), limits), key.public_area);
 }
 
+// Flushes the key if it is loaded, and not what another client may have put into its slot.
+void Drop(TpmState& state, const KeyId& id, const OperationLimits& limits) {
+  LoadedKey* key = state.keys.Find(id.str());
+  if (key == nullptr) return;
+  if (!IsStillLoaded(state, *key, limits)) key->handle.Abandon();
+  state.keys.Remove(id.str());
+}
+
+// Does `work`, in which the TPM checks the authValue of a key, and says what a wrong one means.
+template <class Work>
+auto Authorized(const std::string& attempt, Work work) {
+  try {
+    return work();
+  } catch (const DeviceKeyError& error) {
+    if (!IsAuthFailure(error.platform_status().value_or(TSS2_RC_SUCCESS))) throw;
+    throw DeviceKeyError(ErrorCode::kBindingMismatch,
+                         "the TPM refused to " + attempt +
+                             ": the key was enrolled for another account or client than its "
+                             "record says",
+                         error.platform_status());
+  }
+}
+
 }  // namespace
 
 Tpm2Provider::Tpm2Provider(const Tpm2Options& options)
@@ -197,7 +220,7 @@ Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const Ke
   const auto sign = [&](TpmState& state, const LoadedKey& key) {
     return SignDigest(state.connection, key.handle.get(), auth, digest, limits);
   };
-  try {
+  return Authorized("sign", [&] {
     return tpm_->Use(limits, [&](TpmState& state) {
       if (LoadedKey* key = state.keys.Find(id.str())) {
         try {
@@ -214,29 +237,25 @@ Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const Ke
       }
       return sign(state, Load(state, id, handle, limits));
     });
-  } catch (const DeviceKeyError& error) {
-    if (!IsAuthFailure(error.platform_status().value_or(TSS2_RC_SUCCESS))) throw;
-    throw DeviceKeyError(ErrorCode::kBindingMismatch,
-                         "the TPM refused to sign: the key was enrolled for another account or "
-                         "client than its record says",
-                         error.platform_status());
-  }
+  });
 }
 
 nlohmann::json Tpm2Provider::Bind(const KeyId& id, const nlohmann::json& handle,
                                   const KeyBinding& binding, const OperationLimits& limits) {
   RequireTrustedTpm();
   StoredKey key = DecodeHandle(handle);
-  return tpm_->Use(limits, [&](TpmState& state) {
-    state.keys.Remove(id.str());  // it has the old authValue
-    state.keys.MakeRoom(1);
-    return Recovering(state, [&] {
-      const StorageParents::Lease parent(state.parents, key.parent, limits);
-      const TpmHandle loaded = LoadKey(state.connection, parent.get(), key.blob, limits);
-      key.blob.private_area =
-          ChangeAuth(state.connection, loaded.get(), parent.get(), BindingAuthValue(KeyBinding{}),
-                     BindingAuthValue(binding), limits);
-      return EncodeHandle(key);
+  return Authorized("bind the key", [&] {
+    return tpm_->Use(limits, [&](TpmState& state) {
+      Drop(state, id, limits);  // it has the old authValue
+      state.keys.MakeRoom(1);
+      return Recovering(state, [&] {
+        const StorageParents::Lease parent(state.parents, key.parent, limits);
+        const TpmHandle loaded = LoadKey(state.connection, parent.get(), key.blob, limits);
+        key.blob.private_area =
+            ChangeAuth(state.connection, loaded.get(), parent.get(), BindingAuthValue(KeyBinding{}),
+                       BindingAuthValue(binding), limits);
+        return EncodeHandle(key);
+      });
     });
   });
 }
@@ -249,12 +268,7 @@ void Tpm2Provider::Delete(const KeyId& id, const nlohmann::json&, const Operatio
 void Tpm2Provider::Unload(const KeyId& id) {
   const OperationLimits limits{std::chrono::steady_clock::now() + kUnloadTimeout};
   try {
-    tpm_->UseIfConnected(limits, [&](TpmState& state) {
-      LoadedKey* key = state.keys.Find(id.str());
-      if (key == nullptr) return;
-      if (!IsStillLoaded(state, *key, limits)) key->handle.Abandon();
-      state.keys.Remove(id.str());
-    });
+    tpm_->UseIfConnected(limits, [&](TpmState& state) { Drop(state, id, limits); });
   } catch (const DeviceKeyError&) {
     // A TPM that does not answer has no key of ours loaded that could be used.
   }

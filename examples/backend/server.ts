@@ -134,6 +134,10 @@ export async function startBackend({ logins, log }: BackendOptions) {
     );
     // Whoever has only a login must not be able to put a key of their own in place of a device's.
     if (publicKeys.has(nameOf(challenge))) throw new Refused(409, 'enrolled already; revoke first');
+    // A key is for one account: that of another is a record that was copied, or a mistake.
+    if ([...publicKeys.values()].includes(publicKeySpkiDerBase64)) {
+      throw new Refused(409, 'the key is enrolled for another client');
+    }
     publicKeys.set(nameOf(challenge), publicKeySpkiDerBase64);
     return {};
   }

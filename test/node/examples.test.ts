@@ -193,8 +193,12 @@ describe('the backend example', () => {
     nonce: string;
     challengeExpiresAt: number;
   }
-  async function enrollmentOf(key: SoftwareSigner, changes: object = {}) {
-    const { clientId, accountUserId } = account;
+  async function enrollmentOf(
+    key: SoftwareSigner,
+    changes: object = {},
+    clientId = account.clientId,
+  ) {
+    const { accountUserId } = account;
     const challenge: Challenge = (await post(`${clientPath}/enroll/start`, login, { clientId }))
       .body;
     return {
@@ -309,6 +313,12 @@ describe('the backend example', () => {
     await enroll();
     expectRefused(await enroll(new SoftwareSigner()), 409, 'revoke first');
     expect((await connect()).status).toBe(200);
+  });
+
+  test('takes a key for one client alone', async () => {
+    await enroll();
+    const request = await enrollmentOf(signer, { clientId: 'cli_other' }, 'cli_other');
+    expectRefused(await post(`${clientPath}/enroll`, login, request), 409, 'another client');
   });
 
   test('wants the token of the session', async () => {

@@ -8,6 +8,9 @@
         "NDEBUG",
         "NAPI_VERSION=8",
         "NAPI_CPP_EXCEPTIONS",
+        # A failed call in a worker that is being terminated cannot be thrown; without this,
+        # node-addon-api ends the process over it.
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
         "NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED"
       ],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17"],

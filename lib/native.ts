@@ -32,13 +32,12 @@ export interface NativeStore {
   close(): number;
   /** True when the request will not be settled any more. */
   cancel(request: number): boolean;
+  /** Settles nothing more and lets go of the hardware before it returns; waits a second at most. */
+  abandon(): void;
 }
 
 export interface Native {
-  NativeStore: new (
-    options: string,
-    onSettled: (settlements: Settlement[]) => void,
-  ) => NativeStore;
+  NativeStore: new (options: string, onSettled: (settlements: Settlement[]) => void) => NativeStore;
   checkShape(kind: 'create' | 'public' | 'sign', params: string): void;
 }
 
@@ -47,8 +46,6 @@ let loaded: Native | undefined;
 /** Loads the addon on first use, so that importing the package cannot fail for want of one. */
 export function loadNative(): Native {
   if (loaded) return loaded;
-  // tpm2-tss writes to standard error unless told not to, before its functions are first called.
-  process.env['TSS2_LOG'] ??= 'all+NONE';
   try {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- finds the right binary
     const load = require('node-gyp-build') as (root: string) => Native;
@@ -57,15 +54,18 @@ export function loadNative(): Native {
     throw new DeviceKeyError(
       'platform_error',
       `there is no build of node-device-key for ${process.platform}-${process.arch} ` +
-        `(Node-API ${process.versions['napi'] ?? '?'}); run \`npm rebuild node-device-key\` with a C++20 compiler`,
+        `(Node-API ${process.versions.napi ?? '?'}); run \`npm rebuild node-device-key\` with a C++20 compiler`,
       { cause },
     );
   }
   return loaded;
 }
 
-export function toDeviceKeyError(error: unknown): unknown {
-  if (error instanceof Error || typeof error !== 'object' || error === null) return error;
-  const { code, message, platformStatus } = error as NativeError;
+export function toDeviceKeyError({ code, message, platformStatus }: NativeError): DeviceKeyError {
   return new DeviceKeyError(code, message, { platformStatus });
+}
+
+/** What to reject with for what a call of the addon threw, or what kept it from being made. */
+export function thrownToError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : toDeviceKeyError(thrown as NativeError);
 }

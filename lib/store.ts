@@ -8,7 +8,13 @@ import type {
   DeviceKeySignResponse,
 } from '../types/v2';
 import { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
-import { loadNative, toDeviceKeyError, type NativeStore, type Settlement } from './native';
+import {
+  loadNative,
+  thrownToError,
+  toDeviceKeyError,
+  type NativeStore,
+  type Settlement,
+} from './native';
 
 /**
  * Where proofs may be addressed to, and for how long. What is absent takes the default. Can be set
@@ -131,8 +137,9 @@ export class DeviceKeyStore {
         this.#settle(settlements),
       );
     } catch (error) {
-      throw toDeviceKeyError(error);
+      throw thrownToError(error);
     }
+    abandonAtExit(this.#native);
   }
 
   /**
@@ -226,7 +233,10 @@ export class DeviceKeyStore {
    * have. Resolves when the hardware has been let go. Calling it again returns the same promise.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#request(() => this.#native.close()).then(() => undefined);
+    this.#closing ??= this.#request(() => this.#native.close()).then(() => {
+      openStores.delete(this.#native);
+      if (openStores.size === 0) process.off('exit', abandonOpenStores);
+    });
     return this.#closing;
   }
 
@@ -234,20 +244,19 @@ export class DeviceKeyStore {
     return this.close();
   }
 
-  #request<Result>(start: () => number, { signal }: OperationOptions = {}): Promise<Result> {
+  #request<Result>(start: () => number, options?: OperationOptions): Promise<Result> {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(canceled(signal));
-        return;
-      }
+      let signal: AbortSignal | undefined;
       let request: number;
       try {
+        signal = signalOf(options);
+        if (signal?.aborted) throw canceled(signal);
         request = start();
       } catch (error) {
-        reject(toDeviceKeyError(error) as Error);
+        reject(thrownToError(error));
         return;
       }
-      const pending: Pending = { resolve: resolve as (result: unknown) => void, reject };
+      const pending: Pending = { resolve: resolve, reject };
       this.#pending.set(request, pending);
       if (!signal) return;
       const onAbort = () => {
@@ -256,7 +265,9 @@ export class DeviceKeyStore {
         reject(canceled(signal));
       };
       signal.addEventListener('abort', onAbort, { once: true });
-      pending.release = () => signal.removeEventListener('abort', onAbort);
+      pending.release = () => {
+        signal.removeEventListener('abort', onAbort);
+      };
     });
   }
 
@@ -274,6 +285,42 @@ export class DeviceKeyStore {
   }
 }
 
+/** Checked before anything starts, since what has started must be heard of. */
+function signalOf(options: OperationOptions | null | undefined): AbortSignal | undefined {
+  let signal: unknown;
+  try {
+    signal = options?.signal;
+  } catch (cause) {
+    throw new DeviceKeyError('invalid_params', 'options.signal: cannot be read', { cause });
+  }
+  if (signal === undefined || signal === null) return undefined;
+  // By its shape: one of another realm (a vm context, jsdom) is no instance of ours.
+  const { aborted, addEventListener, removeEventListener } = signal as Partial<AbortSignal>;
+  if (
+    typeof aborted !== 'boolean' ||
+    typeof addEventListener !== 'function' ||
+    typeof removeEventListener !== 'function'
+  ) {
+    throw new DeviceKeyError('invalid_params', 'options.signal: expected an AbortSignal');
+  }
+  return signal as AbortSignal;
+}
+
+/**
+ * The stores that have something to let go of. Node-API's own clean-up does not run at
+ * `process.exit()`, and a TPM without a resource manager would keep our keys in its three slots.
+ */
+const openStores = new Set<NativeStore>();
+
+function abandonAtExit(store: NativeStore): void {
+  if (openStores.size === 0) process.on('exit', abandonOpenStores);
+  openStores.add(store);
+}
+
+function abandonOpenStores(): void {
+  for (const store of openStores) store.abandon();
+}
+
 function canceled(signal: AbortSignal): DeviceKeyError {
   return new DeviceKeyError('canceled', 'the operation was canceled', {
     cause: signal.reason as unknown,
@@ -283,9 +330,10 @@ function canceled(signal: AbortSignal): DeviceKeyError {
 /** JSON text for the native decoder, which refuses what does not fit. */
 function toJson(value: unknown, what: string): string {
   try {
-    return JSON.stringify(value) ?? 'null';
+    // Undefined for what JSON has no word for, whatever its declared type says.
+    const text: unknown = JSON.stringify(value);
+    return typeof text === 'string' ? text : 'null';
   } catch (cause) {
     throw new DeviceKeyError('invalid_params', `${what}: cannot be written as JSON`, { cause });
   }
 }
-

@@ -38,6 +38,7 @@ Napi::Function NativeStore::Define(Napi::Env env) {
           InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::Support>>("support"),
           InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::Close>>("close"),
           InstanceMethod<&NativeStore::Cancel>("cancel"),
+          InstanceMethod<&NativeStore::Abandon>("abandon"),
       });
 }
 
@@ -59,15 +60,13 @@ NativeStore::NativeStore(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Nati
   });
 }
 
-NativeStore::~NativeStore() {
-  if (store_ == nullptr) return;
-  napi_remove_env_cleanup_hook(Env(), &OnEnvironmentEnd, this);
-  TearDown();
-}
+NativeStore::~NativeStore() { TearDown(); }
 
 void NativeStore::OnEnvironmentEnd(void* store) { static_cast<NativeStore*>(store)->TearDown(); }
 
 void NativeStore::TearDown() {
+  if (store_ == nullptr) return;
+  napi_remove_env_cleanup_hook(Env(), &OnEnvironmentEnd, this);
   channel_->Close();
   store_->Abandon(kExitGrace);
   store_.reset();
@@ -76,7 +75,7 @@ void NativeStore::TearDown() {
 template <uint64_t (AsyncDeviceKeyStore::*kStart)(std::string_view)>
 Napi::Value NativeStore::StartWithParams(const Napi::CallbackInfo& info) {
   return AtBoundary(info.Env(), [&]() -> Napi::Value {
-    const uint64_t request = (*store_.*kStart)(StringArgument(info, 0));
+    const uint64_t request = (store().*kStart)(StringArgument(info, 0));
     channel_->RequestStarted(info.Env());
     return Napi::Number::New(info.Env(), static_cast<double>(request));
   });
@@ -85,7 +84,7 @@ Napi::Value NativeStore::StartWithParams(const Napi::CallbackInfo& info) {
 template <uint64_t (AsyncDeviceKeyStore::*kStart)()>
 Napi::Value NativeStore::Start(const Napi::CallbackInfo& info) {
   return AtBoundary(info.Env(), [&]() -> Napi::Value {
-    const uint64_t request = (*store_.*kStart)();
+    const uint64_t request = (store().*kStart)();
     channel_->RequestStarted(info.Env());
     return Napi::Number::New(info.Env(), static_cast<double>(request));
   });
@@ -94,10 +93,22 @@ Napi::Value NativeStore::Start(const Napi::CallbackInfo& info) {
 Napi::Value NativeStore::Cancel(const Napi::CallbackInfo& info) {
   return AtBoundary(info.Env(), [&]() -> Napi::Value {
     const bool canceled =
-        store_->Cancel(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
+        store().Cancel(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
     if (canceled) channel_->RequestCanceled(info.Env());
     return Napi::Boolean::New(info.Env(), canceled);
   });
+}
+
+Napi::Value NativeStore::Abandon(const Napi::CallbackInfo& info) {
+  TearDown();
+  return info.Env().Undefined();
+}
+
+AsyncDeviceKeyStore& NativeStore::store() const {
+  if (store_ == nullptr) {
+    throw DeviceKeyError(ErrorCode::kClosed, "the key store is closed; open another");
+  }
+  return *store_;
 }
 
 }  // namespace device_key

@@ -15,6 +15,7 @@ namespace device_key {
 //   .create(params: string): number   and so on: each starts a request and returns its number
 //   .cancel(request: number): boolean
 //   .close(): number
+//   .abandon(): void          for the end of the process: settles nothing more, and waits
 // Strings are JSON texts. What is wrong with a call is thrown as {code, message}, not an Error:
 // lib/ makes the DeviceKeyError, so that there is one class of them.
 class NativeStore : public Napi::ObjectWrap<NativeStore> {
@@ -29,9 +30,13 @@ class NativeStore : public Napi::ObjectWrap<NativeStore> {
   template <uint64_t (AsyncDeviceKeyStore::*kStart)()>
   Napi::Value Start(const Napi::CallbackInfo& info);
   Napi::Value Cancel(const Napi::CallbackInfo& info);
+  Napi::Value Abandon(const Napi::CallbackInfo& info);
 
-  // Ends everything, within a bounded time, when the environment ends (process exit, end of a
-  // worker) or the object is collected.
+  // Throws `closed` after Abandon.
+  AsyncDeviceKeyStore& store() const;
+
+  // Ends everything, within a bounded time, when the environment ends (the end of a worker, or of a
+  // process that has run out of work), when JavaScript says so, or when the object is collected.
   void TearDown();
   static void OnEnvironmentEnd(void* store);
 

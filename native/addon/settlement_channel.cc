@@ -58,7 +58,13 @@ void SettlementChannel::Push(Settlement settlement) {
 
 void SettlementChannel::CallJavaScript(napi_env env, napi_value on_settled, void* context, void*) {
   if (env == nullptr) return;  // the environment is going down
-  static_cast<SettlementChannel*>(context)->Deliver(env, Napi::Function(env, on_settled));
+  // Every call into JavaScript fails from the moment that a worker is being terminated. Node-API
+  // calls this function directly, so the exception that node-addon-api makes of it must end here.
+  try {
+    static_cast<SettlementChannel*>(context)->Deliver(env, Napi::Function(env, on_settled));
+  } catch (const Napi::Error& error) {
+    error.ThrowAsJavaScriptException();
+  }
 }
 
 void SettlementChannel::Deliver(Napi::Env env, Napi::Function on_settled) {

@@ -5,6 +5,7 @@
 
 #include "crypto/base64.h"
 #include "platform/error.h"
+#include "platform/private_directory.h"
 
 namespace device_key {
 namespace {
@@ -92,7 +93,13 @@ std::string EncodeKeyRecord(const KeyRecord& record) {
       {"handle", record.handle},
   };
   try {
-    return json.dump(2) + "\n";
+    std::string text = json.dump(2) + "\n";
+    // What could not be read again must not be written; only the two ids can be that long.
+    if (text.size() <= PrivateDirectory::kMaxFileBytes) return text;
+    throw DeviceKeyError(ErrorCode::kInvalidParams,
+                         "accountUserId, clientId: expected strings that fit a key record, which "
+                         "has at most " +
+                             std::to_string(PrivateDirectory::kMaxFileBytes) + " bytes");
   } catch (const nlohmann::json::exception&) {
     // Its own message would quote the string.
     throw DeviceKeyError(ErrorCode::kInvalidParams,

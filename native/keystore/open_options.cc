@@ -33,15 +33,23 @@ int64_t DecodeCount(const std::string& name, const nlohmann::json& value, int64_
   return *count;
 }
 
+nlohmann::json ReadOptions(std::string_view json_text) {
+  try {
+    nlohmann::json options = ReadJson(json_text);
+    if (options.is_object()) return options;
+  } catch (const DeviceKeyError& error) {
+    throw DeviceKeyError(ErrorCode::kInvalidParams,
+                         std::string("options: expected an object; ") + error.what());
+  }
+  throw DeviceKeyError(ErrorCode::kInvalidParams, "options: expected an object");
+}
+
 }  // namespace
 
 OpenOptions DecodeOpenOptions(std::string_view json_text) {
   constexpr int64_t kMaxTimeoutMs = 3'600'000;
   constexpr int64_t kMaxQueueLimit = 1'000'000;
-  const nlohmann::json json = ReadJson(json_text);
-  if (!json.is_object()) {
-    throw DeviceKeyError(ErrorCode::kInvalidParams, "options: expected an object");
-  }
+  const nlohmann::json json = ReadOptions(json_text);
   OpenOptions options;
   for (const auto& [name, value] : json.items()) {
     if (name == "directory") {

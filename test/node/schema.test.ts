@@ -253,7 +253,7 @@ describe('the schemas', () => {
 
   test('hold times as int64', () => {
     const [connection, enrollment] = payloadVariants();
-    const int64 = expect.objectContaining({ type: 'integer', format: 'int64' });
+    const int64: unknown = expect.objectContaining({ type: 'integer', format: 'int64' });
     expect(connection?.properties?.tokenExpiresAt).toEqual(int64);
     expect(enrollment?.properties?.challengeExpiresAt).toEqual(int64);
   });

@@ -42,9 +42,19 @@ std::unique_lock<std::timed_mutex> SharedTpm::Acquire(const OperationLimits& lim
                            "try again");
 }
 
-TpmState& SharedTpm::Connected() {
+TpmState& SharedTpm::Connected(const OperationLimits& limits) {
   if (state_ == nullptr) state_ = std::make_unique<TpmState>(spec_);
+  if (!orphans_.empty()) {
+    FlushOrphans(state_->connection, orphans_, limits);
+    orphans_.clear();
+  }
   return *state_;
+}
+
+void SharedTpm::Drop() {
+  if (state_ == nullptr) return;
+  if (!spec_.has_resource_manager()) orphans_.merge(state_->LoadedNames());
+  state_.reset();
 }
 
 }  // namespace device_key

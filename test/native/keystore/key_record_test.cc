@@ -119,5 +119,13 @@ TEST_F(KeyRecordTest, CannotHoldTextThatIsNotUtf8) {
   EXPECT_EQ(message.find("secret"), std::string::npos);
 }
 
+TEST_F(KeyRecordTest, CannotBeLongerThanWhatIsReadAgain) {
+  KeyRecord record = record_;
+  record.binding.account_user_id = std::string(PrivateDirectory::kMaxFileBytes, 'a');
+
+  ExpectError(
+      ErrorCode::kInvalidParams, [&] { EncodeKeyRecord(record); }, "accountUserId");
+}
+
 }  // namespace
 }  // namespace device_key

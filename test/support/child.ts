@@ -1,0 +1,85 @@
+// Child processes that run a script of test/node/children/ and print JSON.
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+
+const root = path.join(__dirname, '../..');
+
+export interface ChildResult<Output> {
+  exitCode: number | null;
+  signal: NodeJS.Signals | null;
+  // The last line of standard output, parsed; null when there is none.
+  output: Output;
+  stderr: string;
+  // From the start of the process to its end.
+  elapsedMs: number;
+}
+
+export interface ChildOptions {
+  // Beside PATH alone: nothing of the environment of the tests reaches the child.
+  env?: Record<string, string>;
+  nodeArguments?: string[];
+  // A child that has not ended by then is killed, which shows as `signal`.
+  limitMs?: number;
+}
+
+export class Child<Output> {
+  readonly result: Promise<ChildResult<Output>>;
+  private readonly process: ChildProcessByStdio<null, Readable, Readable>;
+  private stdout = '';
+
+  // `input` is handed to the script as JSON in process.argv[2].
+  constructor(script: string, input: unknown = {}, options: ChildOptions = {}) {
+    const { env = {}, nodeArguments = [], limitMs = 30_000 } = options;
+    const file = path.join(root, 'test/node/children', script);
+    const started = performance.now();
+    // setpriv has the kernel kill the child when this process is gone.
+    this.process = spawn(
+      'setpriv',
+      ['--pdeathsig', 'KILL', process.execPath, ...nodeArguments, file, JSON.stringify(input)],
+      {
+        cwd: root,
+        env: { PATH: process.env.PATH, ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        timeout: limitMs,
+        killSignal: 'SIGKILL',
+      },
+    );
+    this.result = this.collect(started);
+    // What went wrong is for whoever awaits the result.
+    this.result.catch(() => undefined);
+  }
+
+  // Waits until the child has printed `text`, or has ended.
+  async printed(text: string): Promise<void> {
+    while (!this.stdout.includes(text) && !this.process.stdout.readableEnded) {
+      await Promise.race([once(this.process.stdout, 'data'), once(this.process.stdout, 'end')]);
+    }
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.process.kill(signal);
+  }
+
+  private async collect(started: number): Promise<ChildResult<Output>> {
+    this.process.stdout.setEncoding('utf8').on('data', (chunk: string) => (this.stdout += chunk));
+    const [stderr, [exitCode, signal]] = await Promise.all([
+      text(this.process.stderr),
+      once(this.process, 'close') as Promise<[number | null, NodeJS.Signals | null]>,
+    ]);
+    const elapsedMs = performance.now() - started;
+    const lastLine = this.stdout.trim().split('\n').at(-1);
+    const output = (lastLine ? JSON.parse(lastLine) : null) as Output;
+    return { exitCode, signal, output, stderr, elapsedMs };
+  }
+}
+
+export async function runChild<Output>(
+  script: string,
+  input?: unknown,
+  options?: ChildOptions,
+): Promise<ChildResult<Output>> {
+  return new Child<Output>(script, input, options).result;
+}

@@ -1,0 +1,58 @@
+// What a user's machine has: a TPM, here a software one, and a directory for key records.
+import { mkdtemp, rm } from 'node:fs/promises';
+import path from 'node:path';
+
+import { DeviceKeyStore, type DeviceKeyStoreOptions } from '../../dist/index.js';
+import { binding } from './payloads';
+import { SoftwareTpm } from './swtpm';
+
+export class TestMachine {
+  private readonly stores: DeviceKeyStore[] = [];
+
+  private constructor(
+    readonly tpm: SoftwareTpm,
+    private readonly home: string,
+  ) {}
+
+  static async start(): Promise<TestMachine> {
+    return new TestMachine(await SoftwareTpm.start(), await mkdtemp('/tmp/dk-home-'));
+  }
+
+  // Does not exist before the first key does.
+  get directory(): string {
+    return path.join(this.home, 'keys');
+  }
+
+  get options(): DeviceKeyStoreOptions {
+    return { directory: this.directory, tcti: this.tpm.tcti, allowSimulator: true };
+  }
+
+  recordPath(keyId: string): string {
+    return path.join(this.directory, `${keyId}.json`);
+  }
+
+  // Closed by `closeStores` and `stop` at the latest. swtpm serves one process at a time.
+  open(options: DeviceKeyStoreOptions = {}): DeviceKeyStore {
+    const store = DeviceKeyStore.open({ ...this.options, ...options });
+    this.stores.push(store);
+    return store;
+  }
+
+  async enroll(owner = binding): Promise<string> {
+    const store = this.open();
+    const { keyId } = await store.create(owner);
+    await store.close();
+    return keyId;
+  }
+
+  async closeStores(): Promise<void> {
+    this.tpm.resume();
+    await Promise.all(this.stores.splice(0).map((store) => store.close()));
+  }
+
+  async stop(): Promise<void> {
+    await this.closeStores();
+    await this.tpm.stop();
+    await rm(this.home, { recursive: true, force: true });
+  }
+}

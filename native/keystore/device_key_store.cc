@@ -119,7 +119,7 @@ std::shared_ptr<const StoredKey> DeviceKeyStore::Enroll(const KeyRecord& unbound
   KeyRecord bound = unbound;
   bound.binding = {enrollment->account_user_id, enrollment->client_id};
   bound.handle = ProviderOf(unbound).Bind(unbound.key_id, unbound.handle, bound.binding, limits);
-  records_.Bind(bound);
+  records_.Bind(bound, limits.deadline);
   return records_.Read(unbound.key_id);
 }
 
@@ -138,7 +138,7 @@ void DeviceKeyStore::Delete(const KeyId& key_id, const OperationLimits& limits) 
   const std::shared_ptr<const StoredKey> key = records_.Read(key_id);
   const KeyRecord& record = key->record();
   ProviderOf(record).Delete(key_id, record.handle, limits);
-  records_.Remove(key_id);
+  records_.Remove(key_id, limits.deadline);
 }
 
 std::vector<ListedKey> DeviceKeyStore::List() { return records_.List(); }

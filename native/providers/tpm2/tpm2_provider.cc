@@ -128,6 +128,14 @@ LoadedKey& Load(TpmState& state, const KeyId& id, const nlohmann::json& handle,
   return LoadBelow(parent.get(), state, id, key.blob, limits);
 }
 
+// Flushes the key if it is loaded, and not what another client may have put into its slot.
+void Drop(TpmState& state, const KeyId& id, const OperationLimits& limits) {
+  LoadedKey* key = state.keys.Find(id.str());
+  if (key == nullptr) return;
+  if (!IsStillLoaded(state.connection, key->handle.get(), limits)) key->handle.Abandon();
+  state.keys.Remove(id.str());
+}
+
 }  // namespace
 
 Tpm2Provider::Tpm2Provider(const Tpm2Options& options)
@@ -224,7 +232,7 @@ nlohmann::json Tpm2Provider::Bind(const KeyId& id, const nlohmann::json& handle,
   RequireTrustedTpm();
   StoredKey key = DecodeHandle(handle);
   return tpm_->Use(limits, [&](TpmState& state) {
-    state.keys.Remove(id.str());  // it has the old authValue
+    Drop(state, id, limits);  // it may have another authValue than the one that `handle` has
     return Recovering(state, limits, [&] {
       const LoadedKey& loaded = Load(state, id, handle, limits);
       const StorageParents::Lease parent(state.parents, key.parent, limits);
@@ -245,12 +253,7 @@ void Tpm2Provider::Delete(const KeyId& id, const nlohmann::json&, const Operatio
 void Tpm2Provider::Unload(const KeyId& id) {
   const OperationLimits limits{std::chrono::steady_clock::now() + kUnloadTimeout};
   try {
-    tpm_->UseIfConnected(limits, [&](TpmState& state) {
-      LoadedKey* key = state.keys.Find(id.str());
-      if (key == nullptr) return;
-      if (!IsStillLoaded(state.connection, key->handle.get(), limits)) key->handle.Abandon();
-      state.keys.Remove(id.str());
-    });
+    tpm_->UseIfConnected(limits, [&](TpmState& state) { Drop(state, id, limits); });
   } catch (const DeviceKeyError&) {
     // A TPM that does not answer has no key of ours loaded that could be used.
   }

@@ -1,6 +1,7 @@
 #include "providers/tpm2/tpm_commands.h"
 
 #include <algorithm>
+#include <string>
 
 #include "crypto/p256.h"
 #include "providers/tpm2/key_templates.h"
@@ -35,6 +36,17 @@ TpmHandle StartSaltedSession(TpmConnection& connection, ESYS_TR salt_key,
 }
 
 ByteView View(const TPM2B_ECC_PARAMETER& parameter) { return {parameter.buffer, parameter.size}; }
+
+// CheckTpm for a command that a device key's authValue authorizes.
+void CheckAuthorized(const std::string& attempt, TSS2_RC rc) {
+  if (IsAuthFailure(rc)) {
+    throw DeviceKeyError(ErrorCode::kBindingMismatch,
+                         "the TPM refused to " + attempt +
+                             ": it was enrolled for another account or client than its record says",
+                         rc);
+  }
+  CheckTpm(attempt, rc);
+}
 
 }  // namespace
 
@@ -116,7 +128,7 @@ TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, ESYS_TR key, ESYS_TR parent,
       },
       [&] { return tss2.Esys_ObjectChangeAuth_Finish(esys, &private_area); });
   const EsysPtr<TPM2B_PRIVATE> owned_private(private_area);
-  CheckTpm("bind the key to its enrollment", rc);
+  CheckAuthorized("bind the key to its enrollment", rc);
   return *private_area;
 }
 
@@ -169,13 +181,7 @@ Bytes SignDigest(TpmConnection& connection, ESYS_TR key, const TPM2B_AUTH& auth,
       },
       [&] { return tss2.Esys_Sign_Finish(esys, &signature); });
   const EsysPtr<TPMT_SIGNATURE> owned_signature(signature);
-  if (IsAuthFailure(rc)) {
-    throw DeviceKeyError(ErrorCode::kBindingMismatch,
-                         "the TPM refused to sign: the key was enrolled for another account or "
-                         "client than its record says",
-                         rc);
-  }
-  CheckTpm("sign with the key", rc);
+  CheckAuthorized("sign with the key", rc);
   if (signature->sigAlg != TPM2_ALG_ECDSA) {
     throw DeviceKeyError(ErrorCode::kCryptoError, "the TPM made a signature of another kind");
   }

@@ -26,7 +26,8 @@ TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& b
                   const OperationLimits& limits);
 
 // TPM2_ObjectChangeAuth: the private area of the loaded `key` with another authValue. Takes effect
-// when that is loaded. In a session as CreateDeviceKey's.
+// when that is loaded. In a session as CreateDeviceKey's. Throws `binding_mismatch` when `old_auth`
+// is not the key's.
 TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, ESYS_TR key, ESYS_TR parent,
                          const TPM2B_AUTH& old_auth, const TPM2B_AUTH& new_auth,
                          const OperationLimits& limits);

@@ -21,7 +21,7 @@ class Reader {
   }
 
   [[noreturn]] void Fail(const std::string& reason) const {
-    throw DeviceKeyError(ErrorCode::kStoreCorrupt, "The key record " + file_ + " cannot be used: " +
+    throw DeviceKeyError(ErrorCode::kStoreCorrupt, "the key record " + file_ + " cannot be used: " +
                                                        reason + ". It has been left as it is");
   }
 
@@ -103,7 +103,7 @@ std::string EncodeKeyRecord(const KeyRecord& record) {
   } catch (const nlohmann::json::exception&) {
     // Its own message would quote the string.
     throw DeviceKeyError(ErrorCode::kInvalidParams,
-                         "A key record is JSON: accountUserId and clientId must be UTF-8");
+                         "a key record is JSON: accountUserId and clientId must be UTF-8");
   }
 }
 

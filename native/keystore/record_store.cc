@@ -91,7 +91,7 @@ std::string RecordStore::PathOf(const KeyId& key_id) const {
 
 DeviceKeyError RecordStore::NotFound(const KeyId& key_id) const {
   return DeviceKeyError(ErrorCode::kKeyNotFound,
-                        "There is no key " + key_id.str() + " in " + directory_.string() +
+                        "there is no key " + key_id.str() + " in " + directory_.string() +
                             ": it was deleted, or belongs to another store directory or user");
 }
 
@@ -107,7 +107,7 @@ std::shared_ptr<const StoredKey> RecordStore::Load(const PrivateDirectory& direc
     return std::make_shared<const StoredKey>(std::move(record), std::move(public_key));
   } catch (const DeviceKeyError&) {
     throw DeviceKeyError(ErrorCode::kStoreCorrupt,
-                         "The key record " + PathOf(key_id) +
+                         "the key record " + PathOf(key_id) +
                              " cannot be used: the member publicKeySpkiDerBase64 is not a P-256 "
                              "public key. It has been left as it is");
   }

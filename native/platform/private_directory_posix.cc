@@ -75,7 +75,7 @@ bool IsSymlink(const fs::path& path) {
 
 // An invalid descriptor when there is no such directory.
 UniqueFd OpenChecked(const fs::path& path) {
-  const std::string what = "The key store directory " + path.string();
+  const std::string what = "the key store directory " + path.string();
   UniqueFd fd(
       Retry([&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
   if (!fd.valid()) {
@@ -112,11 +112,11 @@ void MakeDirectories(const fs::path& path) {
   if (mkdir(path.c_str(), 0700) != 0) {
     if (errno == EEXIST) return;  // whatever it is, opening it will tell
     if (errno != ENOENT || !path.has_relative_path()) {
-      ThrowErrno("The key store directory " + path.string() + " cannot be created", errno);
+      ThrowErrno("the key store directory " + path.string() + " cannot be created", errno);
     }
     MakeDirectories(path.parent_path());
     if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-      ThrowErrno("The key store directory " + path.string() + " cannot be created", errno);
+      ThrowErrno("the key store directory " + path.string() + " cannot be created", errno);
     }
   }
   // Best effort: the parent may not be ours to open. A record that survives a power loss is worth
@@ -210,7 +210,7 @@ PrivateDirectory PrivateDirectory::OpenOrCreate(const fs::path& path) {
     fd = OpenChecked(clean);
   }
   if (!fd.valid()) {
-    ThrowErrno("The key store directory " + clean.string() + " cannot be opened", ENOENT);
+    ThrowErrno("the key store directory " + clean.string() + " cannot be opened", ENOENT);
   }
   return PrivateDirectory(clean, fd.Release());
 }
@@ -268,7 +268,7 @@ std::optional<FileContents> PrivateDirectory::Read(const std::string& name) cons
 
 void PrivateDirectory::CheckWritable() const {
   if (!TemporaryFile(fd_).valid()) {
-    ThrowErrno("The key store directory " + path_.string() + " cannot be written to", errno);
+    ThrowErrno("the key store directory " + path_.string() + " cannot be written to", errno);
   }
 }
 
@@ -299,7 +299,7 @@ void PrivateDirectory::Replace(const std::string& name, std::string_view content
 // Whoever may read the directory may lock it, for as long as they like, hence the deadline.
 UniqueFd PrivateDirectory::Lock(Deadline deadline) const {
   constexpr std::chrono::milliseconds kPause{5};
-  const std::string failure = "The key store directory " + path_.string() + " cannot be locked";
+  const std::string failure = "the key store directory " + path_.string() + " cannot be locked";
   UniqueFd lock(Retry([&] { return openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!lock.valid()) {
     if (errno == ENOENT) return lock;
@@ -346,7 +346,7 @@ bool PrivateDirectory::Remove(const std::string& name, Deadline deadline) const 
 }
 
 std::vector<std::string> PrivateDirectory::List() const {
-  const std::string failure = "The key store directory " + path_.string() + " cannot be listed";
+  const std::string failure = "the key store directory " + path_.string() + " cannot be listed";
   // A descriptor of its own, since the position in a directory belongs to the open file.
   UniqueFd fd(Retry([&] { return openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!fd.valid()) {

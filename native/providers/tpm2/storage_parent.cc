@@ -15,13 +15,7 @@ bool StorageParents::FindPersistent(const OperationLimits& limits) {
   const Tss2Library& tss2 = connection_.tss2();
   ESYS_CONTEXT* esys = connection_.esys();
   ESYS_TR handle = ESYS_TR_NONE;
-  const TSS2_RC found = connection_.Run(
-      limits,
-      [&] {
-        return tss2.Esys_TR_FromTPMPublic_Async(esys, kPersistentSrk, ESYS_TR_NONE, ESYS_TR_NONE,
-                                                ESYS_TR_NONE);
-      },
-      [&] { return tss2.Esys_TR_FromTPMPublic_Finish(esys, &handle); });
+  const TSS2_RC found = FindObject(connection_, kPersistentSrk, handle, limits);
   if (BareTpmCode(found) == TPM2_RC_HANDLE) return false;  // nothing there
   CheckTpm("look for the storage key at 0x81000001", found);
 

@@ -132,6 +132,19 @@ TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, ESYS_TR key, ESYS_TR parent,
   return *private_area;
 }
 
+TSS2_RC FindObject(TpmConnection& connection, TPM2_HANDLE number, ESYS_TR& object,
+                   const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection.tss2();
+  ESYS_CONTEXT* esys = connection.esys();
+  return connection.Run(
+      limits,
+      [&] {
+        return tss2.Esys_TR_FromTPMPublic_Async(esys, number, ESYS_TR_NONE, ESYS_TR_NONE,
+                                                ESYS_TR_NONE);
+      },
+      [&] { return tss2.Esys_TR_FromTPMPublic_Finish(esys, &object); });
+}
+
 Bytes NameOf(const TpmConnection& connection, ESYS_TR object) {
   TPM2B_NAME* name = nullptr;
   const TSS2_RC rc = connection.tss2().Esys_TR_GetName(connection.esys(), object, &name);

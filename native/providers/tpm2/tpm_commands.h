@@ -32,6 +32,11 @@ TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, ESYS_TR key, ESYS_TR parent,
                          const TPM2B_AUTH& old_auth, const TPM2B_AUTH& new_auth,
                          const OperationLimits& limits);
 
+// Makes ESYS know the object behind the TPM's own number `number` as `object`. Returns the TPM's
+// code, since finding nothing there is no failure.
+TSS2_RC FindObject(TpmConnection& connection, TPM2_HANDLE number, ESYS_TR& object,
+                   const OperationLimits& limits);
+
 // The name of what ESYS knows as `object`. Asks no TPM.
 Bytes NameOf(const TpmConnection& connection, ESYS_TR object);
 

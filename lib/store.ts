@@ -194,6 +194,9 @@ export class DeviceKeyStore {
    * that were signed, which a verifier must verify and must not write anew. The signature has been
    * verified before it is returned.
    *
+   * A key that `node-device-key/remote-control` made has no account and client yet: the first
+   * enrollment payload that it signs, here or there, gives it both for good.
+   *
    * Rejects with `invalid_params`, `invalid_payload`, `binding_mismatch`, `key_not_found`,
    * `key_lost`, `store_corrupt`, and the hardware's errors as `create` does.
    */

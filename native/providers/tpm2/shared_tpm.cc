@@ -14,11 +14,14 @@ constexpr std::chrono::milliseconds kLockSlice{50};
 }  // namespace
 
 std::shared_ptr<SharedTpm> SharedTpm::For(const TctiSpec& spec) {
+  struct Registry {
+    std::mutex mutex;
+    std::map<std::string, std::weak_ptr<SharedTpm>> tpms;
+  };
   // Never destroyed: a thread may still hold a TPM while the process exits.
-  static auto& mutex = *new std::mutex;
-  static auto& tpms = *new std::map<std::string, std::weak_ptr<SharedTpm>>;
-  std::lock_guard lock(mutex);
-  std::weak_ptr<SharedTpm>& known = tpms[spec.str()];
+  static Registry& registry = *std::make_unique<Registry>().release();
+  std::lock_guard lock(registry.mutex);
+  std::weak_ptr<SharedTpm>& known = registry.tpms[spec.str()];
   std::shared_ptr<SharedTpm> tpm = known.lock();
   if (tpm == nullptr) {
     tpm = std::make_shared<SharedTpm>(spec);

@@ -58,7 +58,7 @@ export function loadNative(): Native {
     throw new DeviceKeyError(
       'platform_error',
       `there is no build of node-device-key for ${process.platform}-${process.arch} ` +
-        `(Node-API ${process.versions['napi'] ?? '?'}); run \`npm rebuild node-device-key\` with a C++20 compiler`,
+        `(Node-API ${process.versions.napi ?? '?'}); run \`npm rebuild node-device-key\` with a C++20 compiler`,
       { cause },
     );
   }

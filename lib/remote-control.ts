@@ -9,6 +9,8 @@
  *
  * @packageDocumentation
  */
+import { isArrayBuffer } from 'node:util/types';
+
 import type {
   DeviceKeyAlgorithm,
   DeviceKeyCreateResponse,
@@ -65,7 +67,10 @@ export interface RemoteControlDeviceKeys {
 
 /** The four functions on a store of their own; `targets` defaults to {@link remoteControlTargets}. */
 export function openRemoteControl(options: DeviceKeyStoreOptions = {}): RemoteControlDeviceKeys {
-  const store = DeviceKeyStore.open({ targets: remoteControlTargets, ...options });
+  const store = DeviceKeyStore.open({
+    ...options,
+    targets: options.targets ?? remoteControlTargets,
+  });
   return {
     createDeviceKey: (policy) => store.createUnbound({ protectionPolicy: policy ?? null }),
     getDeviceKeyPublic: (keyId) => store.public({ keyId }),
@@ -113,14 +118,21 @@ export async function deleteDeviceKey(keyId: string): Promise<void> {
   return defaultKeys().deleteDeviceKey(keyId);
 }
 
-/** Also right for views and buffers of another realm (a `vm` context, Electron's contexts). */
+/**
+ * The same memory, not a copy: its caller reads it at once. `isArrayBuffer` and `isView` are right
+ * also for buffers and views of another realm (a `vm` context, Electron's contexts).
+ */
 function toBuffer(bytes: Uint8Array | ArrayBuffer): Buffer {
-  if (ArrayBuffer.isView(bytes)) {
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  try {
+    if (ArrayBuffer.isView(bytes)) {
+      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    if (isArrayBuffer(bytes)) return Buffer.from(bytes);
+  } catch {
+    // Detached: transferred to another thread, so that there are no bytes any more.
   }
-  if (Object.prototype.toString.call(bytes) === '[object ArrayBuffer]') return Buffer.from(bytes);
   throw new DeviceKeyError(
     'invalid_params',
-    'bytes: expected a Buffer, a Uint8Array or an ArrayBuffer',
+    'bytes: expected a Buffer, a Uint8Array or an ArrayBuffer that has not been transferred',
   );
 }

@@ -175,23 +175,16 @@ interface Pending {
 export class DeviceKeyStore {
   readonly #native: NativeStore;
   readonly #pending = new Map<number, Pending>();
-  readonly #askPin: ((question: Pkcs11PinQuestion) => string | Promise<string>) | undefined;
+  readonly #askPin: AskPin | undefined;
   /** Set while somebody is asked for a PIN. */
   #pin: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(options: DeviceKeyStoreOptions) {
     const { NativeStore } = loadNative();
-    // JavaScript callers may hand over anything; what is wrong with it is for the decoder to say.
-    const { pin, ...pkcs11 } = (options as DeviceKeyStoreOptions | null)?.pkcs11 ?? {};
-    let json: unknown = options;
-    if (typeof pin === 'function') {
-      // JSON cannot say a function: the native store is told that there is somebody to ask.
-      this.#askPin = pin;
-      json = { ...options, pkcs11: { ...pkcs11, askPin: true } };
-    }
+    this.#askPin = askPinOf(options);
     try {
-      this.#native = new NativeStore(toJson(json, 'options'), (settlements) =>
+      this.#native = new NativeStore(toJson(options, 'options', pinFunctionAsJson), (settlements) =>
         this.#settle(settlements),
       );
     } catch (error) {
@@ -252,6 +245,9 @@ export class DeviceKeyStore {
    * that were signed, which a verifier must verify and must not write anew. The signature has been
    * verified before it is returned.
    *
+   * A key that `node-device-key/remote-control` made has no account and client yet: the first
+   * enrollment payload that it signs, here or there, gives it both for good.
+   *
    * Rejects with `invalid_params`, `invalid_payload`, `binding_mismatch`, `key_not_found`,
    * `key_lost`, `store_corrupt`, and the hardware's errors as `create` does.
    */
@@ -302,15 +298,19 @@ export class DeviceKeyStore {
     return this.close();
   }
 
-  #request<Result>(start: () => number, { signal }: OperationOptions = {}): Promise<Result> {
+  #request<Result>(start: () => number, options?: OperationOptions): Promise<Result> {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(canceled(signal));
+      let signal: AbortSignal | undefined;
+      try {
+        signal = signalOf(options);
+        if (signal?.aborted) throw canceled(signal);
+      } catch (error) {
+        reject(thrownToError(error));
         return;
       }
       const pending: Pending = { start, resolve: resolve, reject };
       this.#start(pending);
-      if (!signal) return;
+      if (!signal || pending.over) return;
       const onAbort = () => {
         // Without a request it waits for a PIN.
         if (pending.request !== undefined && !this.#native.cancel(pending.request)) return;
@@ -318,7 +318,9 @@ export class DeviceKeyStore {
         reject(canceled(signal));
       };
       signal.addEventListener('abort', onAbort, { once: true });
-      pending.release = () => signal.removeEventListener('abort', onAbort);
+      pending.release = () => {
+        signal.removeEventListener('abort', onAbort);
+      };
     });
   }
 
@@ -388,6 +390,39 @@ export class DeviceKeyStore {
   }
 }
 
+type AskPin = Exclude<Pkcs11Options['pin'], string | undefined>;
+
+/** JavaScript callers may hand over anything; what is wrong with it is for the decoder to say. */
+function askPinOf(options: DeviceKeyStoreOptions | null): AskPin | undefined {
+  try {
+    const pin = options?.pkcs11?.pin;
+    return typeof pin === 'function' ? pin : undefined;
+  } catch {
+    return undefined; // toJson meets the same getter
+  }
+}
+
+/** Checked before anything starts, since what has started must be heard of. */
+function signalOf(options: OperationOptions | null | undefined): AbortSignal | undefined {
+  let signal: unknown;
+  try {
+    signal = options?.signal;
+  } catch (cause) {
+    throw new DeviceKeyError('invalid_params', 'options.signal: cannot be read', { cause });
+  }
+  if (signal === undefined || signal === null) return undefined;
+  // By its shape: one of another realm (a vm context, jsdom) is no instance of ours.
+  const { aborted, addEventListener, removeEventListener } = signal as Partial<AbortSignal>;
+  if (
+    typeof aborted !== 'boolean' ||
+    typeof addEventListener !== 'function' ||
+    typeof removeEventListener !== 'function'
+  ) {
+    throw new DeviceKeyError('invalid_params', 'options.signal: expected an AbortSignal');
+  }
+  return signal as AbortSignal;
+}
+
 /**
  * The stores that have something to let go of. Node-API's own clean-up does not run at
  * `process.exit()`, and a TPM without a resource manager would keep our keys in its three slots.
@@ -409,11 +444,20 @@ function canceled(signal: AbortSignal): DeviceKeyError {
   });
 }
 
+/** JSON has no functions: of `pin`, the native store is told that there is somebody to ask. */
+function pinFunctionAsJson(name: string, value: unknown): unknown {
+  return name === 'pin' && typeof value === 'function' ? { ask: true } : value;
+}
+
 /** JSON text for the native decoder, which refuses what does not fit. */
-function toJson(value: unknown, what: string): string {
+function toJson(
+  value: unknown,
+  what: string,
+  replacer?: (name: string, value: unknown) => unknown,
+): string {
   try {
     // Undefined for what JSON has no word for, whatever its declared type says.
-    const text: unknown = JSON.stringify(value);
+    const text: unknown = JSON.stringify(value, replacer);
     return typeof text === 'string' ? text : 'null';
   } catch (cause) {
     throw new DeviceKeyError('invalid_params', `${what}: cannot be written as JSON`, { cause });

@@ -30,20 +30,21 @@ std::shared_ptr<SettlementChannel> SettlementChannel::Open(Napi::Env env,
   auto channel = std::make_shared<SettlementChannel>();
   // The function's own reference to the channel, given back by its finalizer: a call may still be
   // on its way when nobody else holds the channel any more.
-  auto* reference = new std::shared_ptr<SettlementChannel>(channel);
+  using Reference = std::shared_ptr<SettlementChannel>;
+  auto reference = std::make_unique<Reference>(channel);
   const napi_status status = napi_create_threadsafe_function(
       env, on_settled, nullptr, Napi::String::New(env, "device-key"), /*max_queue_size=*/0,
-      /*initial_thread_count=*/1, /*thread_finalize_data=*/reference,
+      /*initial_thread_count=*/1, /*thread_finalize_data=*/reference.get(),
       [](napi_env, void* data, void*) {
-        delete static_cast<std::shared_ptr<SettlementChannel>*>(data);
+        const std::unique_ptr<Reference> returned(static_cast<Reference*>(data));
       },
       /*context=*/channel.get(), &CallJavaScript, &channel->function_);
   if (status != napi_ok) {
-    delete reference;
     throw DeviceKeyError(
         ErrorCode::kPlatformError,
         "could not open a way back to JavaScript (Node-API status " + std::to_string(status) + ")");
   }
+  (void)reference.release();  // the finalizer has it
   napi_unref_threadsafe_function(env, channel->function_);
   return channel;
 }

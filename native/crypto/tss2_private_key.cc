@@ -100,6 +100,8 @@ Tss2PrivateKey Tss2PrivateKey::FromPem(const std::string& pem) {
   const ScopedMemory<unsigned char> owned_der(der);
   if (!is_pem || std::strcmp(name, kPemName) != 0) throw Corrupt("not a TSS2 PRIVATE KEY in PEM");
 
+  if (*header != '\0') throw Corrupt("its PEM is encrypted");
+
   const unsigned char* cursor = der;
   const ScopedTpmKey key(
       reinterpret_cast<TpmKey*>(ASN1_item_d2i(nullptr, &cursor, size, ASN1_ITEM_rptr(TpmKey))));

@@ -228,10 +228,12 @@ uint64_t AsyncDeviceKeyStore::Close() {
     std::lock_guard lock(core_->mutex);
     for (const auto& [id, request] : core_->pending) waiting.push_back(request);
   }
-  for (const std::shared_ptr<Request>& request : waiting) {
-    if (!request->Move(Stage::kQueued, Stage::kOver)) continue;
-    QueueOf(request->lane).Remove(request->task);
-    core_->Settle({request->id, {}, ClosedError()});
+  // From the last to the first, against the threads, which meanwhile take from the front: nothing
+  // runs that came after something that was turned away.
+  for (auto request = waiting.rbegin(); request != waiting.rend(); ++request) {
+    if (!(*request)->Move(Stage::kQueued, Stage::kOver)) continue;
+    QueueOf((*request)->lane).Remove((*request)->task);
+    core_->Settle({(*request)->id, {}, ClosedError()});
   }
   // Whichever thread gets here last lets go of the hardware and says so: on a thread of ours, since
   // flushing what the store has in a TPM waits for that TPM.

@@ -57,7 +57,7 @@ class AsyncDeviceKeyStore {
   uint64_t List();
   uint64_t Support();
 
-  // For a store that was opened with "askPin": the token for which a request has failed with
+  // For a store that was opened with a PinPrompt: the token for which a request has failed with
   // `pin_required`, as JSON (PinPrompt), once; "null" when there is none. And the PIN, for the next
   // request that needs it.
   std::string TakePinQuestion();

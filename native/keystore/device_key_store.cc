@@ -64,7 +64,7 @@ CreateResponse DeviceKeyStore::Make(ProtectionPolicy policy, const KeyBinding& b
   try {
     // Throws for anything but a P-256 key: what hardware says is not trusted unseen.
     P256PublicKey::FromSpki(made.key.spki_der);
-    if (!commit()) throw DeviceKeyError(ErrorCode::kCanceled, "Creating the key was canceled");
+    if (!commit()) throw DeviceKeyError(ErrorCode::kCanceled, "creating the key was canceled");
     records_.Write({.key_id = made.key_id,
                     .provider = std::string(made.provider.name()),
                     .public_key_spki_der = made.key.spki_der,
@@ -108,7 +108,7 @@ SignResponse DeviceKeyStore::Sign(const PreparedSignature& prepared,
     signature = sign();
     if (!key->Verify(prepared.digest, signature)) {
       throw DeviceKeyError(ErrorCode::kCryptoError,
-                           "The signature that " + record.provider + " made with " +
+                           "the signature that " + record.provider + " made with " +
                                record.key_id.str() +
                                " does not verify with the key's public key, twice in a row: the "
                                "hardware is faulty or holds another key");
@@ -130,7 +130,7 @@ std::shared_ptr<const StoredKey> DeviceKeyStore::Enroll(const KeyRecord& unbound
   KeyRecord bound = unbound;
   bound.binding = {enrollment->account_user_id, enrollment->client_id};
   bound.handle = ProviderOf(unbound).Bind(unbound.key_id, unbound.handle, bound.binding, limits);
-  records_.Bind(bound);
+  records_.Bind(bound, limits.deadline);
   return records_.Read(unbound.key_id);
 }
 
@@ -139,7 +139,7 @@ KeyProvider& DeviceKeyStore::ProviderOf(const KeyRecord& record) const {
   KeyProvider& provider = providers_.Named(record.provider);
   if (provider.protection_class() != record.key_id.protection_class()) {
     throw DeviceKeyError(ErrorCode::kStoreCorrupt,
-                         "The record of " + record.key_id.str() + " names the provider \"" +
+                         "the record of " + record.key_id.str() + " names the provider \"" +
                              record.provider + "\", whose keys have another protection class");
   }
   return provider;
@@ -149,7 +149,7 @@ void DeviceKeyStore::Delete(const KeyId& key_id, const OperationLimits& limits) 
   const std::shared_ptr<const StoredKey> key = records_.Read(key_id);
   const KeyRecord& record = key->record();
   ProviderOf(record).Delete(key_id, record.handle, limits);
-  records_.Remove(key_id);
+  records_.Remove(key_id, limits.deadline);
 }
 
 std::vector<ListedKey> DeviceKeyStore::List() { return records_.List(); }

@@ -5,6 +5,7 @@
 
 #include "crypto/base64.h"
 #include "platform/error.h"
+#include "platform/private_directory.h"
 
 namespace device_key {
 namespace {
@@ -20,7 +21,7 @@ class Reader {
   }
 
   [[noreturn]] void Fail(const std::string& reason) const {
-    throw DeviceKeyError(ErrorCode::kStoreCorrupt, "The key record " + file_ + " cannot be used: " +
+    throw DeviceKeyError(ErrorCode::kStoreCorrupt, "the key record " + file_ + " cannot be used: " +
                                                        reason + ". It has been left as it is");
   }
 
@@ -92,11 +93,17 @@ std::string EncodeKeyRecord(const KeyRecord& record) {
       {"handle", record.handle},
   };
   try {
-    return json.dump(2) + "\n";
+    std::string text = json.dump(2) + "\n";
+    // What could not be read again must not be written; only the two ids can be that long.
+    if (text.size() <= PrivateDirectory::kMaxFileBytes) return text;
+    throw DeviceKeyError(ErrorCode::kInvalidParams,
+                         "accountUserId, clientId: expected strings that fit a key record, which "
+                         "has at most " +
+                             std::to_string(PrivateDirectory::kMaxFileBytes) + " bytes");
   } catch (const nlohmann::json::exception&) {
     // Its own message would quote the string.
     throw DeviceKeyError(ErrorCode::kInvalidParams,
-                         "A key record is JSON: accountUserId and clientId must be UTF-8");
+                         "a key record is JSON: accountUserId and clientId must be UTF-8");
   }
 }
 

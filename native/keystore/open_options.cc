@@ -49,11 +49,13 @@ void DecodePkcs11(const nlohmann::json& json, OpenOptions& options) {
     } else if (member == "token") {
       options.pkcs11_token = DecodeText(name, value);
     } else if (member == "pin") {
-      pin.value = DecodeText(name, value);
+      if (value == nlohmann::json{{"ask", true}}) {
+        pin.prompt = std::make_shared<PinPrompt>();
+      } else {
+        pin.value = DecodeText(name, value);
+      }
     } else if (member == "pinFile") {
       pin.file = DecodeText(name, value);
-    } else if (member == "askPin") {
-      if (DecodeFlag(name, value)) pin.prompt = std::make_shared<PinPrompt>();
     } else if (member == "allowFinalTry") {
       pin.allow_final_try = DecodeFlag(name, value);
     } else {
@@ -68,15 +70,23 @@ void DecodePkcs11(const nlohmann::json& json, OpenOptions& options) {
   }
 }
 
+nlohmann::json ReadOptions(std::string_view json_text) {
+  try {
+    nlohmann::json options = ReadJson(json_text);
+    if (options.is_object()) return options;
+  } catch (const DeviceKeyError& error) {
+    throw DeviceKeyError(ErrorCode::kInvalidParams,
+                         std::string("options: expected an object; ") + error.what());
+  }
+  throw DeviceKeyError(ErrorCode::kInvalidParams, "options: expected an object");
+}
+
 }  // namespace
 
 OpenOptions DecodeOpenOptions(std::string_view json_text) {
   constexpr int64_t kMaxTimeoutMs = 3'600'000;
   constexpr int64_t kMaxQueueLimit = 1'000'000;
-  const nlohmann::json json = ReadJson(json_text);
-  if (!json.is_object()) {
-    throw DeviceKeyError(ErrorCode::kInvalidParams, "options: expected an object");
-  }
+  const nlohmann::json json = ReadOptions(json_text);
   OpenOptions options;
   for (const auto& [name, value] : json.items()) {
     if (name == "directory") {

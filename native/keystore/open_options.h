@@ -32,9 +32,10 @@ struct OpenOptions {
 };
 
 // From the JSON text {"directory"?, "targets"?, "timeoutMs"?, "queueLimit"?, "tcti"?,
-// "allowSimulator"?, "pkcs11"?: {"module"?, "token"?, "pin"?, "pinFile"?, "askPin"?,
-// "allowFinalTry"?}}; what is absent takes its default, from the environment where there is one.
-// Throws `invalid_params` naming the option, also for options that it does not know.
+// "allowSimulator"?, "pkcs11"?: {"module"?, "token"?, "pin"? (a string, or {"ask": true} for a
+// PinPrompt), "pinFile"?, "allowFinalTry"?}}; what is absent takes its default, from the
+// environment where there is one. Throws `invalid_params` naming the option, also for options that
+// it does not know.
 OpenOptions DecodeOpenOptions(std::string_view json_text);
 
 // The providers of this platform, hardware first. Touches no hardware.

@@ -1,5 +1,6 @@
 #include "keystore/pending_keys.h"
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@ namespace device_key {
 namespace {
 
 constexpr int kVersion = 1;
+constexpr std::chrono::seconds kWithdrawTimeout{2};
 constexpr std::string_view kSuffix = ".pending";
 constexpr int64_t kNanoseconds = 1'000'000'000;
 
@@ -42,7 +44,9 @@ void PendingKeys::Announce(const KeyProvider& provider, const KeyId& key_id) con
 void PendingKeys::Withdraw(const KeyId& key_id) const {
   try {
     const auto directory = PrivateDirectory::Open(directory_);
-    if (directory) directory->Remove(FileName(key_id));
+    if (directory) {
+      directory->Remove(FileName(key_id), std::chrono::steady_clock::now() + kWithdrawTimeout);
+    }
   } catch (const DeviceKeyError&) {
   }
 }
@@ -59,7 +63,7 @@ void PendingKeys::Sweep(KeyProvider& provider, int64_t now, const OperationLimit
       if (now - file->stamp.modified_ns / kNanoseconds < kAbandonedAfterSeconds) continue;
       // It may have been recorded, and its process died before it could say so here.
       if (!directory->Stat(key_id->str() + ".json")) provider.Delete(*key_id, nullptr, limits);
-      directory->Remove(name);
+      directory->Remove(name, limits.deadline);
     } catch (const DeviceKeyError&) {
       // The token may be out.
     }

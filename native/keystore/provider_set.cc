@@ -124,7 +124,7 @@ KeyProvider& ProviderSet::Named(const std::string& name) const {
     if (provider->name() == name) return *provider;
   }
   throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
-                       "The key was made by the provider \"" + name +
+                       "the key was made by the provider \"" + name +
                            "\", which this machine does not have: use the key where it was made");
 }
 

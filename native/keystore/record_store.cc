@@ -3,8 +3,6 @@
 #include <string_view>
 #include <utility>
 
-#include "platform/private_directory.h"
-
 namespace device_key {
 namespace {
 
@@ -50,20 +48,22 @@ void RecordStore::Write(const KeyRecord& record) {
       .WriteNew(FileName(record.key_id), EncodeKeyRecord(record));
 }
 
-void RecordStore::Bind(const KeyRecord& bound) {
+void RecordStore::Bind(const KeyRecord& bound, PrivateDirectory::Deadline deadline) {
   const std::optional<PrivateDirectory> directory = PrivateDirectory::Open(directory_);
   const auto bind = [&](const std::string& current) -> std::optional<std::string> {
     const KeyRecord record = DecodeKeyRecord(current, bound.key_id, PathOf(bound.key_id));
     if (!record.binding.empty()) return std::nullopt;
     return EncodeKeyRecord(bound);
   };
-  if (!directory || !directory->Update(FileName(bound.key_id), bind)) throw NotFound(bound.key_id);
+  if (!directory || !directory->Update(FileName(bound.key_id), bind, deadline)) {
+    throw NotFound(bound.key_id);
+  }
 }
 
-void RecordStore::Remove(const KeyId& key_id) {
+void RecordStore::Remove(const KeyId& key_id, PrivateDirectory::Deadline deadline) {
   cache_.Erase(key_id);
   const std::optional<PrivateDirectory> directory = PrivateDirectory::Open(directory_);
-  if (!directory || !directory->Remove(FileName(key_id))) throw NotFound(key_id);
+  if (!directory || !directory->Remove(FileName(key_id), deadline)) throw NotFound(key_id);
 }
 
 std::vector<ListedKey> RecordStore::List() {
@@ -91,7 +91,7 @@ std::string RecordStore::PathOf(const KeyId& key_id) const {
 
 DeviceKeyError RecordStore::NotFound(const KeyId& key_id) const {
   return DeviceKeyError(ErrorCode::kKeyNotFound,
-                        "There is no key " + key_id.str() + " in " + directory_.string() +
+                        "there is no key " + key_id.str() + " in " + directory_.string() +
                             ": it was deleted, or belongs to another store directory or user");
 }
 
@@ -107,7 +107,7 @@ std::shared_ptr<const StoredKey> RecordStore::Load(const PrivateDirectory& direc
     return std::make_shared<const StoredKey>(std::move(record), std::move(public_key));
   } catch (const DeviceKeyError&) {
     throw DeviceKeyError(ErrorCode::kStoreCorrupt,
-                         "The key record " + PathOf(key_id) +
+                         "the key record " + PathOf(key_id) +
                              " cannot be used: the member publicKeySpkiDerBase64 is not a P-256 "
                              "public key. It has been left as it is");
   }

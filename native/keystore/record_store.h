@@ -11,6 +11,7 @@
 #include "keystore/record_cache.h"
 #include "keystore/stored_key.h"
 #include "platform/error.h"
+#include "platform/private_directory.h"
 #include "protocol/key_id.h"
 
 namespace device_key {
@@ -49,10 +50,10 @@ class RecordStore {
 
   // Replaces the record of a key without a binding by `bound`, which is the same key with one. When
   // another process was faster, its record stays. Throws `key_not_found`.
-  void Bind(const KeyRecord& bound);
+  void Bind(const KeyRecord& bound, PrivateDirectory::Deadline deadline);
 
   // Throws `key_not_found`.
-  void Remove(const KeyId& key_id);
+  void Remove(const KeyId& key_id, PrivateDirectory::Deadline deadline);
 
   // In the order of their ids. Files that are not named like key records are passed over.
   std::vector<ListedKey> List();

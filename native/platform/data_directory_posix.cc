@@ -43,7 +43,7 @@ fs::path Home() {
   if (!home) {
     throw DeviceKeyError(
         ErrorCode::kStoreUnwritable,
-        "This user has no home directory to keep key records in: set HOME, or name "
+        "this user has no home directory to keep key records in: set HOME, or name "
         "a directory in DEVICE_KEY_HOME");
   }
   return *home;

@@ -27,7 +27,7 @@ DynamicLibrary DynamicLibrary::Open(const char* name) {
   void* handle = dlopen(name, kOpenFlags);
   if (handle == nullptr) {
     throw DeviceKeyError(ErrorCode::kLibraryMissing,
-                         "Could not load " + std::string(name) + ": " + LoaderError());
+                         "could not load " + std::string(name) + ": " + LoaderError());
   }
   return DynamicLibrary(name, handle);
 }

@@ -23,7 +23,7 @@ void SetPipeFlags(int fd) {
 Interrupt::Interrupt() {
   int fds[2];
   if (pipe(fds) != 0) {
-    throw DeviceKeyError(ErrorCode::kPlatformError, "Could not make a pipe to interrupt waits: " +
+    throw DeviceKeyError(ErrorCode::kPlatformError, "could not make a pipe to interrupt waits: " +
                                                         std::generic_category().message(errno));
   }
   read_fd_ = fds[0];

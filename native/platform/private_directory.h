@@ -2,6 +2,7 @@
 #ifndef DEVICE_KEY_PLATFORM_PRIVATE_DIRECTORY_H_
 #define DEVICE_KEY_PLATFORM_PRIVATE_DIRECTORY_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -10,6 +11,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "platform/unique_fd.h"
 
 namespace device_key {
 
@@ -66,14 +69,20 @@ class PrivateDirectory {
   // Throws `store_unwritable` when there is a file of that name already.
   void WriteNew(const std::string& name, std::string_view contents) const;
 
-  // Replaces a file by what `change` makes of its contents, or leaves it when that is nullopt. No
-  // other process changes it meanwhile by this function; readers see the old file or the new one.
-  // When it throws, the old one is still there. False when there is no such file.
+  // Update and Remove exclude each other, in other threads and processes too. They throw
+  // `store_unwritable` when another one is not done by `deadline`; a process that dies lets go.
+  using Deadline = std::chrono::steady_clock::time_point;
+
+  // Replaces a file by what `change` makes of its contents, or leaves it when that is nullopt.
+  // Readers see the old file or the new one. When it throws, the old one is still there, unless it
+  // was only the directory that could not be flushed: then the new one is, until a power loss at
+  // least. False when there is no such file.
   bool Update(const std::string& name,
-              const std::function<std::optional<std::string>(const std::string&)>& change) const;
+              const std::function<std::optional<std::string>(const std::string&)>& change,
+              Deadline deadline) const;
 
   // False when there is no such file.
-  bool Remove(const std::string& name) const;
+  bool Remove(const std::string& name, Deadline deadline) const;
 
   // The names of the entries, sorted, without this class's temporary files. Removes those that a
   // process which died left behind (older than ten minutes).
@@ -82,6 +91,7 @@ class PrivateDirectory {
  private:
   PrivateDirectory(std::filesystem::path path, int fd) : path_(std::move(path)), fd_(fd) {}
 
+  UniqueFd Lock(Deadline deadline) const;
   void Replace(const std::string& name, std::string_view contents) const;
   std::string PathOf(const std::string& name) const { return (path_ / name).string(); }
 

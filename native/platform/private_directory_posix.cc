@@ -13,9 +13,9 @@
 #include <memory>
 #include <random>
 #include <system_error>
+#include <thread>
 
 #include "platform/error.h"
-#include "platform/unique_fd.h"
 
 namespace device_key {
 namespace {
@@ -75,7 +75,7 @@ bool IsSymlink(const fs::path& path) {
 
 // An invalid descriptor when there is no such directory.
 UniqueFd OpenChecked(const fs::path& path) {
-  const std::string what = "The key store directory " + path.string();
+  const std::string what = "the key store directory " + path.string();
   UniqueFd fd(
       Retry([&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
   if (!fd.valid()) {
@@ -112,11 +112,11 @@ void MakeDirectories(const fs::path& path) {
   if (mkdir(path.c_str(), 0700) != 0) {
     if (errno == EEXIST) return;  // whatever it is, opening it will tell
     if (errno != ENOENT || !path.has_relative_path()) {
-      ThrowErrno("The key store directory " + path.string() + " cannot be created", errno);
+      ThrowErrno("the key store directory " + path.string() + " cannot be created", errno);
     }
     MakeDirectories(path.parent_path());
     if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-      ThrowErrno("The key store directory " + path.string() + " cannot be created", errno);
+      ThrowErrno("the key store directory " + path.string() + " cannot be created", errno);
     }
   }
   // Best effort: the parent may not be ours to open. A record that survives a power loss is worth
@@ -210,7 +210,7 @@ PrivateDirectory PrivateDirectory::OpenOrCreate(const fs::path& path) {
     fd = OpenChecked(clean);
   }
   if (!fd.valid()) {
-    ThrowErrno("The key store directory " + clean.string() + " cannot be opened", ENOENT);
+    ThrowErrno("the key store directory " + clean.string() + " cannot be opened", ENOENT);
   }
   return PrivateDirectory(clean, fd.Release());
 }
@@ -268,7 +268,7 @@ std::optional<FileContents> PrivateDirectory::Read(const std::string& name) cons
 
 void PrivateDirectory::CheckWritable() const {
   if (!TemporaryFile(fd_).valid()) {
-    ThrowErrno("The key store directory " + path_.string() + " cannot be written to", errno);
+    ThrowErrno("the key store directory " + path_.string() + " cannot be written to", errno);
   }
 }
 
@@ -292,15 +292,38 @@ void PrivateDirectory::Replace(const std::string& name, std::string_view content
   }
 }
 
+// Held until the descriptor is closed; an invalid one when the directory has been removed. A lock
+// on the directory itself leaves no lock file behind. It belongs to the open file, so it takes one
+// of its own to keep out other threads as well.
+//
+// Whoever may read the directory may lock it, for as long as they like, hence the deadline.
+UniqueFd PrivateDirectory::Lock(Deadline deadline) const {
+  constexpr std::chrono::milliseconds kPause{5};
+  const std::string failure = "the key store directory " + path_.string() + " cannot be locked";
+  UniqueFd lock(Retry([&] { return openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!lock.valid()) {
+    if (errno == ENOENT) return lock;
+    ThrowErrno(failure, errno);
+  }
+  while (Retry([&] { return flock(lock.get(), LOCK_EX | LOCK_NB); }) != 0) {
+    if (errno != EWOULDBLOCK) ThrowErrno(failure, errno);
+    if (std::chrono::steady_clock::now() >= deadline) {
+      throw DeviceKeyError(ErrorCode::kStoreUnwritable,
+                           failure +
+                               ": another process has locked it and does not let go. Find it with "
+                               "`lslocks`, end it and try again");
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+  return lock;
+}
+
 bool PrivateDirectory::Update(
     const std::string& name,
-    const std::function<std::optional<std::string>(const std::string&)>& change) const {
-  // A lock on the directory itself leaves no lock file behind. It belongs to the open file, so it
-  // takes one of its own to keep out other threads as well; closing that releases it.
-  const UniqueFd lock(Retry([&] { return openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-  if (!lock.valid() || Retry([&] { return flock(lock.get(), LOCK_EX); }) != 0) {
-    ThrowErrno("The key store directory " + path_.string() + " cannot be locked", errno);
-  }
+    const std::function<std::optional<std::string>(const std::string&)>& change,
+    Deadline deadline) const {
+  const UniqueFd lock = Lock(deadline);
+  if (!lock.valid()) return false;
   const std::optional<FileContents> current = Read(name);
   if (!current) return false;
   const std::optional<std::string> changed = change(current->bytes);
@@ -310,7 +333,10 @@ bool PrivateDirectory::Update(
   return true;
 }
 
-bool PrivateDirectory::Remove(const std::string& name) const {
+bool PrivateDirectory::Remove(const std::string& name, Deadline deadline) const {
+  // Without the lock, an Update that has read the file already would bring it back.
+  const UniqueFd lock = Lock(deadline);
+  if (!lock.valid()) return false;
   if (unlinkat(fd_, name.c_str(), 0) != 0) {
     if (errno == ENOENT) return false;
     ThrowErrno(PathOf(name) + " cannot be removed", errno);
@@ -320,7 +346,7 @@ bool PrivateDirectory::Remove(const std::string& name) const {
 }
 
 std::vector<std::string> PrivateDirectory::List() const {
-  const std::string failure = "The key store directory " + path_.string() + " cannot be listed";
+  const std::string failure = "the key store directory " + path_.string() + " cannot be listed";
   // A descriptor of its own, since the position in a directory belongs to the open file.
   UniqueFd fd(Retry([&] { return openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!fd.valid()) {

@@ -206,7 +206,8 @@ test('schema and decoder agree on every notation of a number', () => {
       fc.integer(),
       fc.constantFrom('', '.0', '.000', '.5', '.001', 'e0', 'E+2', '.0e1', '.25e2', '0e-1', '5e-1'),
     )
-    .map(([integer, notation]) => `${integer}${notation}`);
+    .map(([integer, notation]) => `${integer}${notation}`)
+    .filter((written) => !/^-?0\d/.test(written)); // no JSON
   fc.assert(
     fc.property(valid.sign, number, (document, written) => {
       const payload = document.payload as JsonObject;

@@ -1,6 +1,5 @@
 // What is published, and what the addon shows to the dynamic linker.
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -125,14 +124,20 @@ describeOnLinux('the addon', () => {
   });
 });
 
-const platformPrebuilds = path.join(root, 'prebuilds', `${process.platform}-${process.arch}`);
-const testWithPrebuild = existsSync(platformPrebuilds) ? test : test.skip;
-
-testWithPrebuild('node-gyp-build finds the prebuilt addon of this platform', () => {
-  const found = execFileSync(
-    process.execPath,
-    ['-p', `require('node-gyp-build').path(${JSON.stringify(root)})`],
-    { cwd: root, encoding: 'utf8', env: { ...process.env, PREBUILDS_ONLY: '1' } },
-  );
-  expect(path.dirname(found.trim())).toBe(platformPrebuilds);
+test('node-gyp-build finds the prebuilt addon of this platform', async () => {
+  const installed = await mkdtemp(path.join(tmpdir(), 'dk-prebuild-'));
+  try {
+    const prebuilds = path.join(installed, 'prebuilds');
+    execFileSync(path.join(root, 'scripts/prebuild'), [prebuilds], { stdio: 'ignore' });
+    const found = execFileSync(
+      process.execPath,
+      ['-p', `require('node-gyp-build').path(${JSON.stringify(installed)})`],
+      { cwd: root, encoding: 'utf8' },
+    );
+    expect(path.dirname(found.trim())).toBe(
+      path.join(prebuilds, `${process.platform}-${process.arch}`),
+    );
+  } finally {
+    await rm(installed, { recursive: true });
+  }
 });

@@ -41,7 +41,7 @@ export class Child<Output> {
       ['--pdeathsig', 'KILL', process.execPath, ...nodeArguments, file, JSON.stringify(input)],
       {
         cwd: root,
-        env: { PATH: process.env['PATH'], ...env },
+        env: { PATH: process.env.PATH, ...env },
         stdio: ['ignore', 'pipe', 'pipe'],
         timeout: limitMs,
         killSignal: 'SIGKILL',

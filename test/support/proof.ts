@@ -52,7 +52,7 @@ export function expectedSignedText(payload: DeviceKeySignPayload): string {
         ] as const);
   const written = members.map(
     (member) =>
-      `${JSON.stringify(member)}:${JSON.stringify((payload as Record<string, unknown>)[member])}`,
+      `${JSON.stringify(member)}:${JSON.stringify((payload as unknown as Record<string, unknown>)[member])}`,
   );
   return `{"domain":"codex-device-key-sign-payload/v1","payload":{${written.join(',')}}}`;
 }

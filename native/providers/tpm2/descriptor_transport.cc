@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -61,7 +62,7 @@ class DescriptorTransport : public TpmTransport {
       const ssize_t count = read(fd_.get(), chunk.data(), chunk.size());
       if (count > 0) {
         response_.insert(response_.end(), chunk.data(), chunk.data() + count);
-        if (response_.size() > kMaxResponse) ThrowLost("sent an overlong response");
+        if (response_.size() >= kHeaderSize) CheckSize();
       } else if (count == 0) {
         ThrowLost("closed the connection");
       } else if (errno != EINTR && errno != EAGAIN) {
@@ -110,11 +111,21 @@ class DescriptorTransport : public TpmTransport {
   }
 
   bool complete() const {
-    if (response_.size() < kHeaderSize) return false;
-    const size_t announced = static_cast<size_t>(response_[2]) << 24 |
-                             static_cast<size_t>(response_[3]) << 16 |
-                             static_cast<size_t>(response_[4]) << 8 | response_[5];
-    return response_.size() >= announced;
+    return response_.size() >= kHeaderSize && response_.size() >= announced();
+  }
+
+  // The response's size by its own header.
+  size_t announced() const {
+    return static_cast<size_t>(response_[2]) << 24 | static_cast<size_t>(response_[3]) << 16 |
+           static_cast<size_t>(response_[4]) << 8 | response_[5];
+  }
+
+  // What does not talk like a TPM is not waited for, and bytes behind a response are not taken for
+  // the next one.
+  void CheckSize() const {
+    if (announced() < kHeaderSize || announced() > kMaxResponse || response_.size() > announced()) {
+      ThrowLost("it does not answer as a TPM 2.0 does");
+    }
   }
 
   void WaitReadable(const OperationLimits& limits) {
@@ -171,7 +182,8 @@ class DescriptorTransport : public TpmTransport {
           ErrorCode::kHardwareUnavailable,
           "no TPM 2.0 at " + reason +
               ". Enable the TPM (also called fTPM or PTT) in the firmware's set-up; a machine "
-              "that has /dev/tpm0 but no /dev/tpmrm0 has a TPM 1.2, which is too old");
+              "that has /dev/tpm0 but no /dev/tpmrm0 has a TPM 1.2, which is too old; a container "
+              "needs the node passed in (`--device /dev/tpmrm0`)");
   }
 }
 
@@ -247,8 +259,16 @@ std::string ConfValue(const std::string& conf, const std::string& key,
 std::unique_ptr<TpmTransport> OpenDeviceTransport(const std::string& path) {
   // O_NONBLOCK makes the kernel's write() return before the TPM has answered (Linux 5.0 and
   // later); before that, a command blocks in write() and the limits do not hold.
-  UniqueFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  UniqueFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.valid()) ThrowOpenDevice(path, errno);
+  // A mistyped name must not make us write TPM commands into somebody's file.
+  struct stat status {};
+  if (fstat(fd.get(), &status) != 0 || !S_ISCHR(status.st_mode)) {
+    throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
+                         "no TPM 2.0 at " + path +
+                             ": not a character device. Name the kernel's node, usually "
+                             "device:/dev/tpmrm0");
+  }
   return std::make_unique<DescriptorTransport>(DescriptorTransport::Kind::kDevice, std::move(fd),
                                                path);
 }

@@ -57,8 +57,9 @@ bool IsStorageKey(const TPMT_PUBLIC& key) {
 bool IsDeviceKey(const TPMT_PUBLIC& key) {
   const TPMS_ECC_PARMS& ecc = key.parameters.eccDetail;
   return key.type == TPM2_ALG_ECC && key.nameAlg == TPM2_ALG_SHA256 &&
-         key.objectAttributes == kDeviceKeyAttributes && ecc.curveID == TPM2_ECC_NIST_P256 &&
-         ecc.scheme.scheme == TPM2_ALG_ECDSA && ecc.scheme.details.ecdsa.hashAlg == TPM2_ALG_SHA256;
+         key.objectAttributes == kDeviceKeyAttributes && key.authPolicy.size == 0 &&
+         ecc.curveID == TPM2_ECC_NIST_P256 && ecc.scheme.scheme == TPM2_ALG_ECDSA &&
+         ecc.scheme.details.ecdsa.hashAlg == TPM2_ALG_SHA256;
 }
 
 TPM2B_AUTH BindingAuthValue(const KeyBinding& binding) {

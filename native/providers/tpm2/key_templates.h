@@ -21,8 +21,8 @@ TPM2B_PUBLIC DeviceKeyTemplate();
 // Whether `key` is restricted to storage and decrypts: can it be the parent of our keys?
 bool IsStorageKey(const TPMT_PUBLIC& key);
 
-// Whether `key` has exactly the type, scheme, curve and attributes of DeviceKeyTemplate: the ones
-// that keep the private key inside the TPM.
+// Whether `key` has exactly the type, scheme, curve and attributes of DeviceKeyTemplate, which keep
+// the private key inside the TPM, and no policy that would sign without the authValue.
 bool IsDeviceKey(const TPMT_PUBLIC& key);
 
 // The authValue that ties a key to its enrollment: the first 32 characters of

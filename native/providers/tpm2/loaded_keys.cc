@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "providers/tpm2/tpm_commands.h"
+
 namespace device_key {
 
 LoadedKey* LoadedKeys::Find(const std::string& key_id) {
@@ -20,6 +22,18 @@ LoadedKey& LoadedKeys::Insert(LoadedKey key) {
 
 void LoadedKeys::EvictTo(size_t count) {
   while (keys_.size() > count) keys_.pop_back();
+}
+
+bool LoadedKeys::ForgetLost(TpmConnection& connection, const OperationLimits& limits) {
+  return std::erase_if(keys_, [&](LoadedKey& key) {
+           if (IsStillLoaded(connection, key.handle.get(), limits)) return false;
+           key.handle.Abandon();
+           return true;
+         }) > 0;
+}
+
+void LoadedKeys::AddNames(const TpmConnection& connection, ObjectNames& names) const {
+  for (const LoadedKey& key : keys_) names.insert(NameOf(connection, key.handle.get()));
 }
 
 void LoadedKeys::Remove(const std::string& key_id) {

@@ -5,6 +5,7 @@
 #include <list>
 #include <string>
 
+#include "providers/tpm2/orphans.h"
 #include "providers/tpm2/tpm_connection.h"
 
 namespace device_key {
@@ -12,7 +13,6 @@ namespace device_key {
 struct LoadedKey {
   std::string key_id;
   TpmHandle handle;
-  TPMT_PUBLIC public_area;
 };
 
 // The most recently used keys, loaded. At most two: a TPM need not have more than three slots
@@ -32,6 +32,10 @@ class LoadedKeys {
   // Flushes the least recently used until `count` are left.
   void EvictTo(size_t count);
   void Remove(const std::string& key_id);
+  // Forgets the keys that are not loaded any more, without flushing what is there instead. Whether
+  // there were any.
+  bool ForgetLost(TpmConnection& connection, const OperationLimits& limits);
+  void AddNames(const TpmConnection& connection, ObjectNames& names) const;
   bool empty() const { return keys_.empty(); }
 
  private:

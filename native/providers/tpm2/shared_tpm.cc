@@ -14,11 +14,14 @@ constexpr std::chrono::milliseconds kLockSlice{50};
 }  // namespace
 
 std::shared_ptr<SharedTpm> SharedTpm::For(const TctiSpec& spec) {
+  struct Registry {
+    std::mutex mutex;
+    std::map<std::string, std::weak_ptr<SharedTpm>> tpms;
+  };
   // Never destroyed: a thread may still hold a TPM while the process exits.
-  static auto& mutex = *new std::mutex;
-  static auto& tpms = *new std::map<std::string, std::weak_ptr<SharedTpm>>;
-  std::lock_guard lock(mutex);
-  std::weak_ptr<SharedTpm>& known = tpms[spec.str()];
+  static Registry& registry = *std::make_unique<Registry>().release();
+  std::lock_guard lock(registry.mutex);
+  std::weak_ptr<SharedTpm>& known = registry.tpms[spec.str()];
   std::shared_ptr<SharedTpm> tpm = known.lock();
   if (tpm == nullptr) {
     tpm = std::make_shared<SharedTpm>(spec);
@@ -42,9 +45,19 @@ std::unique_lock<std::timed_mutex> SharedTpm::Acquire(const OperationLimits& lim
                            "try again");
 }
 
-TpmState& SharedTpm::Connected() {
+TpmState& SharedTpm::Connected(const OperationLimits& limits) {
   if (state_ == nullptr) state_ = std::make_unique<TpmState>(spec_);
+  if (!orphans_.empty()) {
+    FlushOrphans(state_->connection, orphans_, limits);
+    orphans_.clear();
+  }
   return *state_;
+}
+
+void SharedTpm::Drop() {
+  if (state_ == nullptr) return;
+  if (!spec_.has_resource_manager()) orphans_.merge(state_->LoadedNames());
+  state_.reset();
 }
 
 }  // namespace device_key

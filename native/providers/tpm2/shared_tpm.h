@@ -15,9 +15,25 @@ struct TpmState {
   explicit TpmState(const TctiSpec& spec)
       : connection(spec), parents(connection, /*keep_loaded=*/!spec.has_resource_manager()) {}
 
+  // On a TPM without a resource manager, a reset or another client may have put something else, or
+  // nothing, where our objects were. Forgets those; whether there were any.
+  bool ForgetLost(const OperationLimits& limits) {
+    const bool keys_lost = keys.ForgetLost(connection, limits);
+    return parents.ForgetLost(limits) || keys_lost;
+  }
+
+  // What stays in the TPM when the connection is lost.
+  ObjectNames LoadedNames() const {
+    ObjectNames names = being_loaded;
+    keys.AddNames(connection, names);
+    parents.AddNames(names);
+    return names;
+  }
+
   TpmConnection connection;
   StorageParents parents;
   LoadedKeys keys;
+  ObjectNames being_loaded;  // by a command whose answer may never reach us
 };
 
 class SharedTpm {
@@ -35,38 +51,40 @@ class SharedTpm {
   template <class Work>
   auto Use(const OperationLimits& limits, Work work) {
     const std::unique_lock lock = Acquire(limits);
-    const DropFailedState drop{state_};
+    const DropFailedState drop{*this};
     try {
-      return work(Connected());
+      return work(Connected(limits));
     } catch (const ConnectionLost&) {
-      state_.reset();
+      Drop();
     }
-    return work(Connected());
+    return work(Connected(limits));
   }
 
   // Calls `work` only when there is a connection already; for what dies with one anyway.
   template <class Work>
   void UseIfConnected(const OperationLimits& limits, Work work) {
     const std::unique_lock lock = Acquire(limits);
-    const DropFailedState drop{state_};
+    const DropFailedState drop{*this};
     if (state_ != nullptr) work(*state_);
   }
 
  private:
   // A failed connection's socket is closed at once, not at the next use.
   struct DropFailedState {
-    std::unique_ptr<TpmState>& state;
+    SharedTpm& tpm;
     ~DropFailedState() {
-      if (state != nullptr && state->connection.failed()) state.reset();
+      if (tpm.state_ != nullptr && tpm.state_->connection.failed()) tpm.Drop();
     }
   };
 
   std::unique_lock<std::timed_mutex> Acquire(const OperationLimits& limits);
-  TpmState& Connected();
+  TpmState& Connected(const OperationLimits& limits);
+  void Drop();
 
   const TctiSpec spec_;
   std::timed_mutex mutex_;
   std::unique_ptr<TpmState> state_;
+  ObjectNames orphans_;  // of connections that were lost
 };
 
 }  // namespace device_key

@@ -1,6 +1,7 @@
 #include "providers/tpm2/storage_parent.h"
 
 #include "providers/tpm2/key_templates.h"
+#include "providers/tpm2/tpm_commands.h"
 
 namespace device_key {
 
@@ -14,13 +15,7 @@ bool StorageParents::FindPersistent(const OperationLimits& limits) {
   const Tss2Library& tss2 = connection_.tss2();
   ESYS_CONTEXT* esys = connection_.esys();
   ESYS_TR handle = ESYS_TR_NONE;
-  const TSS2_RC found = connection_.Run(
-      limits,
-      [&] {
-        return tss2.Esys_TR_FromTPMPublic_Async(esys, kPersistentSrk, ESYS_TR_NONE, ESYS_TR_NONE,
-                                                ESYS_TR_NONE);
-      },
-      [&] { return tss2.Esys_TR_FromTPMPublic_Finish(esys, &handle); });
+  const TSS2_RC found = FindObject(connection_, kPersistentSrk, handle, limits);
   if (BareTpmCode(found) == TPM2_RC_HANDLE) return false;  // nothing there
   CheckTpm("look for the storage key at 0x81000001", found);
 
@@ -35,6 +30,7 @@ bool StorageParents::FindPersistent(const OperationLimits& limits) {
   CheckTpm("read the storage key at 0x81000001", read);
   if (!IsStorageKey(area->publicArea)) return false;
   persistent_ = handle;
+  persistent_has_no_da_ = (area->publicArea.objectAttributes & TPMA_OBJECT_NODA) != 0;
   return true;
 }
 
@@ -60,7 +56,8 @@ TpmHandle StorageParents::CreatePrimary(const OperationLimits& limits) {
         ErrorCode::kTpmOwnerAuthRequired,
         "the TPM's owner hierarchy has a password and there is no storage key at 0x81000001, so no "
         "parent for device keys can be derived. As the TPM's owner, make one persistent: "
-        "`tpm2_createprimary -C o -P <password> -G ecc -c srk.ctx` and "
+        "`tpm2_createprimary -C o -P <password> -G ecc -a 'fixedtpm|fixedparent|"
+        "sensitivedataorigin|userwithauth|noda|restricted|decrypt' -c srk.ctx` and "
         "`tpm2_evictcontrol -C o -P <password> -c srk.ctx 0x81000001`",
         rc);
   }
@@ -118,13 +115,22 @@ StorageParents::Lease::Lease(StorageParents& parents, TPM2_HANDLE parent,
   handle_ = loaded_.get();
 }
 
-void StorageParents::Forget() {
-  primary_.Abandon();
-  saved_primary_.reset();
-  if (persistent_ != ESYS_TR_NONE) {
+bool StorageParents::ForgetLost(const OperationLimits& limits) {
+  bool forgot = false;
+  if (primary_ && !IsStillLoaded(connection_, primary_.get(), limits)) {
+    primary_.Abandon();
+    forgot = true;
+  }
+  if (persistent_ != ESYS_TR_NONE && !IsStillLoaded(connection_, persistent_, limits)) {
     connection_.tss2().Esys_TR_Close(connection_.esys(), &persistent_);
     persistent_ = ESYS_TR_NONE;
+    forgot = true;
   }
+  return forgot;
+}
+
+void StorageParents::AddNames(ObjectNames& names) const {
+  if (primary_) names.insert(NameOf(connection_, primary_.get()));
 }
 
 }  // namespace device_key

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "providers/tpm2/orphans.h"
 #include "providers/tpm2/tpm_connection.h"
 
 namespace device_key {
@@ -27,6 +28,12 @@ class StorageParents {
   // TPM2_RH_OWNER, for the primary. Throws as Lease::Lease.
   TPM2_HANDLE Choose(const OperationLimits& limits);
 
+  // Whether the parent that `Choose` has just found can be used while the TPM is in lockout. The
+  // primary always can; a persistent key that tpm2-tools made by default cannot.
+  bool UsableInLockout(TPM2_HANDLE parent) const {
+    return parent != kPersistentSrk || persistent_has_no_da_;
+  }
+
   // The use of one parent, for one command or a few.
   class Lease {
    public:
@@ -41,8 +48,12 @@ class StorageParents {
     TpmHandle loaded_;  // when it is to be flushed after use
   };
 
-  // After the TPM was reset or cleared: what we know of either parent may no longer hold.
-  void Forget();
+  // Forgets a parent that is not, or no longer the same, where we know it to be. Whether there was
+  // one.
+  bool ForgetLost(const OperationLimits& limits);
+
+  // The name of the primary, if that stays loaded.
+  void AddNames(ObjectNames& names) const;
 
  private:
   bool FindPersistent(const OperationLimits& limits);
@@ -54,6 +65,7 @@ class StorageParents {
   // Stays until the connection ends: ESYS hands out one object per persistent handle, so closing
   // it once would close it for everybody. Costs the TPM nothing.
   ESYS_TR persistent_ = ESYS_TR_NONE;
+  bool persistent_has_no_da_ = false;
   TpmHandle primary_;
   EsysPtr<TPMS_CONTEXT> saved_primary_;
 };

@@ -56,6 +56,16 @@ struct StoredKey {
   TpmKeyBlob blob;
 };
 
+// The name of a key with a SHA-256 name (TPM 2.0 Part 1, section 16): the algorithm's number and
+// the digest of the public area, which follows a size in `area`.
+Bytes NameOf(const TPM2B_PUBLIC& area) {
+  const Bytes marshalled = Marshalled(area, Tss2Library::Get().Tss2_MU_TPM2B_PUBLIC_Marshal);
+  const Sha256Digest digest = Sha256(ByteView(marshalled).subspan(2));
+  Bytes name{TPM2_ALG_SHA256 >> 8, TPM2_ALG_SHA256 & 0xFF};
+  name.insert(name.end(), digest.begin(), digest.end());
+  return name;
+}
+
 nlohmann::json EncodeHandle(const StoredKey& key) {
   const Tss2Library& tss2 = Tss2Library::Get();
   const Tss2PrivateKey file{key.parent,
@@ -84,47 +94,46 @@ StoredKey DecodeHandle(const nlohmann::json& handle) {
   return key;
 }
 
-bool SamePoint(const TPMT_PUBLIC& a, const TPMT_PUBLIC& b) {
-  const auto same = [](const TPM2B_ECC_PARAMETER& p, const TPM2B_ECC_PARAMETER& q) {
-    return p.size == q.size && std::memcmp(p.buffer, q.buffer, p.size) == 0;
-  };
-  return a.type == b.type && same(a.unique.ecc.x, b.unique.ecc.x) &&
-         same(a.unique.ecc.y, b.unique.ecc.y);
-}
-
 // Does `work` and, where the TPM's state stood in the way, mends that and does it once more: other
-// keys of ours give up their slots; a storage key that a reset took is derived again.
+// keys of ours give up their slots; what others or a reset took from us is loaded again. Nothing is
+// tried again while everything is where we put it.
 template <class Work>
-decltype(auto) Recovering(TpmState& state, Work work) {
+decltype(auto) Recovering(TpmState& state, const OperationLimits& limits, Work work) {
   try {
     return work();
   } catch (const DeviceKeyError& error) {
     const TSS2_RC rc = error.platform_status().value_or(TSS2_RC_SUCCESS);
     if (IsObjectMemory(rc) && !state.keys.empty()) {
       state.keys.EvictTo(0);
-    } else if (IsStaleHandle(rc)) {
-      state.parents.Forget();
-    } else {
+    } else if (BareTpmCode(rc) == TPM2_RC_SUCCESS || !state.ForgetLost(limits)) {
       throw;
     }
   }
   return work();
 }
 
+LoadedKey& LoadBelow(ESYS_TR parent, TpmState& state, const KeyId& id, const TpmKeyBlob& blob,
+                     const OperationLimits& limits) {
+  state.being_loaded = {NameOf(blob.public_area)};
+  TpmHandle handle = LoadKey(state.connection, parent, blob, limits);
+  state.being_loaded.clear();
+  return state.keys.Insert({id.str(), std::move(handle)});
+}
+
 LoadedKey& Load(TpmState& state, const KeyId& id, const nlohmann::json& handle,
                 const OperationLimits& limits) {
   const StoredKey key = DecodeHandle(handle);
   state.keys.MakeRoom(1);
-  return Recovering(state, [&]() -> LoadedKey& {
-    const StorageParents::Lease parent(state.parents, key.parent, limits);
-    return state.keys.Insert({id.str(), LoadKey(state.connection, parent.get(), key.blob, limits),
-                              key.blob.public_area.publicArea});
-  });
+  const StorageParents::Lease parent(state.parents, key.parent, limits);
+  return LoadBelow(parent.get(), state, id, key.blob, limits);
 }
 
-// Whether the slot that we loaded `key` into still holds it.
-bool IsStillLoaded(TpmState& state, const LoadedKey& key, const OperationLimits& limits) {
-  return SamePoint(ReadPublicOrEmpty(state.connection, key.handle.get(), limits), key.public_area);
+// Flushes the key if it is loaded, and not what another client may have put into its slot.
+void Drop(TpmState& state, const KeyId& id, const OperationLimits& limits) {
+  LoadedKey* key = state.keys.Find(id.str());
+  if (key == nullptr) return;
+  if (!IsStillLoaded(state.connection, key->handle.get(), limits)) key->handle.Abandon();
+  state.keys.Remove(id.str());
 }
 
 }  // namespace
@@ -156,10 +165,13 @@ Availability Tpm2Provider::Probe(const OperationLimits& limits) {
       }
       // Being able to use a parent is what Create needs; that it is listed proves nothing.
       state.keys.MakeRoom(1);
-      Recovering(state, [&] {
+      Recovering(state, limits, [&] {
         const TPM2_HANDLE parent = state.parents.Choose(limits);
         availability.details["persistentStorageKey"] = parent == kPersistentSrk;
         const StorageParents::Lease lease(state.parents, parent, limits);
+        if (availability.details["inLockout"] && !state.parents.UsableInLockout(parent)) {
+          throw TpmError("use the storage key at 0x81000001", TPM2_RC_LOCKOUT);
+        }
       });
     });
   } catch (const DeviceKeyError& error) {
@@ -174,15 +186,13 @@ ProviderKey Tpm2Provider::Create(const KeyId& id, const KeyBinding& binding,
   const TPM2B_AUTH auth = BindingAuthValue(binding);
   return tpm_->Use(limits, [&](TpmState& state) {
     state.keys.MakeRoom(1);
-    return Recovering(state, [&] {
+    return Recovering(state, limits, [&] {
       StoredKey key{state.parents.Choose(limits), {}};
       const StorageParents::Lease parent(state.parents, key.parent, limits);
       key.blob = CreateDeviceKey(state.connection, parent.get(), auth, limits);
-      const TPMT_PUBLIC& area = key.blob.public_area.publicArea;
       // A key that cannot be loaded again would be lost at the first restart; find out now.
-      state.keys.Insert(
-          {id.str(), LoadKey(state.connection, parent.get(), key.blob, limits), area});
-      const TPMS_ECC_POINT& point = area.unique.ecc;
+      LoadBelow(parent.get(), state, id, key.blob, limits);
+      const TPMS_ECC_POINT& point = key.blob.public_area.publicArea.unique.ecc;
       return ProviderKey{
           SpkiFromPoint({point.x.buffer, point.x.size}, {point.y.buffer, point.y.size}),
           EncodeHandle(key)};
@@ -197,30 +207,24 @@ Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const Ke
   const auto sign = [&](TpmState& state, const LoadedKey& key) {
     return SignDigest(state.connection, key.handle.get(), auth, digest, limits);
   };
-  try {
-    return tpm_->Use(limits, [&](TpmState& state) {
-      if (LoadedKey* key = state.keys.Find(id.str())) {
+  return tpm_->Use(limits, [&](TpmState& state) {
+    return Recovering(state, limits, [&] {
+      if (const LoadedKey* key = state.keys.Find(id.str())) {
         try {
           return sign(state, *key);
         } catch (const DeviceKeyError& error) {
-          const TSS2_RC rc = error.platform_status().value_or(TSS2_RC_SUCCESS);
-          if (!IsStaleHandle(rc) && !IsAuthFailure(rc)) throw;
-          // On a TPM without a resource manager, a reset or another client may have put something
-          // else, or nothing, where our key was. And another process may have bound the key since,
-          // which gave it another authValue. So it is loaded again before it is called wrong.
-          if (IsStaleHandle(rc) || !IsStillLoaded(state, *key, limits)) key->handle.Abandon();
+          // Another process may have bound the key since it was loaded, which gave it another
+          // authValue: it is loaded again before it is called wrong.
+          if (error.code() != ErrorCode::kBindingMismatch ||
+              !IsStillLoaded(state.connection, key->handle.get(), limits)) {
+            throw;
+          }
           state.keys.Remove(id.str());
         }
       }
       return sign(state, Load(state, id, handle, limits));
     });
-  } catch (const DeviceKeyError& error) {
-    if (!IsAuthFailure(error.platform_status().value_or(TSS2_RC_SUCCESS))) throw;
-    throw DeviceKeyError(ErrorCode::kBindingMismatch,
-                         "the TPM refused to sign: the key was enrolled for another account or "
-                         "client than its record says",
-                         error.platform_status());
-  }
+  });
 }
 
 nlohmann::json Tpm2Provider::Bind(const KeyId& id, const nlohmann::json& handle,
@@ -228,14 +232,14 @@ nlohmann::json Tpm2Provider::Bind(const KeyId& id, const nlohmann::json& handle,
   RequireTrustedTpm();
   StoredKey key = DecodeHandle(handle);
   return tpm_->Use(limits, [&](TpmState& state) {
-    state.keys.Remove(id.str());  // it has the old authValue
-    state.keys.MakeRoom(1);
-    return Recovering(state, [&] {
+    Drop(state, id, limits);  // it may have another authValue than the one that `handle` has
+    return Recovering(state, limits, [&] {
+      const LoadedKey& loaded = Load(state, id, handle, limits);
       const StorageParents::Lease parent(state.parents, key.parent, limits);
-      const TpmHandle loaded = LoadKey(state.connection, parent.get(), key.blob, limits);
       key.blob.private_area =
-          ChangeAuth(state.connection, loaded.get(), parent.get(), BindingAuthValue(KeyBinding{}),
-                     BindingAuthValue(binding), limits);
+          ChangeAuth(state.connection, loaded.handle.get(), parent.get(),
+                     BindingAuthValue(KeyBinding{}), BindingAuthValue(binding), limits);
+      state.keys.Remove(id.str());
       return EncodeHandle(key);
     });
   });
@@ -249,12 +253,7 @@ void Tpm2Provider::Delete(const KeyId& id, const nlohmann::json&, const Operatio
 void Tpm2Provider::Unload(const KeyId& id) {
   const OperationLimits limits{std::chrono::steady_clock::now() + kUnloadTimeout};
   try {
-    tpm_->UseIfConnected(limits, [&](TpmState& state) {
-      LoadedKey* key = state.keys.Find(id.str());
-      if (key == nullptr) return;
-      if (!IsStillLoaded(state, *key, limits)) key->handle.Abandon();
-      state.keys.Remove(id.str());
-    });
+    tpm_->UseIfConnected(limits, [&](TpmState& state) { Drop(state, id, limits); });
   } catch (const DeviceKeyError&) {
     // A TPM that does not answer has no key of ours loaded that could be used.
   }

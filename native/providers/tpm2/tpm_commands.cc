@@ -1,6 +1,7 @@
 #include "providers/tpm2/tpm_commands.h"
 
 #include <algorithm>
+#include <string>
 
 #include "crypto/p256.h"
 #include "providers/tpm2/key_templates.h"
@@ -35,6 +36,17 @@ TpmHandle StartSaltedSession(TpmConnection& connection, ESYS_TR salt_key,
 }
 
 ByteView View(const TPM2B_ECC_PARAMETER& parameter) { return {parameter.buffer, parameter.size}; }
+
+// CheckTpm for a command that a device key's authValue authorizes.
+void CheckAuthorized(const std::string& attempt, TSS2_RC rc) {
+  if (IsAuthFailure(rc)) {
+    throw DeviceKeyError(ErrorCode::kBindingMismatch,
+                         "the TPM refused to " + attempt +
+                             ": it was enrolled for another account or client than its record says",
+                         rc);
+  }
+  CheckTpm(attempt, rc);
+}
 
 }  // namespace
 
@@ -83,14 +95,20 @@ TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& b
   const Tss2Library& tss2 = connection.tss2();
   ESYS_CONTEXT* esys = connection.esys();
   ESYS_TR handle = ESYS_TR_NONE;
-  CheckTpm("load the key", connection.Run(
-                               limits,
-                               [&] {
-                                 return tss2.Esys_Load_Async(esys, parent, ESYS_TR_PASSWORD,
-                                                             ESYS_TR_NONE, ESYS_TR_NONE,
-                                                             &blob.private_area, &blob.public_area);
-                               },
-                               [&] { return tss2.Esys_Load_Finish(esys, &handle); }));
+  const TSS2_RC rc = connection.Run(
+      limits,
+      [&] {
+        return tss2.Esys_Load_Async(esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
+                                    &blob.private_area, &blob.public_area);
+      },
+      [&] { return tss2.Esys_Load_Finish(esys, &handle); });
+  if (IsAuthFailure(rc)) {
+    throw DeviceKeyError(ErrorCode::kTpmOwnerAuthRequired,
+                         "the TPM's storage key at 0x81000001 has been given a password, so the "
+                         "keys under it cannot be used. As the TPM's owner, take it away",
+                         rc);
+  }
+  CheckTpm("load the key", rc);
   return TpmHandle(connection, handle);
 }
 
@@ -110,25 +128,45 @@ TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, ESYS_TR key, ESYS_TR parent,
       },
       [&] { return tss2.Esys_ObjectChangeAuth_Finish(esys, &private_area); });
   const EsysPtr<TPM2B_PRIVATE> owned_private(private_area);
-  CheckTpm("bind the key to its enrollment", rc);
+  CheckAuthorized("bind the key to its enrollment", rc);
   return *private_area;
 }
 
-TPMT_PUBLIC ReadPublicOrEmpty(TpmConnection& connection, ESYS_TR key,
-                              const OperationLimits& limits) {
+TSS2_RC FindObject(TpmConnection& connection, TPM2_HANDLE number, ESYS_TR& object,
+                   const OperationLimits& limits) {
   const Tss2Library& tss2 = connection.tss2();
   ESYS_CONTEXT* esys = connection.esys();
-  TPM2B_PUBLIC* area = nullptr;
+  return connection.Run(
+      limits,
+      [&] {
+        return tss2.Esys_TR_FromTPMPublic_Async(esys, number, ESYS_TR_NONE, ESYS_TR_NONE,
+                                                ESYS_TR_NONE);
+      },
+      [&] { return tss2.Esys_TR_FromTPMPublic_Finish(esys, &object); });
+}
+
+Bytes NameOf(const TpmConnection& connection, ESYS_TR object) {
+  TPM2B_NAME* name = nullptr;
+  const TSS2_RC rc = connection.tss2().Esys_TR_GetName(connection.esys(), object, &name);
+  const EsysPtr<TPM2B_NAME> owned_name(name);
+  CheckTpm("name a key", rc);
+  return Bytes(name->name, name->name + name->size);
+}
+
+bool IsStillLoaded(TpmConnection& connection, ESYS_TR object, const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection.tss2();
+  ESYS_CONTEXT* esys = connection.esys();
+  TPM2B_NAME* found = nullptr;
   const TSS2_RC rc = connection.Run(
       limits,
       [&] {
-        return tss2.Esys_ReadPublic_Async(esys, key, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE);
+        return tss2.Esys_ReadPublic_Async(esys, object, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE);
       },
-      [&] { return tss2.Esys_ReadPublic_Finish(esys, &area, nullptr, nullptr); });
-  const EsysPtr<TPM2B_PUBLIC> owned_area(area);
-  if (IsStaleHandle(rc)) return {};
+      [&] { return tss2.Esys_ReadPublic_Finish(esys, nullptr, &found, nullptr); });
+  const EsysPtr<TPM2B_NAME> owned_found(found);
+  if (IsStaleHandle(rc)) return false;
   CheckTpm("read a public key", rc);
-  return area->publicArea;
+  return Bytes(found->name, found->name + found->size) == NameOf(connection, object);
 }
 
 Bytes SignDigest(TpmConnection& connection, ESYS_TR key, const TPM2B_AUTH& auth,
@@ -156,7 +194,10 @@ Bytes SignDigest(TpmConnection& connection, ESYS_TR key, const TPM2B_AUTH& auth,
       },
       [&] { return tss2.Esys_Sign_Finish(esys, &signature); });
   const EsysPtr<TPMT_SIGNATURE> owned_signature(signature);
-  CheckTpm("sign with the key", rc);
+  CheckAuthorized("sign with the key", rc);
+  if (signature->sigAlg != TPM2_ALG_ECDSA) {
+    throw DeviceKeyError(ErrorCode::kCryptoError, "the TPM made a signature of another kind");
+  }
   const TPMS_SIGNATURE_ECC& ecdsa = signature->signature.ecdsa;
   return EcdsaDerFromRaw(View(ecdsa.signatureR), View(ecdsa.signatureS));
 }
@@ -176,6 +217,11 @@ EsysPtr<TPMS_CAPABILITY_DATA> GetCapability(TpmConnection& connection, TPM2_CAP 
       [&] { return tss2.Esys_GetCapability_Finish(esys, nullptr, &data); });
   EsysPtr<TPMS_CAPABILITY_DATA> owned_data(data);
   CheckTpm("read the TPM's capabilities", rc);
+  // Its lists share one memory: read as another, one would end behind it.
+  if (data->capability != capability) {
+    throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
+                         "the TPM answered with another capability than it was asked for");
+  }
   return owned_data;
 }
 

@@ -3,6 +3,7 @@
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_TPM_COMMANDS_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_TPM_COMMANDS_H_
 
+#include "crypto/bytes.h"
 #include "crypto/sha256.h"
 #include "providers/tpm2/tpm_connection.h"
 
@@ -20,21 +21,29 @@ struct TpmKeyBlob {
 TpmKeyBlob CreateDeviceKey(TpmConnection& connection, ESYS_TR parent, const TPM2B_AUTH& auth,
                            const OperationLimits& limits);
 
-// TPM2_Load.
+// TPM2_Load. Throws `tpm_owner_auth_required` when the parent has an authValue.
 TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& blob,
                   const OperationLimits& limits);
 
 // TPM2_ObjectChangeAuth: the private area of the loaded `key` with another authValue. Takes effect
-// when that is loaded. In a session as CreateDeviceKey's.
+// when that is loaded. In a session as CreateDeviceKey's. Throws `binding_mismatch` when `old_auth`
+// is not the key's.
 TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, ESYS_TR key, ESYS_TR parent,
                          const TPM2B_AUTH& old_auth, const TPM2B_AUTH& new_auth,
                          const OperationLimits& limits);
 
-// TPM2_ReadPublic; a handle that the TPM does not know is no error but an empty area.
-TPMT_PUBLIC ReadPublicOrEmpty(TpmConnection& connection, ESYS_TR key,
-                              const OperationLimits& limits);
+// Makes ESYS know the object behind the TPM's own number `number` as `object`. Returns the TPM's
+// code, since finding nothing there is no failure.
+TSS2_RC FindObject(TpmConnection& connection, TPM2_HANDLE number, ESYS_TR& object,
+                   const OperationLimits& limits);
 
-// TPM2_Sign with ECDSA-SHA256, returned as DER.
+// The name of what ESYS knows as `object`. Asks no TPM.
+Bytes NameOf(const TpmConnection& connection, ESYS_TR object);
+
+// Whether the TPM still has what ESYS knows as `object`, by its name (TPM2_ReadPublic).
+bool IsStillLoaded(TpmConnection& connection, ESYS_TR object, const OperationLimits& limits);
+
+// TPM2_Sign with ECDSA-SHA256, returned as DER. Throws `binding_mismatch` for a wrong authValue.
 //
 // The session is a password session: the authValue authorizes the command but nothing protects the
 // response, which the caller verifies instead. An HMAC session would cost 2 ms of client CPU in

@@ -11,7 +11,7 @@ constexpr std::chrono::seconds kFlushTimeout{1};
 }  // namespace
 
 TpmConnection::TpmConnection(const TctiSpec& spec)
-    : tss2_(Tss2Library::Get()), transport_(TpmTransport::Open(spec)) {
+    : tss2_(Tss2Library::Get()), name_(spec.str()), transport_(TpmTransport::Open(spec)) {
   CheckTpm("set up tpm2-tss", tss2_.Esys_Initialize(&esys_, transport_->tcti(), nullptr));
   // Only transports that cannot wait by themselves read from the TPM in _Finish: there it must
   // block, since the alternative is to spin.
@@ -29,7 +29,9 @@ void TpmConnection::AwaitResponse(const OperationLimits& limits) {
 void TpmConnection::ThrowIfLost(TSS2_RC rc) {
   if (!IsConnectionFault(rc)) return;
   failed_ = true;
-  throw ConnectionLost(ErrorCode::kHardwareUnavailable, "lost the connection to the TPM", rc);
+  throw ConnectionLost(
+      ErrorCode::kHardwareUnavailable,
+      "lost the connection to the TPM at " + name_ + ": " + tss2_.Tss2_RC_Decode(rc), rc);
 }
 
 void TpmHandle::Abandon() {

@@ -3,6 +3,7 @@
 #define DEVICE_KEY_PROVIDERS_TPM2_TPM_CONNECTION_H_
 
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "providers/tpm2/tpm_status.h"
@@ -47,6 +48,7 @@ class TpmConnection {
   void ThrowIfLost(TSS2_RC rc);
 
   const Tss2Library& tss2_;
+  const std::string name_;
   std::unique_ptr<TpmTransport> transport_;
   ESYS_CONTEXT* esys_ = nullptr;
   bool failed_ = false;

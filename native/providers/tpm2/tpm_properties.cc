@@ -64,6 +64,7 @@ nlohmann::json ReadTpmProperties(TpmConnection& connection, const OperationLimit
       {"inLockout", (permanent & TPMA_PERMANENT_INLOCKOUT) != 0},
       {"lockoutCounter", Value(properties, TPM2_PT_LOCKOUT_COUNTER)},
       {"maxAuthFail", Value(properties, TPM2_PT_MAX_AUTH_FAIL)},
+      {"lockoutIntervalSeconds", Value(properties, TPM2_PT_LOCKOUT_INTERVAL)},
   };
 }
 

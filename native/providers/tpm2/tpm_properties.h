@@ -9,7 +9,8 @@
 namespace device_key {
 
 // {"manufacturer": "IBM", "vendor": "SW TPM", "firmwareVersion": "8217.4131.18.13878",
-//  "ownerAuthSet": false, "inLockout": false, "lockoutCounter": 0, "maxAuthFail": 3}
+//  "ownerAuthSet": false, "inLockout": false, "lockoutCounter": 0, "maxAuthFail": 3,
+//  "lockoutIntervalSeconds": 1000}
 // (TPM 2.0 Part 2, sections 6.13 "TPM_PT" and 8.6 "TPMA_PERMANENT").
 nlohmann::json ReadTpmProperties(TpmConnection& connection, const OperationLimits& limits);
 

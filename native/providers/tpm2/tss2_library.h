@@ -17,6 +17,7 @@ namespace device_key {
   X(Esys_Free)                     \
   X(Esys_SetTimeout)               \
   X(Esys_TR_SetAuth)               \
+  X(Esys_TR_GetName)               \
   X(Esys_TR_Close)                 \
   X(Esys_TR_FromTPMPublic_Async)   \
   X(Esys_TR_FromTPMPublic_Finish)  \

@@ -39,6 +39,18 @@ class DeviceKeyStoreTest : public testing::Test {
     return store.Sign(store.Prepare({key_id, NewConnection()}), NoHurry());
   }
 
+  KeyId CreateUnbound() { return store_.CreateUnbound({}, NoHurry(), Commit).key_id; }
+
+  SignResponse Enroll(DeviceKeyStore& store, const KeyId& key_id,
+                      const std::string& account_user_id = "account-1") {
+    return store.Sign(store.Prepare({key_id, NewEnrollment(account_user_id)}), NoHurry());
+  }
+
+  // Whom the record says that the key is for.
+  std::string AccountOf(const KeyId& key_id) {
+    return RecordStore(directory_).Read(key_id)->record().binding.account_user_id;
+  }
+
   TemporaryDirectory scratch_;
   const fs::path directory_ = scratch_ / "keys";
   std::atomic<int64_t> now_{kNow};
@@ -344,6 +356,169 @@ TEST_F(DeviceKeyStoreTest, SignsFromManyThreadsAtOnce) {
   EXPECT_EQ(signatures, 80);
 }
 
+// Keys that are made for nobody and get their account and client from their first enrollment.
+
+TEST_F(DeviceKeyStoreTest, MakesAKeyThatIsForNobodyYet) {
+  const KeyId key_id = CreateUnbound();
+
+  EXPECT_EQ(AccountOf(key_id), "");
+  EXPECT_NO_THROW(store_.Public(key_id));
+}
+
+TEST_F(DeviceKeyStoreTest, HoldsToThePolicyAlsoForAKeyThatIsForNobodyYet) {
+  const auto fallback =
+      std::make_shared<SoftwareProvider>(ProtectionClass::kOsProtectedNonextractable, "fallback");
+  DeviceKeyStore store = Open({fallback});
+
+  ExpectError(ErrorCode::kDegradedProtectionNotAllowed,
+              [&] { store.CreateUnbound({}, NoHurry(), Commit); });
+  EXPECT_NO_THROW(store.CreateUnbound(
+      {.protection_policy = ProtectionPolicy::kAllowOsProtectedNonextractable}, NoHurry(), Commit));
+}
+
+TEST_F(DeviceKeyStoreTest, SignsNothingButAnEnrollmentForNobody) {
+  const KeyId key_id = CreateUnbound();
+
+  ExpectError(
+      ErrorCode::kBindingMismatch, [&] { Sign(store_, key_id); }, "not been enrolled yet");
+  EXPECT_EQ(provider_->bindings, 0);
+  EXPECT_EQ(provider_->signatures, 0);
+}
+
+TEST_F(DeviceKeyStoreTest, SignsTheEnrollmentThatBindsTheKey) {
+  const CreateResponse created = store_.CreateUnbound({}, NoHurry(), Commit);
+
+  const SignResponse response = Enroll(store_, created.key_id);
+
+  EXPECT_EQ(response.signed_bytes, SignedBytes(NewEnrollment()));
+  EXPECT_TRUE(P256PublicKey::FromSpki(created.public_key_spki_der)
+                  .Verify(Sha256(AsBytes(response.signed_bytes)), response.signature_der));
+  EXPECT_EQ(AccountOf(created.key_id), "account-1");
+}
+
+TEST_F(DeviceKeyStoreTest, FirstEnrollmentIsForGood) {
+  const KeyId key_id = CreateUnbound();
+  Enroll(store_, key_id);
+
+  ExpectError(
+      ErrorCode::kBindingMismatch, [&] { Enroll(store_, key_id, "account-2"); }, "accountUserId");
+  EXPECT_NO_THROW(Sign(store_, key_id));
+  EXPECT_NO_THROW(Enroll(store_, key_id));
+  EXPECT_EQ(provider_->bindings, 1);
+}
+
+TEST_F(DeviceKeyStoreTest, BindsNoKeyToAPayloadThatExpiredInTheQueue) {
+  const KeyId key_id = CreateUnbound();
+  const PreparedSignature prepared = store_.Prepare({key_id, NewEnrollment()});
+  now_ = NewEnrollment().challenge_expires_at;
+
+  ExpectError(ErrorCode::kInvalidPayload, [&] { store_.Sign(prepared, NoHurry()); });
+  EXPECT_EQ(provider_->bindings, 0);
+  EXPECT_EQ(AccountOf(key_id), "");
+}
+
+// The two ids are joined by a NUL where hardware is bound to them.
+TEST_F(DeviceKeyStoreTest, RefusesToBindToIdsWithANul) {
+  EnrollmentPayload payload = NewEnrollment(std::string("a\0b", 3));
+  const KeyId key_id = CreateUnbound();
+  const auto prepare = [&] { store_.Prepare({key_id, payload}); };
+
+  ExpectError(ErrorCode::kInvalidPayload, prepare, "accountUserId");
+  payload = NewEnrollment();
+  payload.client_id = std::string(1, '\0');
+  ExpectError(ErrorCode::kInvalidPayload, prepare, "clientId");
+}
+
+TEST_F(DeviceKeyStoreTest, LeavesAKeyForNobodyWhenItsHardwareCannotBindIt) {
+  const KeyId key_id = CreateUnbound();
+  provider_->after_bind = [] { throw DeviceKeyError(ErrorCode::kDeviceBusy, "busy"); };
+
+  ExpectError(ErrorCode::kDeviceBusy, [&] { Enroll(store_, key_id); });
+  EXPECT_EQ(AccountOf(key_id), "");
+  EXPECT_NO_THROW(Enroll(store_, key_id, "account-2"));
+}
+
+TEST_F(DeviceKeyStoreTest, LeavesAKeyForNobodyWhenItsRecordCannotBeWritten) {
+  const KeyId key_id = CreateUnbound();
+  provider_->after_bind = [&] { chmod(directory_.c_str(), 0777); };
+
+  ExpectError(ErrorCode::kStoreInsecure, [&] { Enroll(store_, key_id); });
+  chmod(directory_.c_str(), 0700);
+
+  EXPECT_EQ(AccountOf(key_id), "");
+  EXPECT_NO_THROW(Enroll(store_, key_id, "account-2"));
+}
+
+TEST_F(DeviceKeyStoreTest, LeavesAKeyForNobodyWhenAProcessDiesBetweenHardwareAndRecord) {
+  const KeyId key_id = CreateUnbound();
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    provider_->after_bind = [] { raise(SIGKILL); };
+    Enroll(store_, key_id);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+
+  EXPECT_EQ(AccountOf(key_id), "");
+  EXPECT_NO_THROW(Enroll(store_, key_id, "account-2"));
+}
+
+TEST_F(DeviceKeyStoreTest, OneOfTwoAccountsThatEnrollAtOnceGetsTheKey) {
+  const KeyId key_id = CreateUnbound();
+  DeviceKeyStore other = Open({provider_});
+  provider_->after_bind = [&] { Enroll(other, key_id, "account-2"); };
+
+  ExpectError(ErrorCode::kBindingMismatch, [&] { Enroll(store_, key_id, "account-1"); });
+  EXPECT_EQ(AccountOf(key_id), "account-2");
+  EXPECT_NO_THROW(Enroll(store_, key_id, "account-2"));
+}
+
+TEST_F(DeviceKeyStoreTest, OneAccountMayEnrollTwiceAtOnce) {
+  const KeyId key_id = CreateUnbound();
+  DeviceKeyStore other = Open({provider_});
+  provider_->after_bind = [&] { Enroll(other, key_id); };
+
+  EXPECT_NO_THROW(Enroll(store_, key_id));
+  EXPECT_NO_THROW(Sign(other, key_id));
+}
+
+TEST_F(DeviceKeyStoreTest, KeyThatIsDeletedWhileItEnrollsStaysDeleted) {
+  const KeyId key_id = CreateUnbound();
+  DeviceKeyStore other = Open({provider_});
+  provider_->after_bind = [&] { other.Delete(key_id, NoHurry()); };
+
+  ExpectError(ErrorCode::kKeyNotFound, [&] { Enroll(store_, key_id); });
+  EXPECT_EQ(CountEntries(directory_), 0u);
+}
+
+TEST_F(DeviceKeyStoreTest, RecordThatIsEditedBackToNobodyFailsInTheHardware) {
+  const KeyId key_id = CreateUnbound();
+  Enroll(store_, key_id);
+  const fs::path file = directory_ / (key_id.str() + ".json");
+  nlohmann::json record = nlohmann::json::parse(ReadFile(file));
+  record["accountUserId"] = nullptr;
+  record["clientId"] = nullptr;
+  WriteFile(file, record.dump());
+
+  ExpectError(
+      ErrorCode::kBindingMismatch, [&] { Enroll(store_, key_id, "account-2"); }, "somebody's");
+  EXPECT_EQ(AccountOf(key_id), "");
+}
+
+// A limit, stated in docs/remote-control.md: hardware keeps no list of what it has bound.
+TEST_F(DeviceKeyStoreTest, CopyOfTheRecordFromBeforeTheEnrollmentCanBeEnrolledAnew) {
+  const KeyId key_id = CreateUnbound();
+  const fs::path file = directory_ / (key_id.str() + ".json");
+  fs::copy_file(file, scratch_ / "copy");
+  Enroll(store_, key_id);
+  fs::rename(scratch_ / "copy", file);
+
+  EXPECT_NO_THROW(Enroll(store_, key_id, "account-2"));
+  ExpectError(ErrorCode::kBindingMismatch, [&] { Enroll(store_, key_id, "account-1"); });
+}
+
 // Support.
 
 TEST_F(DeviceKeyStoreTest, SupportTellsAboutTheStoreAndCreatesNothing) {
@@ -410,6 +585,36 @@ TEST_F(DeviceKeyStoreTest, SharesItsDirectoryWithOtherProcesses) {
 
   EXPECT_EQ(store_.List().size(), kProcesses * 20u);
   EXPECT_EQ(CountEntries(directory_), kProcesses * 20u);
+}
+
+TEST_F(DeviceKeyStoreTest, OneOfSeveralProcessesBindsAKey) {
+  constexpr int kProcesses = 4;
+  for (int round = 0; round < 10; ++round) {
+    const KeyId key_id = CreateUnbound();
+    const auto enroll_it = [&](const std::string& account) {
+      try {
+        Enroll(store_, key_id, account);
+        return 0;
+      } catch (const DeviceKeyError& error) {
+        return error.code() == ErrorCode::kBindingMismatch ? 1 : 2;
+      }
+    };
+    std::vector<pid_t> children;
+    for (int i = 0; i < kProcesses; ++i) {
+      const pid_t child = fork();
+      ASSERT_GE(child, 0);
+      if (child == 0) _exit(enroll_it("account-" + std::to_string(i)));
+      children.push_back(child);
+    }
+    for (int i = 0; i < kProcesses; ++i) {
+      int status = -1;
+      ASSERT_EQ(waitpid(children[i], &status, 0), children[i]);
+      ASSERT_TRUE(WIFEXITED(status));
+      const bool won = AccountOf(key_id) == "account-" + std::to_string(i);
+      EXPECT_EQ(WEXITSTATUS(status), won ? 0 : 1);
+    }
+    EXPECT_NE(AccountOf(key_id), "");
+  }
 }
 
 TEST_F(DeviceKeyStoreTest, HoldsWholeRecordsOnlyWhenAProcessIsKilledAtWork) {

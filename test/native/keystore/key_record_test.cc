@@ -91,6 +91,25 @@ TEST_F(KeyRecordTest, RefusesMembersOfOtherTypes) {
   ExpectRefused("publicKeySpkiDerBase64", "*");
 }
 
+TEST_F(KeyRecordTest, SaysNullForTheAccountAndClientOfAKeyThatHasNone) {
+  KeyRecord record = record_;
+  record.binding = {};
+  const std::string text = EncodeKeyRecord(record);
+
+  EXPECT_TRUE(nlohmann::json::parse(text).at("accountUserId").is_null());
+  EXPECT_TRUE(nlohmann::json::parse(text).at("clientId").is_null());
+  EXPECT_TRUE(DecodeKeyRecord(text, record.key_id, "file").binding.empty());
+}
+
+TEST_F(KeyRecordTest, HasBothAccountAndClientOrNeither) {
+  for (const char* member : {"accountUserId", "clientId"}) {
+    nlohmann::json json = nlohmann::json::parse(EncodeKeyRecord(record_));
+    json[member] = nullptr;
+    ExpectCorrupt(json.dump(), "only one of the members accountUserId and clientId is null");
+    ExpectRefused(member, "");
+  }
+}
+
 TEST_F(KeyRecordTest, CannotHoldTextThatIsNotUtf8) {
   KeyRecord record = record_;
   record.binding.account_user_id = "secret\xff";
@@ -98,6 +117,14 @@ TEST_F(KeyRecordTest, CannotHoldTextThatIsNotUtf8) {
   const std::string message = ExpectError(
       ErrorCode::kInvalidParams, [&] { EncodeKeyRecord(record); }, "accountUserId");
   EXPECT_EQ(message.find("secret"), std::string::npos);
+}
+
+TEST_F(KeyRecordTest, CannotBeLongerThanWhatIsReadAgain) {
+  KeyRecord record = record_;
+  record.binding.account_user_id = std::string(PrivateDirectory::kMaxFileBytes, 'a');
+
+  ExpectError(
+      ErrorCode::kInvalidParams, [&] { EncodeKeyRecord(record); }, "accountUserId");
 }
 
 }  // namespace

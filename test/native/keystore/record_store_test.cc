@@ -27,6 +27,19 @@ class RecordStoreTest : public testing::Test {
     return record;
   }
 
+  KeyRecord WriteUnboundRecord() {
+    KeyRecord record = NewRecord();
+    record.binding = {};
+    store_.Write(record);
+    return record;
+  }
+
+  static KeyRecord BoundTo(KeyRecord record, const std::string& account_user_id) {
+    record.binding = {account_user_id, "client-1"};
+    record.handle = {{"boundTo", account_user_id}};
+    return record;
+  }
+
   TemporaryDirectory scratch_;
   const fs::path directory_ = scratch_ / "keys";
   RecordStore store_{directory_};
@@ -41,7 +54,8 @@ TEST_F(RecordStoreTest, ReadsWhatWasWritten) {
 
 TEST_F(RecordStoreTest, IsEmptyWhereThereIsNoDirectoryAndCreatesNone) {
   ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Read(NewRecord().key_id); });
-  ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Remove(NewRecord().key_id); });
+  ExpectError(ErrorCode::kKeyNotFound,
+              [&] { store_.Remove(NewRecord().key_id, NoHurry().deadline); });
   EXPECT_TRUE(store_.List().empty());
   EXPECT_NO_THROW(store_.CheckReadable());
   EXPECT_FALSE(fs::exists(directory_));
@@ -59,10 +73,10 @@ TEST_F(RecordStoreTest, ForgetsRemovedRecordsAtOnce) {
   const KeyRecord record = WriteNewRecord();
   store_.Read(record.key_id);
 
-  store_.Remove(record.key_id);
+  store_.Remove(record.key_id, NoHurry().deadline);
 
   ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Read(record.key_id); });
-  ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Remove(record.key_id); });
+  ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Remove(record.key_id, NoHurry().deadline); });
 }
 
 TEST_F(RecordStoreTest, DoesNotParseAnUnchangedRecordTwice) {
@@ -86,7 +100,7 @@ TEST_F(RecordStoreTest, SeesWhatOtherProcessesRemove) {
   const KeyRecord record = WriteNewRecord();
   store_.Read(record.key_id);
 
-  RecordStore(directory_).Remove(record.key_id);
+  RecordStore(directory_).Remove(record.key_id, NoHurry().deadline);
 
   ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Read(record.key_id); });
 }
@@ -147,6 +161,50 @@ TEST_F(RecordStoreTest, RefusesARecordWithoutAP256Key) {
 
   ExpectError(
       ErrorCode::kStoreCorrupt, [&] { store_.Read(record.key_id); }, "publicKeySpkiDerBase64");
+}
+
+TEST_F(RecordStoreTest, BindsAKeyThatIsForNobody) {
+  const KeyRecord record = WriteUnboundRecord();
+  store_.Read(record.key_id);
+
+  store_.Bind(BoundTo(record, "account-1"), NoHurry().deadline);
+
+  const KeyRecord& bound = store_.Read(record.key_id)->record();
+  EXPECT_EQ(bound.binding, (KeyBinding{"account-1", "client-1"}));
+  EXPECT_EQ(bound.handle, (nlohmann::json{{"boundTo", "account-1"}}));
+  EXPECT_EQ(bound.public_key_spki_der, record.public_key_spki_der);
+  EXPECT_EQ(CountEntries(directory_), 1u);
+}
+
+TEST_F(RecordStoreTest, KeepsTheBindingOfWhoeverWasFaster) {
+  const KeyRecord record = WriteUnboundRecord();
+  store_.Bind(BoundTo(record, "account-1"), NoHurry().deadline);
+  const std::string before = ReadFile(FileOf(record));
+
+  store_.Bind(BoundTo(record, "account-2"), NoHurry().deadline);
+
+  EXPECT_EQ(ReadFile(FileOf(record)), before);
+}
+
+TEST_F(RecordStoreTest, BindsNoKeyThatIsNotThere) {
+  const KeyRecord record = WriteUnboundRecord();
+  store_.Remove(record.key_id, NoHurry().deadline);
+
+  ExpectError(ErrorCode::kKeyNotFound,
+              [&] { store_.Bind(BoundTo(record, "account-1"), NoHurry().deadline); });
+  EXPECT_EQ(CountEntries(directory_), 0u);
+  fs::remove(directory_);
+  ExpectError(ErrorCode::kKeyNotFound,
+              [&] { store_.Bind(BoundTo(record, "account-1"), NoHurry().deadline); });
+}
+
+TEST_F(RecordStoreTest, LeavesARecordThatItCannotReadWhenBinding) {
+  const KeyRecord record = WriteUnboundRecord();
+  WriteFile(FileOf(record), "half a rec");
+
+  ExpectError(ErrorCode::kStoreCorrupt,
+              [&] { store_.Bind(BoundTo(record, "account-1"), NoHurry().deadline); });
+  EXPECT_EQ(ReadFile(FileOf(record)), "half a rec");
 }
 
 TEST_F(RecordStoreTest, ListsKeysInTheOrderOfTheirIds) {
@@ -229,7 +287,7 @@ TEST_F(RecordStoreTest, ServesManyThreadsAtOnce) {
         }
         const KeyRecord own = WriteNewRecord();
         store_.Read(own.key_id);
-        store_.Remove(own.key_id);
+        store_.Remove(own.key_id, NoHurry().deadline);
       }
     });
   }

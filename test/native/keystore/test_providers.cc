@@ -4,6 +4,7 @@
 #include <openssl/x509.h>
 
 #include <stdexcept>
+#include <utility>
 
 namespace device_key {
 
@@ -59,6 +60,16 @@ Bytes SoftwareProvider::Sign(const KeyId& id, const nlohmann::json& handle,
   const auto key = keys_.find(id.str());
   if (key == keys_.end()) throw DeviceKeyError(ErrorCode::kKeyLost, "the key is gone");
   return SignWith(key->second.get(), digest);
+}
+
+nlohmann::json SoftwareProvider::Bind(const KeyId&, const nlohmann::json& handle,
+                                      const KeyBinding& binding, const OperationLimits&) {
+  ++bindings;
+  if (handle.at("boundTo") != nlohmann::json{"", ""}) {
+    throw DeviceKeyError(ErrorCode::kBindingMismatch, "the key is somebody's already");
+  }
+  if (const auto hook = std::exchange(after_bind, nullptr)) hook();
+  return {{"boundTo", {binding.account_user_id, binding.client_id}}};
 }
 
 void SoftwareProvider::Delete(const KeyId& id, const nlohmann::json&, const OperationLimits&) {

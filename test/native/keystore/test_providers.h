@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "crypto/openssl.h"
@@ -33,6 +34,8 @@ class SoftwareProvider : public KeyProvider {
                      const OperationLimits& limits) override;
   Bytes Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
              const Sha256Digest& digest, const OperationLimits& limits) override;
+  nlohmann::json Bind(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+                      const OperationLimits& limits) override;
   void Delete(const KeyId& id, const nlohmann::json& handle,
               const OperationLimits& limits) override;
   void Unload(const KeyId& id) override;
@@ -44,7 +47,9 @@ class SoftwareProvider : public KeyProvider {
   std::atomic<int> creations = 0;
   std::atomic<int> signatures = 0;
   std::atomic<int> unloads = 0;
+  std::atomic<int> bindings = 0;
   std::function<void()> on_delete;
+  std::function<void()> after_bind;  // before anybody hears of it; once
 
  private:
   const std::string name_;

@@ -37,6 +37,20 @@ inline ConnectionPayload NewConnection() {
   return payload;
 }
 
+// For a client of any account, good for a minute from kNow.
+inline EnrollmentPayload NewEnrollment(const std::string& account_user_id = "account-1") {
+  EnrollmentPayload payload;
+  payload.nonce = Base64UrlEncode(Bytes(32, 3));
+  payload.challenge_id = "challenge-1";
+  payload.target_origin = "https://chatgpt.com";
+  payload.target_path = "/api/codex/remote/control/client/enroll";
+  payload.account_user_id = account_user_id;
+  payload.client_id = "client-1";
+  payload.device_identity_sha256_base64url = Base64UrlEncode(Bytes(32, 4));
+  payload.challenge_expires_at = kNow + 60;
+  return payload;
+}
+
 }  // namespace device_key
 
 #endif  // DEVICE_KEY_TEST_KEYSTORE_TEST_RECORDS_H_

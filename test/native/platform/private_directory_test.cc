@@ -3,13 +3,16 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <ctime>
+#include <thread>
 
 #include "platform/expect_error.h"
 #include "platform/file_faults.h"
@@ -19,12 +22,21 @@ namespace device_key {
 namespace {
 
 namespace fs = std::filesystem;
+using std::chrono::steady_clock;
 using testing::ElementsAre;
 using testing::IsEmpty;
+
+PrivateDirectory::Deadline Soon() { return steady_clock::now() + std::chrono::seconds(60); }
+PrivateDirectory::Deadline AtOnce() { return steady_clock::now(); }
 
 class PrivateDirectoryTest : public testing::Test {
  protected:
   PrivateDirectory OpenOrCreate() { return PrivateDirectory::OpenOrCreate(path_); }
+
+  static bool UpdateTo(const PrivateDirectory& directory, const std::string& contents) {
+    return directory.Update(
+        "file", [&](const std::string&) { return contents; }, Soon());
+  }
 
   // Only root can.
   void GiveAway(const fs::path& path) { ASSERT_EQ(lchown(path.c_str(), 12345, 12345), 0); }
@@ -147,14 +159,14 @@ TEST_F(PrivateDirectoryTest, HasNothingWhereThereIsNoFile) {
 
   EXPECT_FALSE(directory.Read("file"));
   EXPECT_FALSE(directory.Stat("file"));
-  EXPECT_FALSE(directory.Remove("file"));
+  EXPECT_FALSE(directory.Remove("file", Soon()));
 }
 
 TEST_F(PrivateDirectoryTest, RemovesFiles) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "contents");
 
-  EXPECT_TRUE(directory.Remove("file"));
+  EXPECT_TRUE(directory.Remove("file", Soon()));
   EXPECT_FALSE(directory.Read("file"));
 }
 
@@ -355,6 +367,8 @@ TEST_F(PrivateDirectoryTest, SaysWhenItWasRemovedWhileOpen) {
   ExpectError(
       ErrorCode::kStoreUnwritable, [&] { directory.CheckWritable(); }, "No such file");
   EXPECT_FALSE(directory.Read("file"));
+  EXPECT_FALSE(UpdateTo(directory, "contents"));
+  EXPECT_FALSE(directory.Remove("file", Soon()));
   EXPECT_THAT(directory.List(), IsEmpty());
 }
 
@@ -370,7 +384,201 @@ TEST_F(PrivateDirectoryTest, SaysWhenARemovalFails) {
   const ScopedFileFault fault(FileCall::kUnlink, 1, EROFS);
 
   ExpectError(
-      ErrorCode::kStoreUnwritable, [&] { directory.Remove("file"); }, "Read-only");
+      ErrorCode::kStoreUnwritable, [&] { directory.Remove("file", Soon()); }, "Read-only");
+}
+
+// Updating a file.
+
+TEST_F(PrivateDirectoryTest, UpdatesAFile) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "one");
+  const FileStamp before = *directory.Stat("file");
+
+  EXPECT_TRUE(directory.Update(
+      "file", [](const std::string& contents) { return contents + ", two"; }, Soon()));
+
+  EXPECT_EQ(directory.Read("file")->bytes, "one, two");
+  EXPECT_NE(*directory.Stat("file"), before);
+  EXPECT_EQ(ModeOf(path_ / "file"), 0600u);
+  EXPECT_EQ(CountEntries(path_), 1u);
+}
+
+TEST_F(PrivateDirectoryTest, DoesNotTouchAFileThatTheUpdateLeaves) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "contents");
+  const FileStamp before = *directory.Stat("file");
+
+  EXPECT_TRUE(directory.Update(
+      "file", [](const std::string&) { return std::nullopt; }, Soon()));
+
+  EXPECT_EQ(*directory.Stat("file"), before);
+}
+
+TEST_F(PrivateDirectoryTest, UpdatesNothingWhereThereIsNoFile) {
+  const PrivateDirectory directory = OpenOrCreate();
+
+  EXPECT_FALSE(UpdateTo(directory, "contents"));
+  EXPECT_EQ(CountEntries(path_), 0u);
+}
+
+TEST_F(PrivateDirectoryTest, DoesNotUpdateThroughASymbolicLink) {
+  const PrivateDirectory directory = OpenOrCreate();
+  WriteFile(scratch_ / "precious", "precious");
+  fs::create_symlink(scratch_ / "precious", path_ / "file");
+
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { UpdateTo(directory, "contents"); }, "symbolic link");
+  EXPECT_EQ(ReadFile(scratch_ / "precious"), "precious");
+}
+
+TEST_F(PrivateDirectoryTest, KeepsTheFileWhenTheUpdateThrows) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "old");
+  const auto fail = [](const std::string&) -> std::optional<std::string> {
+    throw DeviceKeyError(ErrorCode::kStoreCorrupt, "no good");
+  };
+
+  ExpectError(ErrorCode::kStoreCorrupt, [&] { directory.Update("file", fail, Soon()); });
+  EXPECT_EQ(ReadFile(path_ / "file"), "old");
+  EXPECT_TRUE(UpdateTo(directory, "new"));  // and nothing is locked any more
+}
+
+class PrivateDirectoryUpdateFaultTest : public PrivateDirectoryTest,
+                                        public testing::WithParamInterface<WriteFault> {};
+
+TEST_P(PrivateDirectoryUpdateFaultTest, KeepsTheOldFile) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "old");
+  {
+    const ScopedFileFault fault(GetParam().call, GetParam().nth, GetParam().error);
+    ExpectError(
+        ErrorCode::kStoreUnwritable, [&] { UpdateTo(directory, "new"); }, GetParam().message);
+    EXPECT_TRUE(fault.happened());
+  }
+  EXPECT_EQ(ReadFile(path_ / "file"), "old");
+  EXPECT_EQ(CountEntries(path_), 1u);
+
+  EXPECT_TRUE(UpdateTo(directory, "new"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , PrivateDirectoryUpdateFaultTest,
+    testing::Values(WriteFault{"NotOpenedToLock", FileCall::kOpen, 1, EMFILE, "cannot be locked"},
+                    WriteFault{"NotReadable", FileCall::kOpen, 2, EIO, "cannot be opened"},
+                    WriteFault{"NoMoreFilesAllowed", FileCall::kOpen, 3, EDQUOT, "quota"},
+                    WriteFault{"DiskFull", FileCall::kWrite, 1, ENOSPC, "No space left"},
+                    WriteFault{"FileNotFlushed", FileCall::kSync, 1, EIO, "Input/output error"},
+                    WriteFault{"NotRenamed", FileCall::kRename, 1, EROFS, "Read-only"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST_F(PrivateDirectoryTest, HasTheNewFileWhenOnlyItselfCouldNotBeFlushed) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "old");
+  const ScopedFileFault fault(FileCall::kSync, 2, EIO);
+
+  ExpectError(
+      ErrorCode::kStoreUnwritable, [&] { UpdateTo(directory, "new"); }, "for good");
+  EXPECT_EQ(ReadFile(path_ / "file"), "new");
+}
+
+TEST_F(PrivateDirectoryTest, LosesNoUpdateToAnotherProcessOrThread) {
+  OpenOrCreate().WriteNew("file", "0");
+  const auto count = [&] {
+    const PrivateDirectory directory = *PrivateDirectory::Open(path_);
+    for (int i = 0; i < 25; ++i) {
+      directory.Update(
+          "file",
+          [](const std::string& contents) { return std::to_string(std::stoi(contents) + 1); },
+          Soon());
+    }
+  };
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    count();
+    _exit(0);
+  }
+  std::thread thread(count);
+  count();
+  thread.join();
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+
+  EXPECT_EQ(ReadFile(path_ / "file"), "75");
+}
+
+// Else the update would bring back what was removed.
+TEST_F(PrivateDirectoryTest, RemovesNoFileThatIsBeingUpdated) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "old");
+
+  directory.Update(
+      "file",
+      [&](const std::string&) {
+        ExpectError(ErrorCode::kStoreUnwritable, [&] { directory.Remove("file", AtOnce()); });
+        return "new";
+      },
+      Soon());
+
+  EXPECT_EQ(ReadFile(path_ / "file"), "new");
+  EXPECT_TRUE(directory.Remove("file", Soon()));
+}
+
+TEST_F(PrivateDirectoryTest, CanBeReadAndWrittenWhileItIsLocked) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "old");
+
+  directory.Update(
+      "file",
+      [&](const std::string&) {
+        directory.WriteNew("other", "contents");
+        EXPECT_EQ(directory.Read("file")->bytes, "old");
+        return "new";
+      },
+      Soon());
+
+  EXPECT_THAT(directory.List(), ElementsAre("file", "other"));
+}
+
+// Whoever may read a directory may lock it.
+TEST_F(PrivateDirectoryTest, DoesNotWaitForeverForALock) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "old");
+  const UniqueFd foreign(open(path_.c_str(), O_RDONLY | O_DIRECTORY));
+  ASSERT_EQ(flock(foreign.get(), LOCK_EX), 0);
+
+  ExpectError(
+      ErrorCode::kStoreUnwritable,
+      [&] {
+        directory.Update(
+            "file", [](const std::string&) { return "new"; }, AtOnce());
+      },
+      "lslocks");
+  ExpectError(
+      ErrorCode::kStoreUnwritable, [&] { directory.Remove("file", AtOnce()); }, "lslocks");
+  EXPECT_EQ(ReadFile(path_ / "file"), "old");
+}
+
+TEST_F(PrivateDirectoryTest, IsNotLockedByAProcessThatWasKilled) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "old");
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    directory.Update(
+        "file",
+        [](const std::string&) {
+          raise(SIGKILL);
+          return "new";
+        },
+        Soon());
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+
+  EXPECT_TRUE(directory.Update(
+      "file", [](const std::string& contents) { return contents + " and new"; }, AtOnce()));
+  EXPECT_EQ(ReadFile(path_ / "file"), "old and new");
 }
 
 TEST_F(PrivateDirectoryTest, ListsNamesInOrder) {

@@ -4,6 +4,7 @@ const { DeviceKeyStore } = require('node-device-key');
 const { options, params, count, end } = JSON.parse(process.argv[2]);
 const store = DeviceKeyStore.open(options);
 let signed = 0;
+const errors = [];
 
 const ends = {
   // Nothing: Node.js ends the process when there is nothing to wait for.
@@ -14,20 +15,25 @@ const ends = {
     throw new Error('thrown by the application');
   },
   'an unhandled rejection': () => void Promise.reject(new Error('rejected by the application')),
+  'process.exit at SIGUSR2': () => {
+    process.on('SIGUSR2', () => process.exit(7));
+    setInterval(() => undefined, 1000);
+    void Promise.all(signing).then(() => console.log('"ready"'));
+  },
   'waiting for a signal': () => {
     console.log('"ready"');
     setInterval(() => undefined, 1000);
   },
 };
 
-for (let i = 0; i < count; i += 1) {
+const signing = Array.from({ length: count }, () =>
   store.sign(params).then(
     () => {
       signed += 1;
       if (end.endsWith('at the first result')) ends[end]();
     },
-    () => undefined,
-  );
-}
-process.on('exit', () => end === 'of itself' && console.log(JSON.stringify({ signed })));
+    (error) => errors.push(`${error.code}: ${error.message}`),
+  ),
+);
+process.on('exit', () => end === 'of itself' && console.log(JSON.stringify({ signed, errors })));
 if (count === 0 || !end.endsWith('at the first result')) ends[end]();

@@ -11,8 +11,8 @@ function start(job) {
 }
 
 async function report(worker) {
-  const [message] = await once(worker, 'message');
-  await once(worker, 'exit');
+  // Both from the start: a worker's last message and its end can come in one turn.
+  const [[message]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
   return message;
 }
 

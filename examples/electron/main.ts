@@ -1,0 +1,164 @@
+/**
+ * An Electron main process that enrolls a device key once, and proves at each connection that it
+ * runs on the machine where it did.
+ *
+ *   npm install node-device-key   # no compiler, no electron-rebuild: the addon is Node-API
+ *   BACKEND_ORIGIN=https://chatgpt.com electron .
+ *
+ * The renderer asks for a connection, by
+ * `ipcRenderer.invoke('remote-control:connect', { login, accountUserId, clientId })`, and gets
+ * `{ ok: true, token }` or `{ ok: false, code, message }`. It never asks for a signature, so that
+ * whatever gets into a page can have nothing signed that this file did not form.
+ *
+ * Leave the addon outside the asar archive: `"asarUnpack": ["node_modules/node-device-key/**"]`
+ * with electron-builder, `packagerConfig.asar.unpack` with Forge. A .node file cannot be loaded
+ * from within one. The backend to go with this is examples/backend/server.ts.
+ */
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { app, dialog, ipcMain } from 'electron';
+import {
+  DeviceKeyError,
+  DeviceKeyStore,
+  type DeviceKeySignPayload,
+  type DeviceKeySignResponse,
+} from 'node-device-key';
+
+const CLIENT_PATH = '/wham/remote/control/client';
+const ENROLL_PATH = `${CLIENT_PATH}/enroll`;
+const backendOrigin = process.env['BACKEND_ORIGIN'] ?? 'https://chatgpt.com';
+
+interface Account {
+  login: string;
+  accountUserId: string;
+  clientId: string;
+}
+
+// One store for the whole app. Opening it touches neither disk nor TPM, so it cannot delay or break
+// the start; it works on a thread of its own, so it never blocks a window.
+const store = DeviceKeyStore.open({ directory: path.join(app.getPath('userData'), 'device-keys') });
+const enrollments = new Map<string, Promise<string>>();
+
+ipcMain.handle('remote-control:connect', async (_event, account: Account) => {
+  try {
+    return { ok: true, token: await connect(account) };
+  } catch (error) {
+    // Of an error that is thrown here Electron hands on the text alone, with a prefix of its own.
+    const { code, message } = describe(error);
+    dialog.showErrorBox('This device could not be verified', message);
+    return { ok: false, code, message };
+  }
+});
+
+// Electron does not wait for promises here, so it is told to go on when the store has let the TPM go.
+app.once('will-quit', (event) => {
+  event.preventDefault();
+  void store.close().finally(() => app.exit());
+});
+
+/** Resolves to a token that is good for this connection. */
+async function connect(account: Account): Promise<string> {
+  const { accountUserId, clientId, login } = account;
+  const keyId = await enrolledKey(account);
+  const session = (await post(`${CLIENT_PATH}/start`, login, { clientId })) as {
+    sessionId: string;
+    nonce: string;
+    token: string;
+    tokenExpiresAt: number;
+  };
+  const proof = await prove(keyId, {
+    type: 'remoteControlClientConnection',
+    audience: 'remote_control_client_websocket',
+    nonce: session.nonce,
+    sessionId: session.sessionId,
+    // Where this app really connects to, not what an answer may claim: a proof that somebody in
+    // the middle obtains names them.
+    targetOrigin: backendOrigin,
+    targetPath: CLIENT_PATH,
+    accountUserId,
+    clientId,
+    tokenExpiresAt: session.tokenExpiresAt,
+    tokenSha256Base64url: sha256(session.token),
+    scopes: ['remote_control_controller_websocket'],
+  });
+  await post(CLIENT_PATH, session.token, { sessionId: session.sessionId, proof });
+  return session.token;
+}
+
+/** The key of this account, enrolled now if there is none; once, however many windows ask. */
+function enrolledKey(account: Account): Promise<string> {
+  const name = sha256(JSON.stringify([account.accountUserId, account.clientId]));
+  const enrollment = enrollments.get(name) ?? findOrEnroll(name, account);
+  enrollments.set(name, enrollment);
+  enrollment.catch(() => enrollments.delete(name)); // the next connection tries again
+  return enrollment;
+}
+
+async function findOrEnroll(name: string, account: Account): Promise<string> {
+  const file = path.join(app.getPath('userData'), `enrolled-${name}`);
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  const keyId = await enroll(account);
+  await writeFile(file, keyId);
+  return keyId;
+}
+
+async function enroll({ accountUserId, clientId, login }: Account): Promise<string> {
+  const challenge = (await post(`${ENROLL_PATH}/start`, login, { clientId })) as {
+    challengeId: string;
+    nonce: string;
+    challengeExpiresAt: number;
+  };
+  const { keyId, publicKeySpkiDerBase64 } = await store.create({ accountUserId, clientId });
+  try {
+    const proof = await prove(keyId, {
+      type: 'remoteControlClientEnrollment',
+      audience: 'remote_control_client_enrollment',
+      nonce: challenge.nonce,
+      challengeId: challenge.challengeId,
+      targetOrigin: backendOrigin,
+      targetPath: ENROLL_PATH,
+      accountUserId,
+      clientId,
+      challengeExpiresAt: challenge.challengeExpiresAt,
+      deviceIdentitySha256Base64url: sha256(Buffer.from(publicKeySpkiDerBase64, 'base64')),
+    });
+    const { challengeId } = challenge;
+    await post(ENROLL_PATH, login, { challengeId, publicKeySpkiDerBase64, proof });
+    return keyId;
+  } catch (error) {
+    await store.delete({ keyId }).catch(() => undefined); // no backend knows it: of no use
+    throw error;
+  }
+}
+
+function prove(keyId: string, payload: DeviceKeySignPayload): Promise<DeviceKeySignResponse> {
+  // A window that is waiting should not wait for longer than a person does.
+  return store.sign({ keyId, payload }, { signal: AbortSignal.timeout(20_000) });
+}
+
+async function post(urlPath: string, bearer: string, body: object): Promise<unknown> {
+  const response = await fetch(backendOrigin + urlPath, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${bearer}` },
+    body: JSON.stringify(body),
+    redirect: 'error', // a proof must never follow a redirect to somewhere else
+  });
+  if (!response.ok) throw new Error(`The server refused this device (HTTP ${response.status}).`);
+  return response.json();
+}
+
+/** A DeviceKeyError's message says what happened and what the user can do. */
+function describe(error: unknown): { code: string; message: string } {
+  if (error instanceof DeviceKeyError) return { code: error.code, message: error.message };
+  return { code: 'failed', message: error instanceof Error ? error.message : String(error) };
+}
+
+function sha256(data: string | Buffer): string {
+  return createHash('sha256').update(data).digest('base64url');
+}

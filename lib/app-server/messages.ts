@@ -1,0 +1,111 @@
+import { isAppServerErrorCode, jsonRpcErrorNumber, type AppServerErrorCode } from './error-numbers';
+
+/** A string, or an integer within ±(2^53 - 1): what JavaScript echoes as it was written. */
+export type RequestId = string | number;
+
+export interface JsonRpcError {
+  /** -32600, -32601, -32603 or -32700. */
+  code: number;
+  /** What happened and what to do about it, for people. */
+  message: string;
+  data: {
+    code: AppServerErrorCode;
+    /** The raw status of the layer below, in hexadecimal, where there is one. */
+    platformStatus?: string;
+  };
+}
+
+/** `jsonrpc` is there when the request had it; `id` is null when the request had none to echo. */
+export type JsonRpcResponse =
+  | { jsonrpc?: '2.0'; id: RequestId; result: unknown }
+  | { jsonrpc?: '2.0'; id: RequestId | null; error: JsonRpcError };
+
+/** What of a request its answer has to repeat. */
+export interface Addressee {
+  id: RequestId | null;
+  versioned: boolean;
+}
+
+export interface Request {
+  kind: 'request';
+  id: RequestId;
+  versioned: boolean;
+  method: string;
+  params: unknown;
+}
+
+export type Message =
+  | Request
+  | { kind: 'notification' }
+  | { kind: 'malformed'; to: Addressee; answer: JsonRpcResponse };
+
+/** Whom to answer when a message does not say so. */
+export const NOBODY: Addressee = { id: null, versioned: false };
+
+/** Tells what a parsed message is. Looks at the envelope alone: params are the store's to judge. */
+export function readMessage(message: unknown, nobody = NOBODY): Message {
+  if (Array.isArray(message)) {
+    return malformed(nobody, 'batches are not supported: expected one object, not an array');
+  }
+  if (typeof message !== 'object' || message === null) {
+    return malformed(nobody, 'expected an object with the members id, method and params');
+  }
+  const { id, method, params, jsonrpc } = message as Record<string, unknown>;
+  if (id === undefined && typeof method === 'string') return { kind: 'notification' };
+
+  const to: Addressee = { id: isRequestId(id) ? id : null, versioned: jsonrpc === '2.0' };
+  if (id !== undefined && to.id === null) {
+    return malformed(to, 'id: expected a string, or an integer within ±9007199254740991');
+  }
+  if (typeof method !== 'string') return malformed(to, 'method: expected a string');
+  if (jsonrpc !== undefined && !to.versioned) {
+    return malformed(to, 'jsonrpc: expected "2.0", or no such member');
+  }
+  return { kind: 'request', id: id as RequestId, versioned: to.versioned, method, params };
+}
+
+// Greater integers and most fractions are rounded when they are parsed: the answer would go to
+// somebody else. JSON-RPC 2.0 discourages null and fractions.
+function isRequestId(id: unknown): id is RequestId {
+  return typeof id === 'string' || Number.isSafeInteger(id);
+}
+
+function malformed(to: Addressee, message: string): Message {
+  return { kind: 'malformed', to, answer: failure(to, 'invalid_request', message) };
+}
+
+export function success(to: Addressee & { id: RequestId }, result: unknown): JsonRpcResponse {
+  return to.versioned ? { jsonrpc: '2.0', id: to.id, result } : { id: to.id, result };
+}
+
+export function failure(
+  to: Addressee,
+  code: AppServerErrorCode,
+  message: string,
+  platformStatus?: string,
+): JsonRpcResponse {
+  const error: JsonRpcError = {
+    code: jsonRpcErrorNumber(code),
+    message,
+    data: platformStatus === undefined ? { code } : { code, platformStatus },
+  };
+  return to.versioned ? { jsonrpc: '2.0', id: to.id, error } : { id: to.id, error };
+}
+
+/**
+ * The answer that tells of what a store rejected with. Recognised by its code: an instance may come
+ * from another copy of this package. Of an error that is none of ours nobody vouches for the message,
+ * so it goes to `onUnexpectedError` alone.
+ */
+export function failureOf(
+  to: Addressee,
+  error: unknown,
+  onUnexpectedError: ((error: unknown) => void) | undefined,
+): JsonRpcResponse {
+  if (error instanceof Error) {
+    const { code, platformStatus } = error as { code?: unknown; platformStatus?: string };
+    if (isAppServerErrorCode(code)) return failure(to, code, error.message, platformStatus);
+  }
+  onUnexpectedError?.(error);
+  return failure(to, 'platform_error', 'the key store failed in a way that is no error of its own');
+}

@@ -1,0 +1,123 @@
+import type {
+  DeviceKeyCreateParams,
+  DeviceKeyPublicParams,
+  DeviceKeySignParams,
+} from '../../types/v2';
+import { DeviceKeyError } from '../errors';
+import type { DeviceKeyStore } from '../store';
+import {
+  failure,
+  failureOf,
+  readMessage,
+  success,
+  type JsonRpcResponse,
+  type Message,
+} from './messages';
+
+/** The part of {@link DeviceKeyStore} that requests reach. It checks the params it is given. */
+export type DeviceKeyRequestStore = Pick<
+  DeviceKeyStore,
+  'create' | 'public' | 'sign' | 'delete' | 'list' | 'support'
+>;
+
+const LOCAL = { stdio: true, 'in-process': true, websocket: false, remote: false };
+
+/** How requests reach this process. Device keys are for clients on this machine. */
+export type DeviceKeyTransport = keyof typeof LOCAL;
+
+export interface DeviceKeyRequestHandlerOptions {
+  /** A `DeviceKeyStore`, or anything that does the same. Not closed by the handler. */
+  store: DeviceKeyRequestStore;
+  /** `websocket` and `remote` have every request refused with `remote_transport_refused`. */
+  transport: DeviceKeyTransport;
+  /**
+   * Serves remote transports all the same. Whoever reaches such a transport can then sign as this
+   * machine: set it only where the transport itself admits nobody but the machine's own user.
+   */
+  allowRemoteTransport?: boolean;
+  /**
+   * Told of errors of the store that are not a `DeviceKeyError`. The client learns of them as
+   * `platform_error`, without their message.
+   */
+  onUnexpectedError?: (error: unknown) => void;
+}
+
+/**
+ * Answers one parsed JSON-RPC message. Never rejects; undefined for a notification, which is neither
+ * answered nor acted upon. Aborting `signal` ends the request with `canceled`.
+ */
+export type DeviceKeyRequestHandler = (
+  message: unknown,
+  options?: { signal?: AbortSignal },
+) => Promise<JsonRpcResponse | undefined>;
+
+/**
+ * A handler of the methods `device/key/create`, `device/key/public` and `device/key/sign`, and of the
+ * extensions `device/key/delete`, `device/key/list` and `device/key/support`, to be called by a server
+ * with what begins with `device/key/`.
+ *
+ * @throws DeviceKeyError `invalid_params` for a transport that it does not know.
+ */
+export function createDeviceKeyRequestHandler({
+  store,
+  transport,
+  allowRemoteTransport,
+  onUnexpectedError,
+}: DeviceKeyRequestHandlerOptions): DeviceKeyRequestHandler {
+  if (!Object.hasOwn(LOCAL, transport)) {
+    throw new DeviceKeyError(
+      'invalid_params',
+      `transport: expected one of ${Object.keys(LOCAL).join(', ')}`,
+    );
+  }
+  const refused = !LOCAL[transport] && allowRemoteTransport !== true;
+
+  return async (received, { signal } = {}) => {
+    const message = readMessage(received);
+    if (message.kind === 'notification') return undefined;
+    if (refused) return refusalOfTransport(message);
+    if (message.kind === 'malformed') return message.answer;
+    try {
+      return success(message, await callMethod(store, message.method, message.params, signal));
+    } catch (error) {
+      return failureOf(message, error, onUnexpectedError);
+    }
+  };
+}
+
+function refusalOfTransport(message: Exclude<Message, { kind: 'notification' }>): JsonRpcResponse {
+  const [to, what] =
+    message.kind === 'request' ? [message, message.method] : [message.to, 'device/key'];
+  return failure(to, 'remote_transport_refused', `${what} is not available over remote transports`);
+}
+
+class MethodNotFound extends Error {
+  readonly code = 'method_not_found';
+}
+
+/** The result of a method. Rejects with what the store rejects with. */
+export async function callMethod(
+  store: DeviceKeyRequestStore,
+  method: string,
+  params: unknown,
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  const options = signal && { signal };
+  switch (method) {
+    case 'device/key/create':
+      return store.create(params as DeviceKeyCreateParams, options);
+    case 'device/key/public':
+      return store.public(params as DeviceKeyPublicParams);
+    case 'device/key/sign':
+      return store.sign(params as DeviceKeySignParams, options);
+    case 'device/key/delete':
+      await store.delete(params as DeviceKeyPublicParams);
+      return {};
+    case 'device/key/list':
+      return { keys: await store.list() };
+    case 'device/key/support':
+      return store.support();
+    default:
+      throw new MethodNotFound('there is no such method');
+  }
+}

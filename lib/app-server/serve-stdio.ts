@@ -1,0 +1,205 @@
+import { setMaxListeners } from 'node:events';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+
+import type { DeviceKeyStore } from '../store';
+import { AnswerWriter } from './answer-writer';
+import { LineReader, type Line } from './lines';
+import {
+  NOBODY,
+  failure,
+  failureOf,
+  readMessage,
+  success,
+  type Request,
+  type RequestId,
+} from './messages';
+import { callMethod, type DeviceKeyRequestStore } from './request-handler';
+
+export interface ServeStdioOptions {
+  /** Not closed by the server. Default: one of the server's own, opened with the default options. */
+  store?: DeviceKeyRequestStore;
+  /** Where requests come from. Default: `process.stdin`. */
+  input?: Readable;
+  /** Where answers go. Left open. Default: `process.stdout`, which nothing else may then write to. */
+  output?: Writable;
+  /** What `initialize` answers. Default: this package's name and version. */
+  server?: { name: string; version: string };
+  /** How many requests are worked on at once; further ones wait to be read. Default 1,024. */
+  maxRequestsInFlight?: number;
+  /** As for `createDeviceKeyRequestHandler`. Default: writes to standard error. */
+  onUnexpectedError?: (error: unknown) => void;
+}
+
+/**
+ * Serves the `device/key` methods as JSON-RPC, one message a line, until the input ends; then
+ * resolves when everything is answered. Resolves as well when the reader of the output goes away:
+ * what it still waited for is canceled. docs/app-server.md describes the protocol.
+ *
+ * Rejects when there is no build of the addon to open a store with, and when the input or the output
+ * fails.
+ */
+export async function serveStdio(options: ServeStdioOptions = {}): Promise<void> {
+  if (options.store) return new StdioServer(options.store, options).run();
+  const store = openStore();
+  try {
+    await new StdioServer(store, options).run();
+  } finally {
+    await store.close();
+  }
+}
+
+// Not imported: who brings a store may have no build of the addon.
+function openStore(): DeviceKeyStore {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- on demand
+  const { DeviceKeyStore } = require('../store') as typeof import('../store');
+  return DeviceKeyStore.open();
+}
+
+class StdioServer {
+  readonly #store: DeviceKeyRequestStore;
+  readonly #input: Readable;
+  readonly #writer: AnswerWriter;
+  readonly #server: ServeStdioOptions['server'];
+  readonly #maxInFlight: number;
+  readonly #onUnexpectedError: (error: unknown) => void;
+
+  readonly #lines = new LineReader();
+  readonly #inFlight = new Set<RequestId>();
+  readonly #abandoned = new AbortController();
+  #initialized = false;
+  /** For answers to what cannot be read: mirrors `initialize`. */
+  #nobody = NOBODY;
+  #wake: (() => void) | undefined;
+
+  constructor(store: DeviceKeyRequestStore, options: ServeStdioOptions) {
+    this.#store = store;
+    this.#input = options.input ?? process.stdin;
+    this.#server = options.server;
+    this.#maxInFlight = options.maxRequestsInFlight ?? 1024;
+    this.#onUnexpectedError = options.onUnexpectedError ?? console.error;
+    setMaxListeners(0, this.#abandoned.signal);
+    this.#writer = new AnswerWriter(options.output ?? process.stdout, () => {
+      this.#onChange();
+    });
+  }
+
+  async run(): Promise<void> {
+    try {
+      await this.#read();
+    } finally {
+      await this.#until(() => this.#inFlight.size === 0 && this.#writer.idle);
+      this.#writer.release();
+    }
+    if (this.#writer.failure) throw this.#writer.failure;
+  }
+
+  async #read(): Promise<void> {
+    try {
+      for await (const chunk of this.#input as AsyncIterable<Buffer | string>) {
+        const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+        for (const line of this.#lines.push(bytes)) {
+          this.#accept(line);
+          if (!this.#hasRoom()) await this.#until(() => this.#hasRoom());
+          if (this.#writer.ended) return;
+        }
+      }
+      for (const line of this.#lines.end()) this.#accept(line);
+    } catch (error) {
+      // Somebody closed the input, in the end ourselves: that is an end as well.
+      if ((error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+    }
+  }
+
+  #accept(line: Line): void {
+    if ('fault' in line) {
+      this.#writer.send(failure(this.#nobody, 'parse_error', line.fault));
+      return;
+    }
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(line.text);
+    } catch {
+      // Without the parser's message, which quotes the line.
+      this.#writer.send(failure(this.#nobody, 'parse_error', 'the line is not JSON'));
+      return;
+    }
+    const message = readMessage(parsed, this.#nobody);
+    // `initialized` is the only notification that clients send, and asks for nothing.
+    if (message.kind === 'notification') return;
+    if (message.kind === 'malformed') {
+      this.#writer.send(message.answer);
+    } else {
+      this.#serve(message);
+    }
+  }
+
+  #serve(request: Request): void {
+    if (this.#inFlight.has(request.id)) {
+      // To nobody, as the id is that of the first request: whose answer is still to come.
+      this.#writer.send(
+        failure(
+          { id: null, versioned: request.versioned },
+          'invalid_request',
+          `id: expected one that is not in use, and ${JSON.stringify(request.id)} has not been answered yet`,
+        ),
+      );
+    } else if (request.method === 'initialize') {
+      this.#initialize(request);
+    } else if (!this.#initialized) {
+      this.#writer.send(failure(request, 'not_initialized', 'expected initialize first'));
+    } else {
+      void this.#call(request);
+    }
+  }
+
+  #initialize(request: Request): void {
+    if (this.#initialized) {
+      const message = 'initialize is for the first request of a session';
+      this.#writer.send(failure(request, 'already_initialized', message));
+      return;
+    }
+    this.#initialized = true;
+    this.#nobody = { id: null, versioned: request.versioned };
+    const { name, version } = this.#server ?? thisPackage();
+    this.#writer.send(success(request, { name, version, platform: process.platform }));
+  }
+
+  async #call({ id, versioned, method, params }: Request): Promise<void> {
+    this.#inFlight.add(id);
+    const to = { id, versioned };
+    try {
+      const result = await callMethod(this.#store, method, params, this.#abandoned.signal);
+      this.#writer.send(success(to, result));
+    } catch (error) {
+      this.#writer.send(failureOf(to, error, this.#onUnexpectedError));
+    }
+    this.#inFlight.delete(id);
+    this.#onChange();
+  }
+
+  #hasRoom(): boolean {
+    return this.#writer.ready && this.#inFlight.size < this.#maxInFlight;
+  }
+
+  /** Resolves when the condition holds, and when there is nobody left to answer. */
+  async #until(condition: () => boolean): Promise<void> {
+    while (!condition() && !this.#writer.ended) {
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  #onChange(): void {
+    if (this.#writer.ended) {
+      this.#abandoned.abort();
+      this.#input.destroy();
+    }
+    this.#wake?.();
+  }
+}
+
+function thisPackage(): { name: string; version: string } {
+  const file = path.join(__dirname, '../../package.json');
+  return JSON.parse(readFileSync(file, 'utf8')) as { name: string; version: string };
+}

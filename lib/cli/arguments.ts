@@ -1,0 +1,92 @@
+import { parseArgs } from 'node:util';
+
+import { commonOptions, type OptionSpec } from './command';
+import { UsageError } from './failure';
+import { nearest } from './nearest';
+
+/** A command line, taken apart. */
+export interface Arguments {
+  /** Options that take a value, by name. */
+  values: ReadonlyMap<string, string>;
+  /** Options that take none. */
+  flags: ReadonlySet<string>;
+  /** The positional arguments, one for each name that the command gave. */
+  positionals: readonly string[];
+}
+
+/** The value of an option that the command cannot do without. */
+export function requiredOption(args: Arguments, name: string): string {
+  const value = args.values.get(name);
+  if (value === undefined) throw new UsageError(`--${name} is missing`);
+  return value;
+}
+
+/** The command's name, which may stand behind common options, and everything else. */
+export function findCommand(argv: string[]): { name: string | undefined; rest: string[] } {
+  const command = tokenize(argv, commonOptions).find((token) => token.kind === 'positional');
+  if (!command) return { name: undefined, rest: argv };
+  return { name: command.value, rest: argv.filter((_, index) => index !== command.index) };
+}
+
+/** @throws UsageError that says what is wrong, and what may have been meant. */
+export function parseArguments(
+  argv: string[],
+  ownOptions: Record<string, OptionSpec>,
+  names: readonly string[],
+): Arguments {
+  const options = { ...commonOptions, ...ownOptions };
+  const values = new Map<string, string>();
+  const flags = new Set<string>();
+  const positionals: string[] = [];
+  for (const token of tokenize(argv, options)) {
+    if (token.kind === 'positional') positionals.push(token.value);
+    if (token.kind !== 'option') continue;
+    const { name, rawName, value, inlineValue } = token;
+    const option = Object.hasOwn(options, name) ? options[name] : undefined;
+    if (!option) throw unknownOption(rawName, Object.keys(options));
+    if (option.value === undefined) {
+      if (value !== undefined) throw new UsageError(`${rawName} takes no value`);
+      flags.add(name);
+      continue;
+    }
+    // `--payload --json` has rather lost its value than been given a strange one.
+    if (value === undefined || (!inlineValue && /^-./.test(value))) {
+      throw new UsageError(`${rawName} needs a value: ${rawName} ${option.value}`);
+    }
+    if (values.has(name)) throw new UsageError(`${rawName} is given twice`);
+    values.set(name, value);
+  }
+  // Who asks for help may leave out what they do not know.
+  if (!flags.has('help') && !flags.has('version')) {
+    const missing = names[positionals.length];
+    if (missing !== undefined) throw new UsageError(`${missing} is missing`);
+    if (positionals.length > names.length) throw new UsageError('there is an argument too many');
+  }
+  return { values, flags, positionals };
+}
+
+function tokenize(argv: string[], options: Record<string, OptionSpec>) {
+  const { tokens } = parseArgs({
+    args: argv,
+    options: Object.fromEntries(
+      Object.entries(options).map(([name, { value }]) => [
+        name,
+        {
+          type: value === undefined ? ('boolean' as const) : ('string' as const),
+          ...(name === 'help' && { short: 'h' }),
+        },
+      ]),
+    ),
+    allowPositionals: true,
+    // Its own complaints know no near misses.
+    strict: false,
+    tokens: true,
+  });
+  return tokens;
+}
+
+function unknownOption(rawName: string, names: string[]): UsageError {
+  const meant = nearest(rawName.replace(/^-+/, ''), names);
+  const hint = meant ? `did you mean --${meant}?` : '--help lists the options';
+  return new UsageError(`there is no option ${JSON.stringify(rawName)}; ${hint}`);
+}

@@ -1,0 +1,28 @@
+import type { Command } from './command';
+import { UsageError } from './failure';
+import { nearest } from './nearest';
+
+/** In the order of a key's life. */
+export const commandNames = [
+  'doctor',
+  'create',
+  'public',
+  'sign',
+  'verify',
+  'list',
+  'delete',
+  'app-server',
+];
+
+/** Loads the one command that is wanted: the others would only delay it. */
+export function loadCommand(name: string): Command | undefined {
+  if (!commandNames.includes(name)) return undefined;
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- import() starts a second loader
+  return (require(`./commands/${name}`) as { command: Command }).command;
+}
+
+export function unknownCommand(name: string): UsageError {
+  const meant = nearest(name, commandNames);
+  const hint = meant ? `did you mean ${meant}?` : `there are ${commandNames.join(', ')}`;
+  return new UsageError(`there is no command ${JSON.stringify(name)}; ${hint}`);
+}

@@ -1,0 +1,28 @@
+import { serveStdio } from '../../app-server';
+import { abortable } from '../abortable';
+import type { Command } from '../command';
+import { withStore } from '../store-session';
+
+export const command: Command = {
+  summary: 'serve device/key over standard input and output',
+  usage: '[OPTIONS]',
+  description: `Serves the methods device/key/create, device/key/public and device/key/sign as JSON-RPC,
+one message a line, until standard input ends. For a program that starts it as its
+child; docs/app-server.md describes the protocol.`,
+  options: {},
+  positionals: [],
+  examples: [
+    `echo '{"id":0,"method":"initialize","params":{"clientInfo":{"name":"me"}}}' |`,
+    '    device-key app-server',
+  ],
+
+  async run(invocation) {
+    await withStore(invocation, (store) =>
+      abortable(
+        serveStdio({ store, input: process.stdin, output: process.stdout }),
+        invocation.signal,
+      ),
+    );
+    return 0;
+  },
+};

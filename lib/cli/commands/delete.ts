@@ -1,0 +1,56 @@
+import { once } from 'node:events';
+import { createInterface } from 'node:readline/promises';
+
+import type { DeviceKeyStore } from '../../store';
+import { abortable } from '../abortable';
+import type { Command } from '../command';
+import { CommandError, UsageError } from '../failure';
+import { printable } from '../output';
+import { patiently, withStore } from '../store-session';
+
+export const command: Command = {
+  summary: 'delete a key for good',
+  usage: 'KEY_ID [--yes] [OPTIONS]',
+  description: `Deletes a key for good; there is no copy of it anywhere. Asks first, on a terminal;
+elsewhere, and with --json, --yes has to be given.`,
+  options: { yes: { help: 'do not ask' } },
+  positionals: ['KEY_ID'],
+  examples: ['device-key delete dk_tpm_… --yes'],
+
+  async run(invocation) {
+    const { args, output, signal } = invocation;
+    const [keyId = ''] = args.positionals;
+    const ask = !args.flags.has('yes');
+    if (ask && (output.json || !process.stdin.isTTY || !process.stderr.isTTY)) {
+      throw new UsageError('deleting a key cannot be undone: confirm it with --yes');
+    }
+    await withStore(invocation, async (store) => {
+      if (ask) await confirm(keyId, store, signal);
+      await patiently(invocation, store.delete({ keyId }));
+    });
+    output.result({ keyId, deleted: true }, `deleted ${keyId}`);
+    return 0;
+  },
+};
+
+async function confirm(keyId: string, store: DeviceKeyStore, signal: AbortSignal): Promise<void> {
+  // Rejects for a key that is not there, before anybody is asked about it.
+  await store.public({ keyId });
+  const key = (await store.list()).find((listed) => listed.keyId === keyId);
+  const whose =
+    key && 'accountUserId' in key && key.accountUserId !== null
+      ? ` of ${key.accountUserId} on ${key.clientId ?? '?'}`
+      : '';
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  // In the terminal's raw mode Ctrl-C and Ctrl-D are keys like others; the latter closes the terminal.
+  terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  try {
+    const question = printable(`Delete the key ${keyId}${whose} for good? [y/N] `);
+    const closed = once(terminal, 'close').then(() => 'no');
+    const answer = await abortable(Promise.race([terminal.question(question), closed]), signal);
+    if (/^y(es)?$/i.test(answer.trim())) return;
+  } finally {
+    terminal.close();
+  }
+  throw new CommandError('not_confirmed', 'nothing was deleted');
+}

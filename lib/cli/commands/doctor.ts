@@ -1,0 +1,53 @@
+import { DeviceKeyError } from '../../errors';
+import type { DeviceKeyInfo, DeviceKeyStore, DeviceKeyUnreadable } from '../../store';
+import { abortable } from '../abortable';
+import type { Command, Invocation } from '../command';
+import { report, reportWithoutStore, type DoctorReport, type Examination } from '../doctor/report';
+import { examineStoreDirectory } from '../doctor/store-directory';
+import { reportText } from '../doctor/text';
+import { patiently, withStore } from '../store-session';
+import { version } from '../version';
+
+export const command: Command = {
+  summary: 'tell what protects keys here, and what is missing',
+  usage: '[OPTIONS]',
+  description: `Looks at the hardware, the libraries that reach it and the store of keys, and gives one
+line with a cure for each thing that is missing. Changes nothing. Exits with 0 when keys
+in hardware can be made and used by this user, else with 1.`,
+  options: {},
+  positionals: [],
+  examples: ['device-key doctor', "device-key doctor --json | jq -r '.findings[].message'"],
+
+  async run(invocation) {
+    const result = await diagnose(invocation);
+    invocation.output.result(result, reportText(result));
+    return result.usable ? 0 : 1;
+  },
+};
+
+async function diagnose(invocation: Invocation): Promise<DoctorReport> {
+  const versions = {
+    nodeDeviceKey: version,
+    node: process.versions.node,
+    platform: `${process.platform}-${process.arch}`,
+  };
+  let examination: Examination;
+  try {
+    examination = await withStore(invocation, (store) => examine(store, invocation));
+  } catch (error) {
+    // No build of the addon, or no home directory: a finding like others.
+    if (!(error instanceof DeviceKeyError) || error.code === 'canceled') throw error;
+    return reportWithoutStore(error, versions);
+  }
+  return report(examination, versions);
+}
+
+async function examine(store: DeviceKeyStore, invocation: Invocation): Promise<Examination> {
+  const { signal } = invocation;
+  const support = await patiently(invocation, abortable(store.support(), signal));
+  const directory = await examineStoreDirectory(support.store.directory);
+  let listed: (DeviceKeyInfo | DeviceKeyUnreadable)[] = [];
+  // Of a store that is refused, support() has told why.
+  if (support.store.available) listed = await abortable(store.list(), signal);
+  return { support, directory, listed };
+}

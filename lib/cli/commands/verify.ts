@@ -1,0 +1,31 @@
+import { verifyDeviceKeySignature, type DeviceKeySignature } from '../../verify';
+import type { Command } from '../command';
+import { readJson } from '../input';
+import { printable } from '../output';
+
+export const command: Command = {
+  summary: 'verify a signature, without the hardware',
+  usage: '[--proof FILE|-] [OPTIONS]',
+  description: `Verifies the signature of a proof and prints the bytes that were signed. A proof is a JSON
+object with publicKeySpkiDerBase64, signedPayloadBase64, signatureDerBase64 and
+algorithm: what \`public\` and \`sign\` print, put together. That the signature holds does
+not say that the proof is the expected one, in force, or new: a backend finds that out
+with verifyDeviceKeyProof of node-device-key/verify.`,
+  options: { proof: { value: 'FILE', help: 'the proof; - or nothing is standard input' } },
+  positionals: [],
+  examples: [
+    'device-key verify --proof proof.json',
+    '{ device-key public "$KEY" --json; device-key sign "$KEY" --payload p.json --json; } |',
+    '    jq -s add | device-key verify',
+  ],
+
+  async run(invocation) {
+    const { args, output } = invocation;
+    const source = args.values.get('proof') ?? '-';
+    const proof = (await readJson(source, 'proof', invocation)) as DeviceKeySignature;
+    const bytes = verifyDeviceKeySignature(proof);
+    const signedPayload = new TextDecoder().decode(bytes);
+    output.result({ verified: true, signedPayload }, `verified: ${printable(signedPayload)}`);
+    return 0;
+  },
+};

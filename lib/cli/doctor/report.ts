@@ -1,0 +1,143 @@
+import type {
+  DeviceKeyInfo,
+  DeviceKeyProviderSupport,
+  DeviceKeySupport,
+  DeviceKeyUnreadable,
+} from '../../store';
+import type { StoreDirectory } from './store-directory';
+
+/** One thing that is not as it should be, with its cure, in one line. */
+export interface Finding {
+  /** An error keeps keys from being made or used in hardware; a note is about what nobody needs. */
+  severity: 'error' | 'warning' | 'note';
+  /** The code of the error that operations meet, or that they would meet. */
+  code: string;
+  message: string;
+}
+
+/** What `device-key doctor --json` prints. */
+export interface DoctorReport {
+  /** Whether keys can be made and used in hardware, here and now, by this user. */
+  usable: boolean;
+  /** What a new key would be protected by under the most lenient policy; null when by nothing. */
+  protectionClass: DeviceKeySupport['protectionClass'];
+  providers: DeviceKeyProviderSupport[];
+  store: (StoreDirectory & { keys: number; unreadable: DeviceKeyUnreadable[] }) | null;
+  findings: Finding[];
+  versions: { nodeDeviceKey: string; node: string; platform: string };
+}
+
+/** What the machine was found to offer. */
+export interface Examination {
+  support: DeviceKeySupport;
+  directory: StoreDirectory;
+  listed: (DeviceKeyInfo | DeviceKeyUnreadable)[];
+}
+
+/** Draws the conclusions. */
+export function report(
+  { support, directory, listed }: Examination,
+  versions: DoctorReport['versions'],
+): DoctorReport {
+  const unreadable = listed.filter((key) => 'error' in key);
+  const findings = [
+    ...support.providers.flatMap((provider) => providerFindings(provider, support.hardware)),
+    ...storeFindings(support.store, directory),
+    ...unreadable.map(({ error }): Finding => ({
+      severity: 'warning',
+      code: error.code,
+      message: error.message,
+    })),
+  ];
+  if (support.providers.length === 0) {
+    findings.unshift({
+      severity: 'error',
+      code: 'hardware_unavailable',
+      message: `node-device-key knows no secure hardware on ${versions.platform}; use it on Linux with a TPM 2.0`,
+    });
+  }
+  return {
+    usable: support.hardware && !findings.some(({ severity }) => severity === 'error'),
+    protectionClass: support.protectionClass,
+    providers: support.providers,
+    store: { ...directory, keys: listed.length - unreadable.length, unreadable },
+    findings,
+    versions,
+  };
+}
+
+/** The report on a machine where not even the addon could be loaded. */
+export function reportWithoutStore(
+  error: { code: string; message: string },
+  versions: DoctorReport['versions'],
+): DoctorReport {
+  return {
+    usable: false,
+    protectionClass: null,
+    providers: [],
+    store: null,
+    findings: [{ severity: 'error', code: error.code, message: error.message }],
+    versions,
+  };
+}
+
+function providerFindings(provider: DeviceKeyProviderSupport, hardware: boolean): Finding[] {
+  const { available, code, message, details } = provider;
+  if (!available) {
+    // Of several kinds of hardware one is enough, and a fallback is never needed.
+    const needed = provider.protectionClass.startsWith('hardware_') && !hardware;
+    return [
+      {
+        severity: needed ? 'error' : 'note',
+        code: code ?? 'platform_error',
+        message: message ?? 'it cannot be used, and does not say why',
+      },
+    ];
+  }
+  const findings: Finding[] = [];
+  if (details.simulator === true) {
+    findings.push({
+      severity: 'warning',
+      code: 'simulator',
+      message:
+        'THIS TPM IS A SIMULATOR: whoever can read its files has the keys. Never enroll with it; ' +
+        'for real keys unset DEVICE_KEY_ALLOW_SIMULATOR and leave out --allow-simulator',
+    });
+  }
+  if (details.inLockout === true) findings.push(lockout(details));
+  return findings;
+}
+
+function lockout(details: Record<string, unknown>): Finding {
+  // Device keys are exempt (noDA). Where their storage key is not, the TPM is unavailable, and this
+  // is not reached.
+  return {
+    severity: 'warning',
+    code: 'tpm_lockout',
+    message:
+      `the TPM is locked out after ${String(details.lockoutCounter)} wrong authorizations. Device keys are exempt and keep working; keys of other programs do not. ` +
+      "Wait for it to recover, or end it as the TPM's owner with `tpm2_dictionarylockout -c`",
+  };
+}
+
+function storeFindings(store: DeviceKeySupport['store'], directory: StoreDirectory): Finding[] {
+  if (!store.available) {
+    return [
+      {
+        severity: 'error',
+        code: store.code ?? 'platform_error',
+        message: store.message ?? `${store.directory} cannot be used`,
+      },
+    ];
+  }
+  if (directory.writable) return [];
+  return [
+    {
+      severity: 'error',
+      code: 'store_unwritable',
+      message:
+        `keys cannot be recorded in ${directory.directory}: make it writable for this user, or name ` +
+        'another place with --directory or DEVICE_KEY_HOME',
+    },
+  ];
+}

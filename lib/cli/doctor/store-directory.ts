@@ -1,0 +1,53 @@
+import { constants } from 'node:fs';
+import { access, lstat } from 'node:fs/promises';
+import path from 'node:path';
+
+/** Facts about the directory of key records. */
+export interface StoreDirectory {
+  directory: string;
+  /** It is made when the first key is. */
+  exists: boolean;
+  /** Its permissions in octal, such as `0700`; null when there are none to see. */
+  mode: string | null;
+  /** The user id that it belongs to; null when it is not there, and on Windows. */
+  owner: number | null;
+  /** Whether records can be written to it, or it can be made. */
+  writable: boolean;
+}
+
+export async function examineStoreDirectory(directory: string): Promise<StoreDirectory> {
+  const posix = process.platform !== 'win32';
+  try {
+    const { mode, uid } = await lstat(directory);
+    return {
+      directory,
+      exists: true,
+      mode: posix ? (mode & 0o7777).toString(8).padStart(4, '0') : null,
+      owner: posix ? uid : null,
+      writable: await permits(directory),
+    };
+  } catch (error) {
+    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const writable = absent && (await canBeMade(directory));
+    return { directory, exists: !absent, mode: null, owner: null, writable };
+  }
+}
+
+/** Whether the nearest directory above that exists lets us make the rest. */
+async function canBeMade(directory: string): Promise<boolean> {
+  const parent = path.dirname(directory);
+  if (parent === directory) return false;
+  try {
+    await lstat(parent);
+    return await permits(parent);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' && canBeMade(parent);
+  }
+}
+
+function permits(directory: string): Promise<boolean> {
+  return access(directory, constants.R_OK | constants.W_OK | constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,78 @@
+import type { Output } from './output';
+
+/** The command line makes no sense. `message` says why. */
+export class UsageError extends Error {
+  /** The command that was being called, where that much is known. */
+  command: string | undefined;
+  static {
+    this.prototype.name = 'UsageError';
+  }
+}
+
+/** A command could not do what it was asked to. */
+export class CommandError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+  static {
+    this.prototype.name = 'CommandError';
+  }
+}
+
+/** Why a command was aborted. */
+export class Interruption extends Error {
+  /** As shells report processes that a signal ended: 128 and the signal's number. */
+  readonly exitCode: number;
+  constructor(signal: 'SIGINT' | 'SIGTERM') {
+    super(`interrupted by ${signal}`);
+    this.exitCode = signal === 'SIGINT' ? 130 : 143;
+  }
+}
+
+/** Codes about which `device-key doctor` has more to say. */
+const machineCodes = new Set([
+  'degraded_protection_not_allowed',
+  'device_timeout',
+  'hardware_unavailable',
+  'library_missing',
+  'permission_denied',
+  'platform_error',
+  'store_corrupt',
+  'store_insecure',
+  'store_unwritable',
+  'tpm_lockout',
+  'tpm_owner_auth_required',
+]);
+
+/** Tells standard error what went wrong, in at most two lines; the exit code that goes with it. */
+export function reportFailure(error: unknown, output: Output, signal: AbortSignal): number {
+  if (error instanceof UsageError) {
+    const help = ['device-key', error.command, '--help'].filter(Boolean).join(' ');
+    output.failure({ code: 'usage', message: error.message }, `see \`${help}\``);
+    return 2;
+  }
+  const { code = 'unexpected', message, platformStatus } = error as FailureLike;
+  if (signal.aborted && code === 'canceled') {
+    const { message: reason, exitCode } = signal.reason as Interruption;
+    output.failure({ code, message: reason });
+    return exitCode;
+  }
+  const lines = [`code ${code}`];
+  if (platformStatus !== undefined) lines.push(`status ${platformStatus}`);
+  if (machineCodes.has(code)) lines.push('`device-key doctor` looks at the whole machine');
+  output.failure(
+    { code, message, ...(platformStatus !== undefined && { platformStatus }) },
+    lines.join(', '),
+  );
+  return 1;
+}
+
+/** DeviceKeyError, DeviceKeyVerificationError, CommandError, or whatever else was thrown. */
+interface FailureLike {
+  code?: string;
+  message: string;
+  platformStatus?: string;
+}

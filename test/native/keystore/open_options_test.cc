@@ -1,0 +1,64 @@
+#include "keystore/open_options.h"
+
+#include <gtest/gtest.h>
+
+#include "platform/expect_error.h"
+
+namespace device_key {
+namespace {
+
+TEST(OpenOptionsTest, TakesEveryOption) {
+  const OpenOptions options = DecodeOpenOptions(
+      R"({"directory":"/d","timeoutMs":1,"queueLimit":2,"tcti":"swtpm:","allowSimulator":true})");
+
+  EXPECT_EQ(options.directory, "/d");
+  EXPECT_EQ(options.timeout, std::chrono::milliseconds(1));
+  EXPECT_EQ(options.queue_limit, 2u);
+  EXPECT_EQ(options.tcti, "swtpm:");
+  EXPECT_EQ(options.allow_simulator, true);
+}
+
+TEST(OpenOptionsTest, LeavesWhatIsAbsentToTheEnvironment) {
+  const OpenOptions options = DecodeOpenOptions("{}");
+
+  EXPECT_FALSE(options.directory.empty());
+  EXPECT_FALSE(options.tcti.has_value());
+  EXPECT_FALSE(options.allow_simulator.has_value());
+}
+
+struct OptionCase {
+  const char* json;
+  const char* part_of_message;
+};
+
+void PrintTo(const OptionCase& c, std::ostream* out) { *out << c.json; }
+
+class BadOptionTest : public testing::TestWithParam<OptionCase> {};
+
+TEST_P(BadOptionTest, IsRefusedByName) {
+  ExpectError(
+      ErrorCode::kInvalidParams, [] { DecodeOpenOptions(GetParam().json); },
+      GetParam().part_of_message);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    OpenOptions, BadOptionTest,
+    testing::Values(OptionCase{"", "options"}, OptionCase{"[]", "options"},
+                    OptionCase{R"({"directory":""})", "options.directory"},
+                    OptionCase{R"({"directory":7})", "options.directory"},
+                    OptionCase{R"({"directory":"a\u0000b"})", "options.directory"},
+                    OptionCase{R"({"tcti":""})", "options.tcti"},
+                    OptionCase{R"({"tcti":null})", "options.tcti"},
+                    OptionCase{R"({"allowSimulator":1})", "options.allowSimulator"},
+                    OptionCase{R"({"timeoutMs":0})", "options.timeoutMs"},
+                    OptionCase{R"({"timeoutMs":-1})", "options.timeoutMs"},
+                    OptionCase{R"({"timeoutMs":1.5})", "options.timeoutMs"},
+                    OptionCase{R"({"timeoutMs":3600001})", "options.timeoutMs"},
+                    OptionCase{R"({"timeoutMs":18446744073709551615})", "options.timeoutMs"},
+                    OptionCase{R"({"timeoutMs":9223372036854775808})", "options.timeoutMs"},
+                    OptionCase{R"({"queueLimit":0})", "options.queueLimit"},
+                    OptionCase{R"({"queueLimit":"9"})", "options.queueLimit"},
+                    OptionCase{R"({"timeout":1})", "options.timeout"}));
+
+}  // namespace
+}  // namespace device_key

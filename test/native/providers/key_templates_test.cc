@@ -1,0 +1,90 @@
+#include "providers/tpm2/key_templates.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace device_key {
+namespace {
+
+std::string TextOf(const TPM2B_AUTH& auth) {
+  return std::string(auth.buffer, auth.buffer + auth.size);
+}
+
+TEST(BindingAuthValueTest, IsTheHashOfBothIds) {
+  // printf 'device-key-binding/v1\0user-7f3a\0cli_42' | openssl sha256 -binary | base64 | tr '+/'
+  // '-_' | cut -c1-32
+  EXPECT_EQ(TextOf(BindingAuthValue({"user-7f3a", "cli_42"})), "dTWvWL2kLSJ0ITdlQB1QBHw6m1ooEV5h");
+}
+
+TEST(BindingAuthValueTest, TellsEveryPairOfIdsApart) {
+  const std::string auth = TextOf(BindingAuthValue({"ab", "c"}));
+
+  EXPECT_NE(auth, TextOf(BindingAuthValue({"a", "bc"})));
+  EXPECT_NE(auth, TextOf(BindingAuthValue({"c", "ab"})));
+  EXPECT_NE(auth, TextOf(BindingAuthValue({"abc", ""})));
+}
+
+TEST(DeviceKeyTemplateTest, IsADeviceKey) {
+  EXPECT_TRUE(IsDeviceKey(DeviceKeyTemplate().publicArea));
+  EXPECT_FALSE(IsStorageKey(DeviceKeyTemplate().publicArea));
+}
+
+class AttributeTest : public testing::TestWithParam<int> {};
+
+TEST_P(AttributeTest, AlteredMakesItNoDeviceKey) {
+  TPMT_PUBLIC area = DeviceKeyTemplate().publicArea;
+
+  area.objectAttributes ^= TPMA_OBJECT{1} << GetParam();
+
+  EXPECT_FALSE(IsDeviceKey(area));
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryBit, AttributeTest, testing::Range(0, 32));
+
+TEST(DeviceKeyTemplateTest, AnotherTypeHashSchemeOrCurveIsNoDeviceKey) {
+  const TPMT_PUBLIC good = DeviceKeyTemplate().publicArea;
+  TPMT_PUBLIC area = good;
+  area.type = TPM2_ALG_RSA;
+  EXPECT_FALSE(IsDeviceKey(area));
+  area = good;
+  area.nameAlg = TPM2_ALG_SHA1;
+  EXPECT_FALSE(IsDeviceKey(area));
+  area = good;
+  area.parameters.eccDetail.curveID = TPM2_ECC_NIST_P384;
+  EXPECT_FALSE(IsDeviceKey(area));
+  area = good;
+  area.parameters.eccDetail.scheme.scheme = TPM2_ALG_NULL;
+  EXPECT_FALSE(IsDeviceKey(area));
+  area = good;
+  area.parameters.eccDetail.scheme.details.ecdsa.hashAlg = TPM2_ALG_SHA1;
+  EXPECT_FALSE(IsDeviceKey(area));
+}
+
+TEST(DeviceKeyTemplateTest, AKeyThatAPolicyAuthorizesIsNoDeviceKey) {
+  TPMT_PUBLIC area = DeviceKeyTemplate().publicArea;
+
+  area.authPolicy.size = 32;
+
+  EXPECT_FALSE(IsDeviceKey(area));
+}
+
+TEST(StorageKeyTemplateTest, IsAStorageKey) {
+  EXPECT_TRUE(IsStorageKey(StorageKeyTemplate().publicArea));
+  EXPECT_FALSE(IsDeviceKey(StorageKeyTemplate().publicArea));
+}
+
+TEST(StorageKeyTemplateTest, AKeyThatCouldLeaveOrDoesNotStoreIsNoStorageKey) {
+  for (const TPMA_OBJECT needed :
+       {TPMA_OBJECT_RESTRICTED, TPMA_OBJECT_DECRYPT, TPMA_OBJECT_FIXEDTPM}) {
+    TPMT_PUBLIC area = StorageKeyTemplate().publicArea;
+    area.objectAttributes &= ~needed;
+    EXPECT_FALSE(IsStorageKey(area)) << std::hex << needed;
+  }
+  TPMT_PUBLIC area = StorageKeyTemplate().publicArea;
+  area.type = TPM2_ALG_SYMCIPHER;
+  EXPECT_FALSE(IsStorageKey(area));
+}
+
+}  // namespace
+}  // namespace device_key

@@ -1,0 +1,133 @@
+// Tpm2Provider::Bind: a key that was made for nobody gets its account and client, in the TPM.
+#include "providers/tpm2_fixture.h"
+
+namespace device_key {
+namespace {
+
+const KeyBinding kNobody;
+const KeyBinding kAda{"account-ada", "client-1"};
+const KeyBinding kBob{"account-bob", "client-1"};
+
+class Tpm2BindTest : public Tpm2Test {
+ protected:
+  nlohmann::json Bind(const nlohmann::json& handle, const KeyBinding& binding) {
+    return provider_->Bind(key_.id, handle, binding, Soon());
+  }
+  TestKey With(const nlohmann::json& handle, const KeyBinding& binding) const {
+    return {.id = key_.id, .binding = binding, .key = {key_.key.spki_der, handle}};
+  }
+  void ExpectSigns(const nlohmann::json& handle, const KeyBinding& binding) {
+    EXPECT_TRUE(SignsRightly(*provider_, With(handle, binding)));
+  }
+  void ExpectRefusesToSign(const nlohmann::json& handle, const KeyBinding& binding) {
+    ExpectError(ErrorCode::kBindingMismatch, [&] { Sign(*provider_, With(handle, binding)); });
+  }
+
+  std::unique_ptr<Tpm2Provider> provider_ = NewProvider();
+  const TestKey key_ = CreateKey(*provider_, kNobody);
+  const nlohmann::json unbound_ = key_.key.handle;
+};
+
+TEST_F(Tpm2BindTest, BoundKeySignsForItsBindingAlone) {
+  const nlohmann::json bound = Bind(unbound_, kAda);
+
+  ExpectSigns(bound, kAda);
+  ExpectRefusesToSign(bound, kBob);
+  ExpectRefusesToSign(bound, kNobody);
+}
+
+TEST_F(Tpm2BindTest, BoundKeySignsAfterTheTpmWasRestarted) {
+  const nlohmann::json bound = Bind(unbound_, kAda);
+  provider_.reset();
+  tpm_.Restart();
+  provider_ = NewProvider();
+
+  ExpectSigns(bound, kAda);
+  ExpectRefusesToSign(bound, kNobody);
+}
+
+TEST_F(Tpm2BindTest, KeyIsBoundAfterTheTpmWasRestarted) {
+  tpm_.Restart();
+
+  ExpectSigns(Bind(unbound_, kAda), kAda);
+}
+
+TEST_F(Tpm2BindTest, BoundKeyCannotBeBoundAgain) {
+  const nlohmann::json bound = Bind(unbound_, kAda);
+
+  ExpectError(
+      ErrorCode::kBindingMismatch, [&] { Bind(bound, kBob); }, "another account or client");
+  ExpectError(ErrorCode::kBindingMismatch, [&] { Bind(bound, kAda); });
+  ExpectSigns(bound, kAda);
+}
+
+// What a crash before the record is written needs, and what makes a copy of the record worth
+// keeping to whoever wants to bind the key a second time.
+TEST_F(Tpm2BindTest, HandleFromBeforeStaysAsItWas) {
+  const nlohmann::json for_ada = Bind(unbound_, kAda);
+
+  const nlohmann::json for_bob = Bind(unbound_, kBob);
+
+  ExpectSigns(for_bob, kBob);
+  ExpectSigns(for_ada, kAda);
+}
+
+TEST_F(Tpm2BindTest, KeyThatWasLoadedBeforeAnotherProcessBoundItIsLoadedAgain) {
+  ExpectSigns(unbound_, kNobody);  // so it is loaded
+  const KeyId elsewhere = KeyId::Generate(ProtectionClass::kHardwareTpm);
+  const nlohmann::json bound = provider_->Bind(elsewhere, unbound_, kAda, Soon());
+
+  ExpectSigns(bound, kAda);
+}
+
+TEST_F(Tpm2BindTest, KeyThatIsLoadedBoundDoesNotSignForARecordFromBefore) {
+  ExpectSigns(Bind(unbound_, kAda), kAda);  // so it is loaded, bound
+
+  ExpectSigns(Bind(unbound_, kBob), kBob);
+}
+
+TEST_F(Tpm2BindTest, BindsWhileOtherKeysOccupyTheSlots) {
+  for (int i = 0; i < 3; ++i) CreateKey(*provider_, kBob);
+
+  ExpectSigns(Bind(unbound_, kAda), kAda);
+}
+
+TEST_F(Tpm2BindTest, WrongBindingsLockNothing) {
+  const nlohmann::json bound = Bind(unbound_, kAda);
+
+  for (int i = 0; i < 10; ++i) {  // three would do for a key without noDA
+    ExpectError(ErrorCode::kBindingMismatch, [&] { Bind(bound, kBob); });
+  }
+
+  ExpectSigns(bound, kAda);
+}
+
+TEST_F(Tpm2BindTest, KeyOfAnotherTpmIsLost) {
+  provider_.reset();
+  tpm_.SwapState();
+  provider_ = NewProvider();
+
+  ExpectError(ErrorCode::kKeyLost, [&] { Bind(unbound_, kAda); });
+}
+
+TEST_F(Tpm2BindTest, DamagedHandleIsReported) {
+  ExpectError(
+      ErrorCode::kStoreCorrupt,
+      [&] {
+        Bind({{"slot", 7}}, kAda);
+      },
+      "tss2PrivateKey");
+}
+
+TEST_F(Tpm2BindTest, LeavesNothingInTheTpm) {
+  const nlohmann::json bound = Bind(unbound_, kAda);
+  ExpectError(ErrorCode::kBindingMismatch, [&] { Bind(bound, kBob); });
+
+  provider_.reset();
+
+  EXPECT_EQ(tpm_.Capability("handles-transient"), "");
+  EXPECT_EQ(tpm_.Capability("handles-loaded-session"), "");
+}
+
+}  // namespace
+}  // namespace device_key

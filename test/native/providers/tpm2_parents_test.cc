@@ -1,0 +1,225 @@
+// The parents of device keys, and what owners do to them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "crypto/tss2_private_key.h"
+#include "providers/tpm2_fixture.h"
+
+namespace device_key {
+namespace {
+
+constexpr uint32_t kSrk = 0x81000001;
+constexpr uint32_t kOwner = 0x40000001;
+
+uint32_t ParentOf(const TestKey& key) { return Tss2PrivateKey::FromPem(key.pem()).parent; }
+
+class Tpm2ParentsTest : public Tpm2Test {
+ protected:
+  // A key that an earlier process made.
+  TestKey EarlierKey() {
+    const auto provider = NewProvider();
+    return CreateKey(*provider);
+  }
+};
+
+class PersistentSrkTest : public Tpm2ParentsTest,
+                          public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(PersistentSrkTest, IsUsedWhereItIs) {
+  MakePersistentSrk(GetParam());
+  auto provider = NewProvider();
+
+  const TestKey key = CreateKey(*provider);
+
+  EXPECT_EQ(ParentOf(key), kSrk);
+  EXPECT_TRUE(SignsRightly(*provider, key));
+  provider.reset();
+  EXPECT_TRUE(SignsRightly(*NewProvider(), key));
+  EXPECT_EQ(tpm_.Capability("handles-transient"), "");
+  EXPECT_EQ(tpm_.Capability("handles-loaded-session"), "");
+}
+
+TEST_P(PersistentSrkTest, ServesMoreKeysThanTheTpmHasSlots) {
+  MakePersistentSrk(GetParam());
+  const auto provider = NewProvider();
+  std::vector<TestKey> keys;
+  for (int i = 0; i < 4; ++i) keys.push_back(CreateKey(*provider));
+
+  for (int round = 0; round < 5; ++round) {
+    for (const TestKey& key : keys) ASSERT_TRUE(SignsRightly(*provider, key));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, PersistentSrkTest,
+    ::testing::Values("-G ecc", "-G rsa",
+                      "-G ecc -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|"
+                      "restricted|decrypt'"));
+
+TEST_F(Tpm2ParentsTest, KeysOfTheDerivedParentOutliveTheArrivalOfAPersistentOne) {
+  const TestKey key = EarlierKey();
+  ASSERT_EQ(ParentOf(key), kOwner);
+  MakePersistentSrk();
+
+  const auto provider = NewProvider();
+
+  EXPECT_TRUE(SignsRightly(*provider, key));
+  EXPECT_EQ(ParentOf(CreateKey(*provider)), kSrk);
+  EXPECT_TRUE(SignsRightly(*provider, key));
+}
+
+TEST_F(Tpm2ParentsTest, AKeyThatIsNoStorageKeyAt81000001IsPassedOver) {
+  const std::string context = tpm_.socket_path() + ".sign";
+  tpm_.Tool(
+      "tpm2_createprimary -Q -G ecc:ecdsa -a 'fixedtpm|fixedparent|sensitivedataorigin|"
+      "userwithauth|sign' -c " +
+      context + " && tpm2_evictcontrol -Q -c " + context + " 0x81000001 && tpm2_flushcontext -t");
+  const auto provider = NewProvider();
+
+  const TestKey key = CreateKey(*provider);
+
+  EXPECT_EQ(ParentOf(key), kOwner);
+  EXPECT_TRUE(SignsRightly(*provider, key));
+}
+
+// Keys that are gone.
+
+TEST_F(Tpm2ParentsTest, AKeyIsLostWhenThePersistentParentIsRemoved) {
+  MakePersistentSrk();
+  const TestKey key = EarlierKey();
+  tpm_.Tool("tpm2_evictcontrol -Q -c 0x81000001");
+
+  ExpectError(
+      ErrorCode::kKeyLost, [&] { Sign(*NewProvider(), key); }, "Enroll again");
+}
+
+TEST_F(Tpm2ParentsTest, AKeyIsLostWhenThePersistentParentIsReplaced) {
+  MakePersistentSrk();
+  const TestKey key = EarlierKey();
+  tpm_.Tool("tpm2_evictcontrol -Q -c 0x81000001");
+  MakePersistentSrk("-G rsa");
+
+  ExpectError(ErrorCode::kKeyLost, [&] { Sign(*NewProvider(), key); });
+}
+
+TEST_F(Tpm2ParentsTest, AKeyIsLostWhenTheTpmIsCleared) {
+  const TestKey key = EarlierKey();
+  tpm_.Tool("tpm2_clear");
+  const auto provider = NewProvider();
+
+  ExpectError(
+      ErrorCode::kKeyLost, [&] { Sign(*provider, key); }, "enroll again");
+  EXPECT_TRUE(SignsRightly(*provider, CreateKey(*provider)));
+}
+
+TEST_F(Tpm2ParentsTest, AKeyOfAPersistentParentIsLostWhenTheTpmIsCleared) {
+  MakePersistentSrk();
+  const TestKey key = EarlierKey();
+  tpm_.Tool("tpm2_clear");
+
+  ExpectError(ErrorCode::kKeyLost, [&] { Sign(*NewProvider(), key); });
+}
+
+TEST_F(Tpm2ParentsTest, AKeyIsLostToAnotherTpm) {
+  const auto provider = NewProvider();
+  const TestKey key = CreateKey(*provider);
+  Sign(*provider, key);
+  tpm_.SwapState();
+
+  ExpectError(ErrorCode::kKeyLost, [&] { Sign(*provider, key); });
+  EXPECT_TRUE(SignsRightly(*provider, CreateKey(*provider)));
+}
+
+// Passwords.
+
+TEST_F(Tpm2ParentsTest, AnOwnerPasswordWithoutAPersistentParentIsSaid) {
+  tpm_.Tool("tpm2_changeauth -c owner secret");
+
+  ExpectError(
+      ErrorCode::kTpmOwnerAuthRequired, [&] { CreateKey(*NewProvider()); }, "tpm2_evictcontrol");
+  const Availability availability = NewProvider()->Probe(Soon());
+  ASSERT_FALSE(availability.available());
+  EXPECT_EQ(availability.error->code(), ErrorCode::kTpmOwnerAuthRequired);
+  EXPECT_EQ(availability.details.at("ownerAuthSet"), true);
+}
+
+TEST_F(Tpm2ParentsTest, AnOwnerPasswordSetAfterTheKeyWasMadeIsSaid) {
+  const TestKey key = EarlierKey();
+  tpm_.Tool("tpm2_changeauth -c owner secret");
+
+  ExpectError(ErrorCode::kTpmOwnerAuthRequired, [&] { Sign(*NewProvider(), key); });
+}
+
+TEST_F(Tpm2ParentsTest, AnOwnerPasswordDoesNotMatterBelowAPersistentParent) {
+  MakePersistentSrk();
+  tpm_.Tool("tpm2_changeauth -c owner secret");
+  const auto provider = NewProvider();
+
+  EXPECT_TRUE(SignsRightly(*provider, CreateKey(*provider)));
+}
+
+TEST_F(Tpm2ParentsTest, APasswordOfThePersistentParentIsSaid) {
+  MakePersistentSrk("-G ecc -p secret");
+
+  ExpectError(
+      ErrorCode::kTpmOwnerAuthRequired, [&] { CreateKey(*NewProvider()); }, "0x81000001");
+}
+
+TEST_F(Tpm2ParentsTest, APasswordOfThePersistentParentIsNotTakenForAWrongBinding) {
+  MakePersistentSrk();
+  const TestKey key = EarlierKey();
+  tpm_.Tool("tpm2_evictcontrol -Q -c 0x81000001");
+  // The same key: a primary's password is no part of what it is derived from.
+  MakePersistentSrk("-G ecc -p secret");
+
+  ExpectError(
+      ErrorCode::kTpmOwnerAuthRequired, [&] { Sign(*NewProvider(), key); }, "0x81000001");
+}
+
+// The lockout.
+
+TEST_F(Tpm2ParentsTest, ALockedOutTpmSaysSo) {
+  // tpm2-tools' storage key has no noDA: the lockout counts for it and holds for it.
+  MakePersistentSrk();
+  const TestKey key = EarlierKey();
+  const std::string context = tpm_.socket_path() + ".da";
+  tpm_.Tool("tpm2_dictionarylockout -Q -s -n 2 -t 1000 -l 1000");
+  tpm_.Tool("tpm2_createprimary -Q -p right -c " + context);
+  for (int i = 0; i < 3; ++i) {
+    tpm_.Tool("tpm2_create -Q -C " + context +
+              " -P wrong -u /dev/null -r /dev/null 2>/dev/null || true");
+  }
+  tpm_.Tool("tpm2_flushcontext -t");
+
+  const auto provider = NewProvider();
+  ExpectError(
+      ErrorCode::kTpmLockout, [&] { Sign(*provider, key); }, "tpm2_dictionarylockout -c");
+  ExpectError(ErrorCode::kTpmLockout, [&] { CreateKey(*provider); });
+  const Availability availability = provider->Probe(Soon());
+  ASSERT_FALSE(availability.available());
+  EXPECT_EQ(availability.error->code(), ErrorCode::kTpmLockout);
+  EXPECT_EQ(availability.details.at("inLockout"), true);
+}
+
+TEST_F(Tpm2ParentsTest, AKeyBelowTheDerivedParentSignsInALockedOutTpm) {
+  const TestKey key = EarlierKey();
+  const std::string context = tpm_.socket_path() + ".da";
+  tpm_.Tool("tpm2_dictionarylockout -Q -s -n 1 -t 1000 -l 1000");
+  tpm_.Tool("tpm2_createprimary -Q -p right -c " + context);
+  for (int i = 0; i < 2; ++i) {
+    tpm_.Tool("tpm2_create -Q -C " + context +
+              " -P wrong -u /dev/null -r /dev/null 2>/dev/null || true");
+  }
+  tpm_.Tool("tpm2_flushcontext -t");
+  const auto provider = NewProvider();
+  const Availability availability = provider->Probe(Soon());
+  ASSERT_EQ(availability.details.at("inLockout"), true);
+
+  EXPECT_TRUE(availability.available());
+  EXPECT_TRUE(SignsRightly(*provider, key));
+}
+
+}  // namespace
+}  // namespace device_key

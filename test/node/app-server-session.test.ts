@@ -1,0 +1,40 @@
+// A whole session with a TPM, as a client sees it that was written from docs/app-server.md alone.
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+import { SoftwareTpm } from '../support/swtpm';
+
+const root = path.join(__dirname, '../..');
+
+test('a client in another language gets proofs that OpenSSL verifies, and an answer to all else', async () => {
+  const directory = await mkdtemp(path.join(tmpdir(), 'dk-session-'));
+  const tpm = await SoftwareTpm.start();
+  try {
+    const server = [process.execPath, '-e', "require('./dist/app-server').serveStdio()"];
+    const { stdout, stderr } = await promisify(execFile)(
+      'python3',
+      ['test/app-server-client/session.py', ...server],
+      {
+        cwd: root,
+        env: {
+          ...process.env,
+          DEVICE_KEY_HOME: directory,
+          DEVICE_KEY_TCTI: tpm.tcti,
+          DEVICE_KEY_ALLOW_SIMULATOR: '1',
+          PYTHONDONTWRITEBYTECODE: '1',
+        },
+      },
+    );
+    expect(stdout).toContain('answered 1000 requests in flight');
+    expect(stdout.trimEnd()).toMatch(/ended with the input$/);
+    // The server's standard error is the client's.
+    expect(stderr).toBe('');
+    expect(await tpm.getcap('handles-transient')).toBe('');
+  } finally {
+    await tpm.stop();
+    await rm(directory, { recursive: true });
+  }
+});

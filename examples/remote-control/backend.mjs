@@ -1,7 +1,9 @@
 // @ts-check
 /**
  * A small remote-control backend on loopback: it enrolls device keys over HTTP and lets their
- * holders in over WebSocket. Its users, keys and tokens live in memory; the checks are the real ones.
+ * holders in over WebSocket. Its users, keys and tokens live in memory. Proofs are verified by
+ * node-device-key/verify; what is left for a backend to do is to say what it expects, all of it from
+ * its own records and none of it from the proof.
  *
  *   POST …/client/enroll/start  login + client id          → a challenge
  *   POST …/client/enroll        public key + proof         → the key is stored, a session token
@@ -9,23 +11,22 @@
  *                               {"type":"proof", …}        → {"type":"ready"} or {"type":"refused"}
  *                               {"type":"message", …}      → {"type":"answer"}
  *
- * @typedef {import('./verify-proof.mjs').KeyObject} KeyObject
+ * @typedef {import('node-device-key').DeviceKeySignResponse} Proof
  * @typedef {{ accountUserId: string, clientId: string }} Caller
- * @typedef {Caller & { expiresAt: number, tokenSha256Base64url: string, publicKey: KeyObject }} Session
+ * @typedef {Caller & { expiresAt: number, tokenSha256Base64url: string,
+ *                      publicKeySpkiDerBase64: string }} Session
  * @typedef {import('node:http').IncomingMessage} Request
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { WebSocketServer } from 'ws';
 import {
-  Challenges,
-  ProofRefused,
-  importPublicKey,
-  newNonce,
-  sha256Base64url,
-  verifyProof,
-} from './verify-proof.mjs';
+  DeviceKeyVerificationError,
+  InMemoryNonceStore,
+  verifyDeviceKeyProof,
+} from 'node-device-key/verify';
+import { WebSocketServer } from 'ws';
+import { Challenges, newNonce } from './challenges.mjs';
 
 const CONNECT_PATH = '/api/codex/remote/control/client';
 const ENROLL_PATH = `${CONNECT_PATH}/enroll`;
@@ -35,6 +36,16 @@ const TOKEN_SECONDS = 600;
 const PROOF_WAIT_MS = 10_000;
 const MAX_BODY_BYTES = 16 * 1024;
 
+/** What this backend itself refuses; proofs are refused by the verifier. `code` is stable. */
+class Refused extends Error {
+  /** @param {string} code @param {string} message */
+  constructor(code, message) {
+    super(message);
+    this.name = 'Refused';
+    this.code = code;
+  }
+}
+
 /**
  * @param {object} options
  * @param {Record<string, string>} options.logins who may enroll: login secret → account
@@ -43,7 +54,8 @@ const MAX_BODY_BYTES = 16 * 1024;
 export async function startBackend({ logins, now = () => Math.floor(Date.now() / 1000) }) {
   /** @type {Challenges<Caller>} */
   const challenges = new Challenges();
-  /** Enrolled keys by account and client. @type {Map<string, KeyObject>} */
+  const verification = { nonces: new InMemoryNonceStore({ now }), now };
+  /** Enrolled public keys by account and client. @type {Map<string, string>} */
   const keys = new Map();
   /** Sessions by the hash of their token: what is stored cannot be used to log in. @type {Map<string, Session>} */
   const sessions = new Map();
@@ -51,7 +63,7 @@ export async function startBackend({ logins, now = () => Math.floor(Date.now() /
   const server = createServer((request, response) => {
     handleHttp(request).then(
       (body) => reply(response, 200, body),
-      (error) => reply(response, error instanceof ProofRefused ? 403 : 500, errorBody(error)),
+      (error) => reply(response, isRefusal(error) ? 403 : 500, errorBody(error)),
     );
   });
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_BODY_BYTES });
@@ -63,7 +75,7 @@ export async function startBackend({ logins, now = () => Math.floor(Date.now() /
   /** @param {Request} request */
   async function handleHttp(request) {
     const accountUserId = logins[bearer(request)];
-    if (!accountUserId) throw new ProofRefused('not_logged_in', 'this login is not known');
+    if (!accountUserId) throw new Refused('not_logged_in', 'this login is not known');
     const body = await readJson(request);
     if (request.method === 'POST' && request.url === `${ENROLL_PATH}/start`) {
       return startEnrollment({ accountUserId, clientId: text(body, 'clientId') });
@@ -71,15 +83,12 @@ export async function startBackend({ logins, now = () => Math.floor(Date.now() /
     if (request.method === 'POST' && request.url === ENROLL_PATH) {
       return finishEnrollment(accountUserId, body);
     }
-    throw new ProofRefused('not_found', 'there is nothing at this path');
+    throw new Refused('not_found', 'there is nothing at this path');
   }
 
   /** @param {Caller} caller */
   function startEnrollment(caller) {
-    if (keys.has(keyName(caller))) {
-      // A login alone must not be able to replace a device's key.
-      throw new ProofRefused('already_enrolled', 'this client has a key; revoke it first');
-    }
+    refuseSecondKey(caller);
     return challenges.issue(caller, { now: now(), lifetimeSeconds: CHALLENGE_SECONDS });
   }
 
@@ -87,38 +96,53 @@ export async function startBackend({ logins, now = () => Math.floor(Date.now() /
    * @param {string} accountUserId of the login, never of the proof
    * @param {Record<string, unknown>} body
    */
-  function finishEnrollment(accountUserId, body) {
-    const challenge = challenges.take(text(body, 'challengeId'));
-    if (challenge.accountUserId !== accountUserId) {
-      throw new ProofRefused('unknown_challenge', 'the challenge was made for another login');
+  async function finishEnrollment(accountUserId, body) {
+    const challengeId = text(body, 'challengeId');
+    const challenge = challenges.take(challengeId);
+    if (!challenge) {
+      throw new Refused('unknown_challenge', 'the challenge is unknown, or was used before');
     }
-    const { publicKey, spkiSha256Base64url } = importPublicKey(body.publicKeySpkiDerBase64);
-    verifyProof({
-      publicKey,
-      proof: proofIn(body),
-      now: now(),
-      expected: {
+    if (challenge.accountUserId !== accountUserId) {
+      throw new Refused('unknown_challenge', 'the challenge was made for another login');
+    }
+    const publicKeySpkiDerBase64 = text(body, 'publicKeySpkiDerBase64');
+    await verifyDeviceKeyProof(
+      proofIn(body),
+      {
+        publicKeySpkiDerBase64,
         type: 'remoteControlClientEnrollment',
-        nonce: challenge.nonce,
         audience: 'remote_control_client_enrollment',
-        challengeId: text(body, 'challengeId'),
+        nonce: challenge.nonce,
+        challengeId,
         targetOrigin: origin,
         targetPath: ENROLL_PATH,
         accountUserId: challenge.accountUserId,
         clientId: challenge.clientId,
-        deviceIdentitySha256Base64url: spkiSha256Base64url,
+        deviceIdentitySha256Base64url: sha256Base64url(
+          Buffer.from(publicKeySpkiDerBase64, 'base64'),
+        ),
         challengeExpiresAt: challenge.expiresAt,
       },
-    });
-    if (keys.has(keyName(challenge))) {
-      throw new ProofRefused('already_enrolled', 'this client has a key; revoke it first');
+      verification,
+    );
+    // Nothing is awaited from here on, so of two enrollments at once one is refused.
+    refuseSecondKey(challenge);
+    if ([...keys.values()].includes(publicKeySpkiDerBase64)) {
+      throw new Refused('already_enrolled', 'this key is enrolled for another client');
     }
-    keys.set(keyName(challenge), publicKey);
-    return issueToken(challenge, publicKey);
+    keys.set(keyName(challenge), publicKeySpkiDerBase64);
+    return issueToken(challenge, publicKeySpkiDerBase64);
   }
 
-  /** @param {Caller} caller @param {KeyObject} publicKey */
-  function issueToken({ accountUserId, clientId }, publicKey) {
+  /** A login alone must not be able to replace a device's key. @param {Caller} caller */
+  function refuseSecondKey(caller) {
+    if (keys.has(keyName(caller))) {
+      throw new Refused('already_enrolled', 'this client has a key; revoke it first');
+    }
+  }
+
+  /** @param {Caller} caller @param {string} publicKeySpkiDerBase64 */
+  function issueToken({ accountUserId, clientId }, publicKeySpkiDerBase64) {
     const token = randomBytes(32).toString('base64url');
     const tokenSha256Base64url = sha256Base64url(token);
     const expiresAt = now() + TOKEN_SECONDS;
@@ -127,7 +151,7 @@ export async function startBackend({ logins, now = () => Math.floor(Date.now() /
       clientId,
       expiresAt,
       tokenSha256Base64url,
-      publicKey,
+      publicKeySpkiDerBase64,
     });
     return { token, expiresAt, scopes: SCOPES };
   }
@@ -153,47 +177,53 @@ export async function startBackend({ logins, now = () => Math.floor(Date.now() /
       nonce: newNonce(),
       sessionId: `ws_${randomBytes(16).toString('base64url')}`,
     };
-    let proved = false;
     const impatience = setTimeout(() => socket.close(1008, 'no proof in time'), PROOF_WAIT_MS);
     socket.on('close', () => clearTimeout(impatience));
     socket.on('error', () => socket.terminate());
-    socket.on('message', (data) => {
-      try {
-        const message = parseObject(data.toString());
-        if (proved) {
-          const question = text(message, 'text');
-          send(socket, { type: 'answer', text: `${session.accountUserId} said: ${question}` });
-          return;
-        }
-        if (message.type !== 'proof') {
-          throw new ProofRefused('proof_required', 'the first message must be the proof');
-        }
-        checkConnectionProof(session, challenge, message);
-        proved = true;
+
+    /** Of the first message; what follows waits for it. @type {Promise<void> | undefined} */
+    let proof;
+    /** @param {string} data */
+    const answer = async (data) => {
+      if (!proof) {
+        proof = checkConnectionProof(session, challenge, data);
+        await proof;
         clearTimeout(impatience);
-        send(socket, { type: 'ready' });
-      } catch (error) {
-        send(socket, { type: 'refused', ...errorBody(error) });
-        socket.close(1008, 'refused');
+        return { type: 'ready' };
       }
-    });
+      await proof;
+      const question = text(parseObject(data), 'text');
+      return { type: 'answer', text: `${session.accountUserId} said: ${question}` };
+    };
+    socket.on('message', (data) =>
+      answer(data.toString()).then(
+        (message) => send(socket, message),
+        (error) => {
+          send(socket, { type: 'refused', ...errorBody(error) });
+          socket.close(1008, 'refused');
+        },
+      ),
+    );
     send(socket, { type: 'challenge', ...challenge });
   }
 
   /**
    * @param {Session} session
    * @param {{ nonce: string, sessionId: string }} challenge
-   * @param {Record<string, unknown>} message
+   * @param {string} data
    */
-  function checkConnectionProof(session, challenge, message) {
-    verifyProof({
-      publicKey: session.publicKey,
-      proof: proofIn(message),
-      now: now(),
-      expected: {
+  async function checkConnectionProof(session, challenge, data) {
+    const message = parseObject(data);
+    if (message.type !== 'proof') {
+      throw new Refused('proof_required', 'the first message must be the proof');
+    }
+    await verifyDeviceKeyProof(
+      proofIn(message),
+      {
+        publicKeySpkiDerBase64: session.publicKeySpkiDerBase64,
         type: 'remoteControlClientConnection',
-        nonce: challenge.nonce,
         audience: 'remote_control_client_websocket',
+        nonce: challenge.nonce,
         sessionId: challenge.sessionId,
         targetOrigin: origin,
         targetPath: CONNECT_PATH,
@@ -203,7 +233,8 @@ export async function startBackend({ logins, now = () => Math.floor(Date.now() /
         tokenSha256Base64url: session.tokenSha256Base64url,
         scopes: SCOPES,
       },
-    });
+      verification,
+    );
   }
 
   return {
@@ -226,14 +257,17 @@ const keyName = ({ accountUserId, clientId }) => JSON.stringify([accountUserId, 
 /** @param {Request} request */
 const bearer = (request) => /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
 
-/** @param {Record<string, unknown>} body */
-const proofIn = (body) => /** @type {import('./verify-proof.mjs').Proof} */ (body.proof);
+/** The verifier trusts nothing about its shape. @param {Record<string, unknown>} body */
+const proofIn = (body) => /** @type {Proof} */ (body.proof);
+
+/** @param {import('node:crypto').BinaryLike} data */
+const sha256Base64url = (data) => createHash('sha256').update(data).digest('base64url');
 
 /** @param {Record<string, unknown>} body @param {string} member */
 function text(body, member) {
   const value = body[member];
   if (typeof value !== 'string' || value === '') {
-    throw new ProofRefused('malformed', `${member} is not a string`);
+    throw new Refused('malformed', `${member} is not a string`);
   }
   return value;
 }
@@ -243,7 +277,7 @@ function parseObject(json) {
   try {
     return Object(JSON.parse(json));
   } catch {
-    throw new ProofRefused('malformed', 'the message is not JSON');
+    throw new Refused('malformed', 'the message is not JSON');
   }
 }
 
@@ -253,15 +287,24 @@ async function readJson(request) {
   const chunks = [];
   for await (const chunk of request) {
     size += chunk.length;
-    if (size > MAX_BODY_BYTES) throw new ProofRefused('malformed', 'the request is too long');
+    if (size > MAX_BODY_BYTES) throw new Refused('malformed', 'the request is too long');
     chunks.push(chunk);
   }
   return parseObject(Buffer.concat(chunks).toString());
 }
 
-/** Own faults stay inside: the caller learns that there was one. @param {unknown} error */
+/** @param {unknown} error @returns {error is Refused | DeviceKeyVerificationError} */
+const isRefusal = (error) =>
+  error instanceof Refused || error instanceof DeviceKeyVerificationError;
+
+/**
+ * The reason is told so that the demonstration can show it. A real backend logs it and says no more
+ * than "refused". Own faults stay inside: the caller learns that there was one.
+ *
+ * @param {unknown} error
+ */
 const errorBody = (error) =>
-  error instanceof ProofRefused
+  isRefusal(error)
     ? { code: error.code, message: error.message }
     : { code: 'internal', message: 'the backend failed' };
 

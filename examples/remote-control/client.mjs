@@ -5,7 +5,7 @@
  * single steps.
  *
  * @typedef {import('node-device-key').DeviceKeyStore} DeviceKeyStore
- * @typedef {import('./verify-proof.mjs').Proof} Proof
+ * @typedef {import('node-device-key').DeviceKeySignResponse} Proof
  * @typedef {{ origin: string, login: string, accountUserId: string, clientId: string }} Account
  * @typedef {{ token: string, expiresAt: number, scopes: string[] }} Session
  * @typedef {{ challengeId: string, nonce: string, expiresAt: number }} EnrollmentChallenge

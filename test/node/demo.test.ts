@@ -1,13 +1,10 @@
-// The demonstration, as a reader of the README runs it, and the proof verifier that it teaches.
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { generateKeyPairSync, sign } from 'node:crypto';
+// The demonstration, as a reader of the README runs it.
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 
-const example = join(__dirname, '../../examples/remote-control');
-const demo = join(example, 'demo.mjs');
+const demo = join(__dirname, '../../examples/remote-control/demo.mjs');
 
 /** What --json prints. */
 interface Report {
@@ -155,96 +152,4 @@ describe('npm run demo', () => {
     });
     return new Promise((resolve) => child.on('exit', resolve));
   }
-});
-
-describe('verify-proof.mjs', () => {
-  const now = 1_800_000_000;
-  const expected = {
-    type: 'remoteControlClientConnection',
-    nonce: 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA',
-    accountUserId: 'user-alice',
-    tokenExpiresAt: now + 60,
-    scopes: ['remote_control_controller_websocket'],
-  };
-  const canonical =
-    '{"domain":"codex-device-key-sign-payload/v1","payload":{"accountUserId":"user-alice",' +
-    `"nonce":"${expected.nonce}","scopes":["remote_control_controller_websocket"],` +
-    `"tokenExpiresAt":${now + 60},"type":"remoteControlClientConnection"}}`;
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
-
-  /** A proof whose signature is right for these bytes, as a hostile key holder can make. */
-  function signed(bytes: string | Buffer, algorithm = 'ecdsa_p256_sha256') {
-    return {
-      algorithm,
-      signedPayloadBase64: Buffer.from(bytes).toString('base64'),
-      signatureDerBase64: sign('sha256', Buffer.from(bytes), privateKey).toString('base64'),
-    };
-  }
-
-  /** "accepted", or the refusal's code. In a process of its own: Jest cannot import .mjs files. */
-  function verdict(
-    proof: object,
-    { spki = publicKey.export({ format: 'der', type: 'spki' }), at = now } = {},
-  ): string {
-    const script = `
-      const { importPublicKey, verifyProof } = await import(process.argv[1]);
-      const { spki, ...options } = JSON.parse(process.argv[2]);
-      try {
-        verifyProof({ ...importPublicKey(spki), ...options });
-        console.log('accepted');
-      } catch (error) {
-        console.log(error.code);
-      }`;
-    const input = JSON.stringify({ spki: spki.toString('base64'), proof, expected, now: at });
-    const url = pathToFileURL(join(example, 'verify-proof.mjs')).href;
-    const args = ['--input-type=module', '-e', script, url, input];
-    return execFileSync(process.execPath, args, { encoding: 'utf8' }).trim();
-  }
-
-  test('accepts the canonical bytes of what it expects', () => {
-    expect(verdict(signed(canonical))).toBe('accepted');
-  });
-
-  test.each([
-    ['white space', canonical.replace(',', ', '), 'not_canonical'],
-    ['a member twice', canonical.replace('{"acc', '{"accountUserId":"x","acc'), 'not_canonical'],
-    ['an escape that is not needed', canonical.replace('alice', '\\u0061lice'), 'not_canonical'],
-    ['a number written otherwise', canonical.replace(/(\d{10})/, '$1.0'), 'not_canonical'],
-    ['invalid UTF-8', Buffer.from(`${canonical}\xff`, 'latin1'), 'not_canonical'],
-    ['another domain', canonical.replace('payload/v1', 'payload/v2'), 'wrong_domain'],
-    ['another type', canonical.replace('ClientConn', 'ClientEnr'), 'wrong_member'],
-    ['another account', canonical.replace('alice', 'mallory'), 'wrong_member'],
-    ['a member more', canonical.replace('{"acc', '{"a":1,"acc'), 'wrong_member'],
-    ['a member less', canonical.replace('"accountUserId":"user-alice",', ''), 'wrong_member'],
-    ['more beside the payload', canonical.replace(/}$/, ',"z":1}'), 'wrong_member'],
-    ['no object at all', 'null', 'wrong_domain'],
-  ])('refuses rightly signed bytes with %s', (_, bytes, code) => {
-    expect(verdict(signed(bytes))).toBe(code);
-  });
-
-  test('refuses a proof from the second at which its token expires', () => {
-    expect(verdict(signed(canonical), { at: expected.tokenExpiresAt - 1 })).toBe('accepted');
-    expect(verdict(signed(canonical), { at: expected.tokenExpiresAt })).toBe('expired');
-  });
-
-  test('refuses a signature of other bytes', () => {
-    const { signatureDerBase64 } = signed(`${canonical} `);
-    expect(verdict({ ...signed(canonical), signatureDerBase64 })).toBe('bad_signature');
-  });
-
-  test('refuses base64 that decodes but is not canonical', () => {
-    const proof = signed(canonical);
-    const spaced = `${proof.signedPayloadBase64}\n`;
-    expect(verdict({ ...proof, signedPayloadBase64: spaced })).toBe('malformed');
-  });
-
-  test('refuses another algorithm', () => {
-    expect(verdict(signed(canonical, 'none'))).toBe('malformed');
-  });
-
-  test('refuses a public key on another curve', () => {
-    const other = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey;
-    const spki = other.export({ format: 'der', type: 'spki' });
-    expect(verdict(signed(canonical), { spki })).toBe('bad_public_key');
-  });
 });

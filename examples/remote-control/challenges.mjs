@@ -1,0 +1,42 @@
+// @ts-check
+import { randomBytes } from 'node:crypto';
+
+/**
+ * Challenges that were handed out and not yet answered, each with what the backend must remember
+ * about it. With several backend processes this belongs into a shared store with an atomic
+ * "delete and return".
+ *
+ * @template Facts
+ */
+export class Challenges {
+  /** @type {Map<string, Facts & { nonce: string, expiresAt: number }>} */
+  #open = new Map();
+
+  /**
+   * @param {Facts} facts
+   * @param {{ now: number, lifetimeSeconds: number }} time Unix seconds, seconds
+   * @returns {{ challengeId: string, nonce: string, expiresAt: number }}
+   */
+  issue(facts, { now, lifetimeSeconds }) {
+    for (const [id, { expiresAt }] of this.#open) if (expiresAt <= now) this.#open.delete(id);
+    const challengeId = `ch_${randomBytes(16).toString('base64url')}`;
+    const challenge = { nonce: newNonce(), expiresAt: now + lifetimeSeconds };
+    this.#open.set(challengeId, { ...facts, ...challenge });
+    return { challengeId, ...challenge };
+  }
+
+  /**
+   * Returns a challenge once, undefined ever after: whatever the proof turns out to be, the
+   * challenge is spent, so nobody can guess at it twice.
+   *
+   * @param {string} challengeId
+   */
+  take(challengeId) {
+    const challenge = this.#open.get(challengeId);
+    this.#open.delete(challengeId);
+    return challenge;
+  }
+}
+
+/** 32 random bytes, the least that device keys sign. */
+export const newNonce = () => randomBytes(32).toString('base64url');

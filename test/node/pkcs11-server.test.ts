@@ -39,6 +39,7 @@ beforeEach(async () => {
       directory: path.join(home, 'keys'),
       tcti: 'device:/dev/no-tpm-here',
       pkcs11: { module: p11KitClient, pin: hsm.pin },
+      timeoutMs: 2000,
     },
     { env: server.environment, uid: user.uid },
   );
@@ -86,4 +87,20 @@ test('a server that was restarted serves again', async () => {
   expect(await outcome(client.sign(key.keyId))).toBe('token_missing');
   await server.start();
   expect(verifies(key.publicKeySpkiDerBase64, await client.sign(key.keyId))).toBe(true);
+});
+
+test('a server that hangs costs its operations their time alone', async () => {
+  const key = await client.create();
+  server.pause();
+  expect(await outcome(client.sign(key.keyId))).toBe('device_timeout');
+  expect(await client.list()).toHaveLength(1);
+  server.resume();
+  expect(verifies(key.publicKeySpkiDerBase64, await client.sign(key.keyId))).toBe(true);
+});
+
+test('a server that hangs does not keep a process from ending', async () => {
+  await client.create();
+  server.pause();
+  await client.stop();
+  server.resume();
 });

@@ -54,6 +54,15 @@ export class P11KitServer {
     await chown(this.socket, client.uid, owner);
   }
 
+  // It stops answering, with its socket open, until `resume`.
+  pause(): void {
+    process.kill(-this.child!.pid!, 'SIGSTOP');
+  }
+
+  resume(): void {
+    process.kill(-this.child!.pid!, 'SIGCONT');
+  }
+
   async stop(): Promise<void> {
     const child = this.child;
     this.child = undefined;

@@ -68,7 +68,7 @@ describe('the npm package', () => {
 
   test('has nothing else', () => {
     const published =
-      /^(dist|types|prebuilds|vendor|native)\/|^scripts\/native-build\.js$|^(package\.json|binding\.gyp|LICENSE|[A-Z]+\.md)$/;
+      /^(dist|types|docs|prebuilds|vendor|native)\/|^scripts\/native-build\.js$|^(package\.json|binding\.gyp|LICENSE|[A-Z]+\.md)$/;
     expect(files.filter((file) => !published.test(file))).toEqual([]);
   });
 

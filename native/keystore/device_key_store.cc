@@ -2,10 +2,12 @@
 
 #include <chrono>
 #include <ctime>
+#include <optional>
 #include <utility>
 
 #include "crypto/p256.h"
 #include "platform/error.h"
+#include "platform/path_text.h"
 #include "protocol/rules.h"
 #include "protocol/signed_bytes.h"
 
@@ -13,14 +15,15 @@ namespace device_key {
 namespace {
 
 // Deletes a key that could not be recorded. The operation's own limits do not hold here: they may
-// be what ended it, and the key would stay behind for good.
-void Discard(const MadeKey& made) {
+// be what ended it, and the key would stay behind for good. Whether there is no key any more.
+bool Discard(const MadeKey& made) {
   constexpr std::chrono::seconds kGrace{2};
   try {
     made.provider.Delete(made.key_id, made.key.handle,
                          {.deadline = std::chrono::steady_clock::now() + kGrace});
+    return true;
   } catch (const DeviceKeyError&) {
-    // The error that led here is the one to report.
+    return false;  // the error that led here is the one to report
   }
 }
 
@@ -50,7 +53,25 @@ CreateResponse DeviceKeyStore::Make(ProtectionPolicy policy, const KeyBinding& b
                                     const OperationLimits& limits,
                                     const std::function<bool()>& commit) {
   records_.CheckWritable();  // before there is a key that could not be recorded
-  const MadeKey made = providers_.Create(policy, binding, limits);
+  Sweep(limits);
+  // Not settled: nobody knows whether there is a key, so that a later Sweep looks.
+  std::optional<RecordStore::PendingKey> pending;
+  const auto settle = [&] {
+    if (pending) records_.Settle(std::move(*pending));
+    pending.reset();
+  };
+  const auto announce = [&](const KeyProvider& provider, const KeyId& key_id) {
+    settle();  // of a provider that could not make any
+    if (provider.keeps_keys_in_a_store()) pending = records_.Announce(key_id, provider.name());
+  };
+  const MadeKey made = [&] {
+    try {
+      return providers_.Create(policy, binding, limits, announce);
+    } catch (const DeviceKeyError& error) {
+      if (IsLasting(error.code())) settle();
+      throw;
+    }
+  }();
   try {
     // Throws for anything but a P-256 key: what hardware says is not trusted unseen.
     P256PublicKey::FromSpki(made.key.spki_der);
@@ -62,10 +83,22 @@ CreateResponse DeviceKeyStore::Make(ProtectionPolicy policy, const KeyBinding& b
                     .created_at = options_.now(),
                     .handle = made.key.handle});
   } catch (...) {
-    Discard(made);
+    if (Discard(made)) settle();
     throw;
   }
+  settle();
   return {made.key_id, made.key.spki_der};
+}
+
+void DeviceKeyStore::Sweep(const OperationLimits& limits) {
+  for (RecordStore::Orphan& orphan : records_.Orphans()) {
+    try {
+      providers_.Named(orphan.provider).Delete(orphan.key_id, nullptr, limits);
+      records_.Settle(std::move(orphan.pending));
+    } catch (const DeviceKeyError&) {
+      // Left for another time; it must not stand in the way of a new key.
+    }
+  }
 }
 
 PublicResponse DeviceKeyStore::Public(const KeyId& key_id) {
@@ -145,7 +178,7 @@ std::vector<ListedKey> DeviceKeyStore::List() { return records_.List(); }
 
 nlohmann::ordered_json DeviceKeyStore::Support(const OperationLimits& limits) {
   nlohmann::ordered_json support = providers_.Support(limits);
-  nlohmann::ordered_json store = {{"directory", records_.directory().string()},
+  nlohmann::ordered_json store = {{"directory", Utf8FromPath(records_.directory())},
                                   {"available", true},
                                   {"code", nullptr},
                                   {"message", nullptr}};

@@ -83,6 +83,8 @@ class DeviceKeyStore {
   nlohmann::ordered_json Support(const OperationLimits& limits);
 
  private:
+  // Deletes keys that processes which died had announced and not recorded.
+  void Sweep(const OperationLimits& limits);
   CreateResponse Make(ProtectionPolicy policy, const KeyBinding& binding,
                       const OperationLimits& limits, const std::function<bool()>& commit);
   std::shared_ptr<const StoredKey> Enroll(const KeyRecord& unbound, const SignPayload& payload,

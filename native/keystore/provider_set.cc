@@ -9,21 +9,6 @@
 namespace device_key {
 namespace {
 
-// Errors that the same call would meet again tomorrow, on this machine and for this user.
-bool IsLasting(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kHardwareUnavailable:
-    case ErrorCode::kLibraryMissing:
-    case ErrorCode::kPermissionDenied:
-    // Permissions by other names: the TPM's owner, and macOS, grant them to others.
-    case ErrorCode::kTpmOwnerAuthRequired:
-    case ErrorCode::kMissingEntitlement:
-      return true;
-    default:
-      return false;
-  }
-}
-
 Availability Probe(KeyProvider& provider, const OperationLimits& limits) {
   try {
     return provider.Probe(limits);
@@ -33,8 +18,10 @@ Availability Probe(KeyProvider& provider, const OperationLimits& limits) {
   }
 }
 
-MadeKey Make(KeyProvider& provider, const KeyBinding& binding, const OperationLimits& limits) {
+MadeKey Make(KeyProvider& provider, const KeyBinding& binding, const OperationLimits& limits,
+             const ProviderSet::Announce& announce) {
   KeyId key_id = KeyId::Generate(provider.protection_class());
+  if (announce) announce(provider, key_id);
   ProviderKey key = provider.Create(key_id, binding, limits);
   return {provider, std::move(key_id), std::move(key)};
 }
@@ -58,6 +45,20 @@ DeviceKeyError Degraded(const KeyProvider& fallback, const DeviceKeyError& hardw
 
 }  // namespace
 
+bool IsLasting(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kHardwareUnavailable:
+    case ErrorCode::kLibraryMissing:
+    case ErrorCode::kPermissionDenied:
+    // Permissions by other names: the TPM's owner, and macOS, grant them to others.
+    case ErrorCode::kTpmOwnerAuthRequired:
+    case ErrorCode::kMissingEntitlement:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool IsHardware(ProtectionClass protection_class) {
   return protection_class != ProtectionClass::kOsProtectedNonextractable;
 }
@@ -70,7 +71,7 @@ ProviderSet::ProviderSet(std::vector<std::shared_ptr<KeyProvider>> providers)
 }
 
 MadeKey ProviderSet::Create(ProtectionPolicy policy, const KeyBinding& binding,
-                            const OperationLimits& limits) const {
+                            const OperationLimits& limits, const Announce& announce) const {
   // The most preferred provider's error is the one worth curing; the others explain themselves in
   // its message.
   std::optional<DeviceKeyError> failure;
@@ -83,7 +84,7 @@ MadeKey ProviderSet::Create(ProtectionPolicy policy, const KeyBinding& binding,
       continue;
     }
     try {
-      return Make(*provider, binding, limits);
+      return Make(*provider, binding, limits, announce);
     } catch (const DeviceKeyError& error) {
       if (!IsLasting(error.code())) throw;
       failure = failure ? DeviceKeyError(failure->code(),

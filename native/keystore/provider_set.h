@@ -2,6 +2,7 @@
 #ifndef DEVICE_KEY_KEYSTORE_PROVIDER_SET_H_
 #define DEVICE_KEY_KEYSTORE_PROVIDER_SET_H_
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -11,6 +12,10 @@
 #include "providers/key_provider.h"
 
 namespace device_key {
+
+// Whether the same call would meet this error again tomorrow, on this machine and for this user; no
+// key was made then.
+bool IsLasting(ErrorCode code);
 
 // Whether keys of this class live in hardware of their own.
 bool IsHardware(ProtectionClass protection_class);
@@ -33,8 +38,11 @@ class ProviderSet {
   // one that timed out must not degrade an enrollment for good, so any other error is thrown as it
   // is. What is not hardware is asked only when `policy` allows it; when only such a provider is
   // available, `degraded_protection_not_allowed` tells which class it has and why hardware was not.
-  MadeKey Create(ProtectionPolicy policy, const KeyBinding& binding,
-                 const OperationLimits& limits) const;
+  //
+  // `announce` is called before each provider is asked, with the id that its key would have.
+  using Announce = std::function<void(const KeyProvider&, const KeyId&)>;
+  MadeKey Create(ProtectionPolicy policy, const KeyBinding& binding, const OperationLimits& limits,
+                 const Announce& announce = {}) const;
 
   // The provider that made a key. Throws `hardware_unavailable` when this machine has none of that
   // name.

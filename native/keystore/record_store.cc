@@ -3,11 +3,14 @@
 #include <string_view>
 #include <utility>
 
+#include "platform/path_text.h"
+
 namespace device_key {
 namespace {
 
 constexpr size_t kCachedRecords = 64;
 constexpr std::string_view kSuffix = ".json";
+constexpr std::string_view kPendingSuffix = ".pending";
 
 std::string FileName(const KeyId& key_id) { return key_id.str() + std::string(kSuffix); }
 
@@ -66,6 +69,39 @@ void RecordStore::Remove(const KeyId& key_id, PrivateDirectory::Deadline deadlin
   if (!directory || !directory->Remove(FileName(key_id), deadline)) throw NotFound(key_id);
 }
 
+RecordStore::PendingKey RecordStore::Announce(const KeyId& key_id,
+                                              std::string_view provider) const {
+  std::string file_name = key_id.str() + "." + std::string(provider) + std::string(kPendingSuffix);
+  OpenFile held = PrivateDirectory::OpenOrCreate(directory_).MakeHeld(file_name);
+  return {std::move(file_name), std::move(held)};
+}
+
+void RecordStore::Settle(PendingKey pending) const {
+  const std::optional<PrivateDirectory> directory = PrivateDirectory::Open(directory_);
+  if (directory) directory->RemoveHeld(pending.file_name, std::move(pending.held));
+}
+
+std::vector<RecordStore::Orphan> RecordStore::Orphans() const {
+  const std::optional<PrivateDirectory> directory = PrivateDirectory::Open(directory_);
+  if (!directory) return {};
+  std::vector<Orphan> orphans;
+  for (const std::string& name : directory->List()) {
+    if (!name.ends_with(kPendingSuffix)) continue;
+    const std::string stem = name.substr(0, name.size() - kPendingSuffix.size());
+    const size_t dot = stem.find('.');
+    const std::optional<KeyId> key_id = KeyId::Parse(stem.substr(0, dot));
+    if (!key_id || dot == std::string::npos) continue;
+    PendingKey pending{name, directory->Hold(name)};
+    if (!pending.held.valid()) continue;  // its process lives
+    if (directory->Stat(FileName(*key_id))) {
+      directory->RemoveHeld(name, std::move(pending.held));
+    } else {
+      orphans.push_back({*key_id, stem.substr(dot + 1), std::move(pending)});
+    }
+  }
+  return orphans;
+}
+
 std::vector<ListedKey> RecordStore::List() {
   const std::optional<PrivateDirectory> directory = PrivateDirectory::Open(directory_);
   if (!directory) return {};
@@ -86,12 +122,12 @@ std::vector<ListedKey> RecordStore::List() {
 }
 
 std::string RecordStore::PathOf(const KeyId& key_id) const {
-  return (directory_ / FileName(key_id)).string();
+  return Utf8FromPath(directory_ / FileName(key_id));
 }
 
 DeviceKeyError RecordStore::NotFound(const KeyId& key_id) const {
   return DeviceKeyError(ErrorCode::kKeyNotFound,
-                        "There is no key " + key_id.str() + " in " + directory_.string() +
+                        "There is no key " + key_id.str() + " in " + Utf8FromPath(directory_) +
                             ": it was deleted, or belongs to another store directory or user");
 }
 

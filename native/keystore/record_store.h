@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "keystore/key_record.h"
@@ -54,6 +56,26 @@ class RecordStore {
 
   // Throws `key_not_found`.
   void Remove(const KeyId& key_id, PrivateDirectory::Deadline deadline);
+
+  // A key that is about to be made in a store of the hardware or the OS: an empty file
+  // `<keyId>.<provider>.pending`, held by this process for as long as the object lives.
+  struct PendingKey {
+    std::string file_name;
+    OpenFile held;
+  };
+  PendingKey Announce(const KeyId& key_id, std::string_view provider) const;
+
+  // There is nothing left behind: the key was recorded, or removed.
+  void Settle(PendingKey pending) const;
+
+  // The announcements of processes that died, held by this one from now on. Those of keys that were
+  // recorded after all are settled on the way.
+  struct Orphan {
+    KeyId key_id;
+    std::string provider;
+    PendingKey pending;
+  };
+  std::vector<Orphan> Orphans() const;
 
   // In the order of their ids. Files that are not named like key records are passed over.
   std::vector<ListedKey> List();

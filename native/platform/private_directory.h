@@ -12,7 +12,12 @@
 #include <string_view>
 #include <vector>
 
+#include "platform/path_text.h"
+#if defined(_WIN32)
+#include "platform/unique_handle.h"
+#else
 #include "platform/unique_fd.h"
+#endif
 
 namespace device_key {
 
@@ -31,11 +36,22 @@ struct FileContents {
   FileStamp stamp;
 };
 
+// What keeps a file or directory of the operating system open.
+#if defined(_WIN32)
+using OpenFile = UniqueHandle;
+#else
+using OpenFile = UniqueFd;
+#endif
+
 // An open directory of small files. Opening it refuses, with `store_insecure`, one that another
 // user owns or that the group or others can write to, and one that is reached through a symbolic
 // link as its last component; all further work goes through the open directory, so that a swapped
 // path cannot redirect it. File names are single components. Threads and processes may share a
 // directory; one object may be used by several threads.
+//
+// On Windows the mode is an access list, the group and others are everyone but this user, the
+// system and the administrators, and nobody can rename or remove the directory while it is open.
+// Paths may be longer than MAX_PATH.
 //
 // Everything throws `store_unwritable` for what the operating system refuses (disk full, read-only,
 // no permission, I/O error), with its words.
@@ -84,19 +100,31 @@ class PrivateDirectory {
   // False when there is no such file.
   bool Remove(const std::string& name, Deadline deadline) const;
 
+  // Makes an empty file that is held for as long as the result lives: at most until the process
+  // ends, however it ends. Throws as WriteNew does.
+  OpenFile MakeHeld(const std::string& name) const;
+
+  // Holds a file that is there. Not valid when someone else holds it, or when there is none.
+  OpenFile Hold(const std::string& name) const;
+
+  // Removes a file that the caller holds; silent when that fails, since what cleans up after a
+  // process that died will meet the file again.
+  void RemoveHeld(const std::string& name, OpenFile held) const;
+
   // The names of the entries, sorted, without this class's temporary files. Removes those that a
   // process which died left behind (older than ten minutes).
   std::vector<std::string> List() const;
 
  private:
-  PrivateDirectory(std::filesystem::path path, int fd) : path_(std::move(path)), fd_(fd) {}
+  PrivateDirectory(std::filesystem::path path, OpenFile directory)
+      : path_(std::move(path)), directory_(std::move(directory)) {}
 
-  UniqueFd Lock(Deadline deadline) const;
+  OpenFile Lock(Deadline deadline) const;
   void Replace(const std::string& name, std::string_view contents) const;
-  std::string PathOf(const std::string& name) const { return (path_ / name).string(); }
+  std::string PathOf(const std::string& name) const { return Utf8FromPath(path_ / name); }
 
-  std::filesystem::path path_;  // for messages only, once open
-  int fd_;
+  std::filesystem::path path_;  // on POSIX for messages only, once open
+  OpenFile directory_;
 };
 
 }  // namespace device_key

@@ -176,6 +176,13 @@ class TemporaryFile {
     return true;
   }
   bool Sync() { return SyncFile(fd_.get()) == 0; }
+  bool Lock() {
+    return Retry([&] { return flock(fd_.get(), LOCK_EX | LOCK_NB); }) == 0;
+  }
+  UniqueFd Release() {
+    name_.clear();
+    return std::move(fd_);
+  }
   bool RenameTo(const std::string& name) {
     if (renameat(directory_fd_, name_.c_str(), directory_fd_, name.c_str()) != 0) return false;
     name_.clear();
@@ -199,7 +206,7 @@ std::optional<PrivateDirectory> PrivateDirectory::Open(const fs::path& path) {
   const fs::path clean = WithoutTrailingSeparator(path);
   UniqueFd fd = OpenChecked(clean);
   if (!fd.valid()) return std::nullopt;
-  return PrivateDirectory(clean, fd.Release());
+  return PrivateDirectory(clean, std::move(fd));
 }
 
 PrivateDirectory PrivateDirectory::OpenOrCreate(const fs::path& path) {
@@ -212,17 +219,15 @@ PrivateDirectory PrivateDirectory::OpenOrCreate(const fs::path& path) {
   if (!fd.valid()) {
     ThrowErrno("The key store directory " + clean.string() + " cannot be opened", ENOENT);
   }
-  return PrivateDirectory(clean, fd.Release());
+  return PrivateDirectory(clean, std::move(fd));
 }
 
-PrivateDirectory::PrivateDirectory(PrivateDirectory&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
-
-PrivateDirectory::~PrivateDirectory() { const UniqueFd closed_here(fd_); }
+PrivateDirectory::PrivateDirectory(PrivateDirectory&&) noexcept = default;
+PrivateDirectory::~PrivateDirectory() = default;
 
 std::optional<FileStamp> PrivateDirectory::Stat(const std::string& name) const {
   struct stat status;
-  if (fstatat(fd_, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+  if (fstatat(directory_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT) return std::nullopt;
     ThrowErrno(PathOf(name) + " cannot be read", errno);
   }
@@ -231,8 +236,9 @@ std::optional<FileStamp> PrivateDirectory::Stat(const std::string& name) const {
 
 std::optional<FileContents> PrivateDirectory::Read(const std::string& name) const {
   // O_NONBLOCK: opening a FIFO would otherwise wait for its other end.
-  const UniqueFd fd(Retry(
-      [&] { return openat(fd_, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
+  const UniqueFd fd(Retry([&] {
+    return openat(directory_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  }));
   if (!fd.valid()) {
     if (errno == ENOENT) return std::nullopt;
     if (errno == ELOOP) {
@@ -267,7 +273,7 @@ std::optional<FileContents> PrivateDirectory::Read(const std::string& name) cons
 }
 
 void PrivateDirectory::CheckWritable() const {
-  if (!TemporaryFile(fd_).valid()) {
+  if (!TemporaryFile(directory_.get()).valid()) {
     ThrowErrno("The key store directory " + path_.string() + " cannot be written to", errno);
   }
 }
@@ -278,15 +284,15 @@ void PrivateDirectory::WriteNew(const std::string& name, std::string_view conten
   // random, so that guards against a mistake, not against a race.
   if (Stat(name)) ThrowErrno(failure, EEXIST);
   Replace(name, contents);
-  if (!SyncDirectory(fd_)) {
+  if (!SyncDirectory(directory_.get())) {
     const int error = errno;
-    unlinkat(fd_, name.c_str(), 0);
+    unlinkat(directory_.get(), name.c_str(), 0);
     ThrowErrno(failure, error);
   }
 }
 
 void PrivateDirectory::Replace(const std::string& name, std::string_view contents) const {
-  TemporaryFile file(fd_);
+  TemporaryFile file(directory_.get());
   if (!file.valid() || !file.Write(contents) || !file.Sync() || !file.RenameTo(name)) {
     ThrowErrno(PathOf(name) + " cannot be written", errno);
   }
@@ -300,7 +306,8 @@ void PrivateDirectory::Replace(const std::string& name, std::string_view content
 UniqueFd PrivateDirectory::Lock(Deadline deadline) const {
   constexpr std::chrono::milliseconds kPause{5};
   const std::string failure = "The key store directory " + path_.string() + " cannot be locked";
-  UniqueFd lock(Retry([&] { return openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  UniqueFd lock(
+      Retry([&] { return openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!lock.valid()) {
     if (errno == ENOENT) return lock;
     ThrowErrno(failure, errno);
@@ -329,7 +336,8 @@ bool PrivateDirectory::Update(
   const std::optional<std::string> changed = change(current->bytes);
   if (!changed) return true;
   Replace(name, *changed);
-  if (!SyncDirectory(fd_)) ThrowErrno(PathOf(name) + " cannot be written for good", errno);
+  if (!SyncDirectory(directory_.get()))
+    ThrowErrno(PathOf(name) + " cannot be written for good", errno);
   return true;
 }
 
@@ -337,18 +345,55 @@ bool PrivateDirectory::Remove(const std::string& name, Deadline deadline) const 
   // Without the lock, an Update that has read the file already would bring it back.
   const UniqueFd lock = Lock(deadline);
   if (!lock.valid()) return false;
-  if (unlinkat(fd_, name.c_str(), 0) != 0) {
+  if (unlinkat(directory_.get(), name.c_str(), 0) != 0) {
     if (errno == ENOENT) return false;
     ThrowErrno(PathOf(name) + " cannot be removed", errno);
   }
-  if (!SyncDirectory(fd_)) ThrowErrno(PathOf(name) + " cannot be removed for good", errno);
+  if (!SyncDirectory(directory_.get()))
+    ThrowErrno(PathOf(name) + " cannot be removed for good", errno);
   return true;
+}
+
+OpenFile PrivateDirectory::MakeHeld(const std::string& name) const {
+  const std::string failure = PathOf(name) + " cannot be written";
+  if (Stat(name)) ThrowErrno(failure, EEXIST);
+  // Locked before anyone can find it; the lock belongs to the open file and goes along.
+  TemporaryFile file(directory_.get());
+  if (!file.valid() || !file.Lock() || !file.Sync() || !file.RenameTo(name)) {
+    ThrowErrno(failure, errno);
+  }
+  if (!SyncDirectory(directory_.get())) {
+    const int error = errno;
+    unlinkat(directory_.get(), name.c_str(), 0);
+    ThrowErrno(failure, error);
+  }
+  return file.Release();
+}
+
+OpenFile PrivateDirectory::Hold(const std::string& name) const {
+  UniqueFd fd(Retry([&] {
+    return openat(directory_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  }));
+  if (!fd.valid() || Retry([&] { return flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0) return {};
+  // Whoever held it may have removed it while we opened it.
+  struct stat held, named;
+  if (fstat(fd.get(), &held) != 0 ||
+      fstatat(directory_.get(), name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+      held.st_ino != named.st_ino) {
+    return {};
+  }
+  return fd;
+}
+
+void PrivateDirectory::RemoveHeld(const std::string& name, OpenFile) const {
+  unlinkat(directory_.get(), name.c_str(), 0);  // a failure leaves it to the next sweep
 }
 
 std::vector<std::string> PrivateDirectory::List() const {
   const std::string failure = "The key store directory " + path_.string() + " cannot be listed";
   // A descriptor of its own, since the position in a directory belongs to the open file.
-  UniqueFd fd(Retry([&] { return openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  UniqueFd fd(
+      Retry([&] { return openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!fd.valid()) {
     if (errno == ENOENT) return {};  // removed since it was opened
     ThrowErrno(failure, errno);
@@ -363,9 +408,9 @@ std::vector<std::string> PrivateDirectory::List() const {
     const std::string name = entry->d_name;
     if (name.starts_with(kTemporaryPrefix)) {
       struct stat status;
-      if (fstatat(fd_, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+      if (fstatat(directory_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
           std::time(nullptr) - status.st_mtime > kStaleAfterSeconds) {
-        unlinkat(fd_, name.c_str(), 0);  // a failure leaves it to the next listing
+        unlinkat(directory_.get(), name.c_str(), 0);  // a failure leaves it to the next listing
       }
     } else if (name != "." && name != "..") {
       names.push_back(name);

@@ -60,6 +60,10 @@ class KeyProvider {
   virtual std::string_view name() const = 0;
   virtual ProtectionClass protection_class() const = 0;
 
+  // Whether keys live in a store of the hardware or the OS, where one would stay behind for good if
+  // the process died before its record was written. Delete then needs no more than the id.
+  virtual bool keeps_keys_in_a_store() const { return false; }
+
   // Finds out by asking the hardware, never by guessing from its presence. Does not throw for
   // hardware that is missing or broken; that is what the result says.
   virtual Availability Probe(const OperationLimits& limits) = 0;

@@ -52,6 +52,11 @@ export interface DeviceKeyStoreOptions {
    * tests and demonstrations. Default: whether `DEVICE_KEY_ALLOW_SIMULATOR` is `1`.
    */
   allowSimulator?: boolean;
+  /**
+   * Whether each use of a key that this store makes has to be confirmed with Touch ID or the login
+   * password; on macOS alone, elsewhere it has no effect. Default false.
+   */
+  userPresence?: boolean;
   targets?: TargetPolicy;
   /** How long one operation may wait for the hardware, in milliseconds. Default 30,000. */
   timeoutMs?: number;

@@ -7,6 +7,9 @@
 #include "protocol/json_reader.h"
 #if defined(__linux__)
 #include "providers/tpm2/tpm2_provider.h"
+#elif defined(__APPLE__)
+#include "providers/apple/keychain_provider.h"
+#include "providers/apple/secure_enclave_provider.h"
 #endif
 
 namespace device_key {
@@ -65,11 +68,14 @@ OpenOptions DecodeOpenOptions(std::string_view json_text) {
     } else if (name == "allowSimulator") {
       if (!value.is_boolean()) ThrowInvalid(name, "a boolean");
       options.allow_simulator = value.get<bool>();
+    } else if (name == "userPresence") {
+      if (!value.is_boolean()) ThrowInvalid(name, "a boolean");
+      options.user_presence = value.get<bool>();
     } else {
       throw DeviceKeyError(ErrorCode::kInvalidParams,
                            "options." + name +
                                ": no such option; there are directory, targets, timeoutMs, "
-                               "queueLimit, tcti and allowSimulator");
+                               "queueLimit, tcti, allowSimulator and userPresence");
     }
   }
   if (options.directory.empty()) options.directory = DefaultStoreDirectory();
@@ -82,6 +88,9 @@ std::vector<std::shared_ptr<KeyProvider>> PlatformProviders(
 #if defined(__linux__)
   providers.push_back(std::make_shared<Tpm2Provider>(
       Tpm2Options{.tcti = options.tcti, .allow_simulator = options.allow_simulator}));
+#elif defined(__APPLE__)
+  providers.push_back(std::make_shared<SecureEnclaveProvider>(options.user_presence));
+  providers.push_back(std::make_shared<KeychainProvider>(options.user_presence));
 #endif
   return providers;
 }

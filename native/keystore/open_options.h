@@ -25,11 +25,13 @@ struct OpenOptions {
   size_t queue_limit = 4096;
   std::optional<std::string> tcti;
   std::optional<bool> allow_simulator;
+  // Whether each use of a new key has to be confirmed by a person. macOS alone has it.
+  bool user_presence = false;
 };
 
 // From the JSON text {"directory"?, "targets"?, "timeoutMs"?, "queueLimit"?, "tcti"?,
-// "allowSimulator"?}; what is absent takes its default, from the environment where there is one.
-// Throws `invalid_params` naming the option, also for options that it does not know.
+// "allowSimulator"?, "userPresence"?}; what is absent takes its default, from the environment where
+// there is one. Throws `invalid_params` naming the option, also for options that it does not know.
 OpenOptions DecodeOpenOptions(std::string_view json_text);
 
 // The providers of this platform, hardware first. Touches no hardware.

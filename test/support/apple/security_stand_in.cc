@@ -148,8 +148,7 @@ Blob Wrap(const Pkey& pkey) {
 }
 Pkey Unwrap(const Blob& blob) {
   const size_t prefix = mac.serial.size() + 1;
-  if (blob.size() <= prefix ||
-      std::memcmp(blob.data(), mac.serial.c_str(), prefix) != 0) {
+  if (blob.size() <= prefix || std::memcmp(blob.data(), mac.serial.c_str(), prefix) != 0) {
     return nullptr;
   }
   const uint8_t* der = blob.data() + prefix;
@@ -410,8 +409,8 @@ SecKeyRef SecKeyCreateRandomKey(CFDictionaryRef parameters, CFErrorRef* error) {
   if (!enclave && controlled && mac.refuses_access_control && Fails(error, {errSecAuthFailed})) {
     return nullptr;
   }
-  const bool exportable = mac.exports_keys ||
-                          (!enclave && Get(attributes, kSecAttrIsExtractable) != kCFBooleanFalse);
+  const bool exportable =
+      mac.exports_keys || (!enclave && Get(attributes, kSecAttrIsExtractable) != kCFBooleanFalse);
   const Item item{NewPkey(), enclave && !mac.ignores_token, exportable};
   if (IsTrue(Get(attributes, kSecAttrIsPermanent))) {
     if (!mac.entitled && Fails(error, {errSecMissingEntitlement})) return nullptr;
@@ -451,8 +450,8 @@ SecKeyRef SecKeyCreateWithData(CFDataRef, CFDictionaryRef attributes, CFErrorRef
   const void* wrapped = CFDictionaryGetValue(attributes, name);
   Release(name);
   // As the real one: without the object the token makes a new key.
-  Pkey pkey = wrapped == nullptr || mac.mints_on_open ? NewPkey()
-                                                      : Unwrap(As<Data>(wrapped)->bytes);
+  Pkey pkey =
+      wrapped == nullptr || mac.mints_on_open ? NewPkey() : Unwrap(As<Data>(wrapped)->bytes);
   if (!pkey && Fails(error, {-3, "CryptoTokenKit"})) return nullptr;
   return AsRef(new Key(std::move(pkey), true, true, false));
 }

@@ -21,13 +21,13 @@ struct Answer {
 // One Mac; `Reset` buys a new one.
 struct Mac {
   bool has_enclave = true;
-  bool entitled = true;         // the host executable
-  bool gives_wrapped = true;    // the attribute "toid"
-  bool exports_keys = false;    // a lie about what it was asked for
+  bool entitled = true;       // the host executable
+  bool gives_wrapped = true;  // the attribute "toid"
+  bool exports_keys = false;  // a lie about what it was asked for
   bool signs_wrongly = false;
-  bool mints_on_open = false;   // SecKeyCreateWithData ignores the wrapped key
-  bool ignores_token = false;   // makes enclave keys in software
-  std::string serial = "mac-1"; // wrapped keys are of no use on another
+  bool mints_on_open = false;          // SecKeyCreateWithData ignores the wrapped key
+  bool ignores_token = false;          // makes enclave keys in software
+  std::string serial = "mac-1";        // wrapped keys are of no use on another
   std::chrono::milliseconds delay{0};  // of key creation and signing
   // Answers given instead of doing what the function named does, one after the other.
   std::map<std::string, std::vector<Answer>> answers;

@@ -30,8 +30,6 @@ export {
   type DeviceKeySupport,
   type DeviceKeyUnreadable,
   type OperationOptions,
-  type Pkcs11Options,
-  type Pkcs11PinQuestion,
   type TargetPolicy,
 } from './store';
 

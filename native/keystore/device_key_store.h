@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "crypto/sha256.h"
-#include "keystore/pending_keys.h"
 #include "keystore/provider_set.h"
 #include "keystore/record_store.h"
 #include "protocol/target_policy.h"
@@ -93,7 +92,6 @@ class DeviceKeyStore {
   const StoreOptions options_;
   const ProviderSet providers_;
   RecordStore records_;
-  const PendingKeys pending_;
 };
 
 }  // namespace device_key

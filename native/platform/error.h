@@ -19,7 +19,6 @@ enum class ErrorCode {
   kBindingMismatch,
   kHardwareUnavailable,
   kDegradedProtectionNotAllowed,
-  kTokenMissing,
   kPermissionDenied,
   kLibraryMissing,
   kDeviceBusy,

@@ -222,14 +222,14 @@ function pkcs11Module() {
 }
 
 // tpm2_ptool runs tpm2-tools one after the other, which takes a resource manager. These flush what
-// each of them leaves in the TPM's slots.
+// all of them leave in the TPM's slots.
 async function flushingTools(directory) {
   const tools = path.join(directory, 'tools');
   await mkdir(tools);
   for (const name of ['tpm2_create', 'tpm2_createprimary', 'tpm2_load', 'tpm2_unseal']) {
     await writeFile(
       path.join(tools, name),
-      `#!/bin/sh\nPATH=\${PATH#*:}\n${name} "$@"\nstatus=$?\n` +
+      `#!/bin/sh\nPATH=\${PATH#*:}\ntpm2_flushcontext -t >/dev/null 2>&1\n${name} "$@"\nstatus=$?\n` +
         'tpm2_flushcontext -t >/dev/null 2>&1\nexit $status\n',
       { mode: 0o755 },
     );

@@ -66,8 +66,8 @@ export interface Pkcs11Options {
   token?: string;
   /**
    * The user's PIN, or a function that asks for it: called when the token wants it, once for all
-   * operations that wait, and again only after the token was taken out or the program restarted. A
-   * wrong PIN is never tried twice. Default: `pin-source` or `pin-value` of `token`,
+   * operations that wait, and again only after the token was taken out or the program restarted; not
+   * called for a token with a PIN pad. A wrong PIN is never tried twice. Default: `pin-source` or `pin-value` of `token`,
    * `DEVICE_KEY_PKCS11_PIN`, else the token's own PIN pad.
    */
   pin?: string | ((question: Pkcs11PinQuestion) => string | Promise<string>);

@@ -13,6 +13,7 @@ import {
   type DeviceKeySupport,
   type Pkcs11PinQuestion,
 } from '../../dist/index.js';
+import { bareEnvironment } from './environment';
 import { binding, connectionPayload } from './payloads';
 
 interface Answer {
@@ -22,7 +23,7 @@ interface Answer {
 }
 
 export interface ClientOptions {
-  // Beside PATH alone.
+  // Beside `bareEnvironment`.
   env?: Record<string, string>;
   // Answers to questions for a PIN, in turn.
   answers?: string[];
@@ -39,7 +40,7 @@ export class TokenClient {
   private constructor({ env, uid }: ClientOptions) {
     const script = path.join(__dirname, '../node/children/token-client.cjs');
     this.child = fork(script, [], {
-      env: { PATH: process.env['PATH'], ...env },
+      env: { ...bareEnvironment, ...env },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       ...(uid === undefined ? {} : { uid, gid: uid }),
     });

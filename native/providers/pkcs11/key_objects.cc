@@ -159,7 +159,7 @@ Bytes GenerateKey(TokenSession& session, const KeyId& id) {
     Bytes spki = SpkiFromEcPoint(ReadAttribute(session, public_key, CKA_EC_POINT));
     session.keys.emplace(id.str(), private_key);
     return spki;
-  } catch (const DeviceKeyError&) {
+  } catch (...) {
     session.module().C_DestroyObject(session.handle(), private_key);
     session.module().C_DestroyObject(session.handle(), public_key);
     throw;

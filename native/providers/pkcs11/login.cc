@@ -81,7 +81,7 @@ void LogIn(TokenSession& session, const PinSource& source, RefusedPins& refused)
   const CK_FLAGS flags = ReadTokenFlags(session.module(), token.slot);
   if (const auto obstacle = LoginObstacle(token, flags, source)) throw AsLoginError(*obstacle);
   const std::optional<Pin> pin = source.Take();
-  if (!pin && source.prompt != nullptr) {
+  if (!pin && source.prompt != nullptr && (flags & CKF_PROTECTED_AUTHENTICATION_PATH) == 0) {
     source.prompt->Ask(QuestionFor(token, flags));
     throw PinRequired(token);
   }

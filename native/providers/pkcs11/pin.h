@@ -47,7 +47,8 @@ class PinPrompt {
   std::optional<std::string> answer_;
 };
 
-// The first that is set gives the PIN. Not set at all: the token has a PIN pad, or no PIN.
+// The first that is set gives the PIN; the prompt is for tokens without a PIN pad. Not set at all:
+// the token has a PIN pad, or no PIN.
 struct PinSource {
   std::optional<std::string> value;
   std::optional<std::string> file;  // a path; one newline at its end is not part of the PIN

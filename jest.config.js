@@ -1,5 +1,8 @@
 'use strict';
 
+// In-process too (test/support/environment.ts): the modules of this machine are none of the tests' business.
+process.env.DEVICE_KEY_PKCS11_MODULE ??= '/nonexistent/pkcs11.so';
+
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',

@@ -12,6 +12,8 @@ export type DeviceKeyErrorCode =
   | 'hardware_unavailable'
   /** Only a weaker protection than the policy allows is available; the message names it. */
   | 'degraded_protection_not_allowed'
+  /** The PKCS#11 token that holds the key, or that was chosen, is not there; the message names it. */
+  | 'token_missing'
   /** The hardware is there, and this user may not use it. */
   | 'permission_denied'
   /** A system library that talks to the hardware is not installed; the message names the package. */
@@ -30,8 +32,11 @@ export type DeviceKeyErrorCode =
   | 'user_presence_required'
   | 'session_locked'
   | 'missing_entitlement'
+  /** The token needs its PIN, and none was given or it could not be read. */
   | 'pin_required'
+  /** The token refused the PIN, or refused it before: a wrong PIN is tried once only. */
   | 'pin_incorrect'
+  /** The token's PIN is locked, or the next wrong one would lock it. */
   | 'pin_locked'
   /** A record on disk is damaged or was written by a newer version; it has not been touched. */
   | 'store_corrupt'

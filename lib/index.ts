@@ -30,6 +30,8 @@ export {
   type DeviceKeySupport,
   type DeviceKeyUnreadable,
   type OperationOptions,
+  type Pkcs11Options,
+  type Pkcs11PinQuestion,
   type TargetPolicy,
 } from './store';
 

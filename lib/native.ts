@@ -30,6 +30,10 @@ export interface NativeStore {
   list(): number;
   support(): number;
   close(): number;
+  /** The token that a request lacked the PIN of, as the JSON text of a `Pkcs11PinQuestion`; once. */
+  takePinQuestion(): string;
+  /** For the next request that needs it. */
+  answerPin(pin: string): void;
   /** True when the request will not be settled any more. */
   cancel(request: number): boolean;
   /** Settles nothing more and lets go of the hardware before it returns; waits a second at most. */

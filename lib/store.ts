@@ -12,6 +12,7 @@ import {
   loadNative,
   thrownToError,
   toDeviceKeyError,
+  type NativeError,
   type NativeStore,
   type Settlement,
 } from './native';
@@ -36,6 +37,46 @@ export interface TargetPolicy {
   maxLifetimeSeconds?: number;
 }
 
+/** A PKCS#11 token whose PIN is needed. */
+export interface Pkcs11PinQuestion {
+  /** An RFC 7512 URI that names this token alone. */
+  uri: string;
+  label: string;
+  serial: string;
+  manufacturer: string;
+  model: string;
+  /** Whether the last PIN that the token was given was wrong. */
+  lastPinWasWrong: boolean;
+  /** Whether another wrong one locks the token. Asked for only with `allowFinalTry`. */
+  finalTry: boolean;
+}
+
+/** Which PKCS#11 token holds the keys where there is no TPM and the policy allows that. */
+export interface Pkcs11Options {
+  /**
+   * The module: an absolute path, or a file name that the system's loader finds. Default:
+   * `module-path` of `token`, `DEVICE_KEY_PKCS11_MODULE`, else p11-kit's proxy, which offers all
+   * modules that are registered with the system. Not loaded before it is needed.
+   */
+  module?: string;
+  /**
+   * The token for new keys: its label, its serial number or an RFC 7512 `pkcs11:` URI. Default:
+   * `DEVICE_KEY_PKCS11_TOKEN`, else the only one that can hold device keys.
+   */
+  token?: string;
+  /**
+   * The user's PIN, or a function that asks for it: called when the token wants it, once for all
+   * operations that wait, and again only after the token was taken out or the program restarted; not
+   * called for a token with a PIN pad. A wrong PIN is never tried twice. Default: `pin-source` or `pin-value` of `token`,
+   * `DEVICE_KEY_PKCS11_PIN`, else the token's own PIN pad.
+   */
+  pin?: string | ((question: Pkcs11PinQuestion) => string | Promise<string>);
+  /** A file with the PIN, read whenever the token wants it. */
+  pinFile?: string;
+  /** Whether to try a PIN when a wrong one would lock the token. Default false. */
+  allowFinalTry?: boolean;
+}
+
 export interface DeviceKeyStoreOptions {
   /**
    * Where key records are kept. Default: `DEVICE_KEY_HOME`, else `$XDG_DATA_HOME/device-keys`
@@ -52,6 +93,7 @@ export interface DeviceKeyStoreOptions {
    * tests and demonstrations. Default: whether `DEVICE_KEY_ALLOW_SIMULATOR` is `1`.
    */
   allowSimulator?: boolean;
+  pkcs11?: Pkcs11Options;
   targets?: TargetPolicy;
   /** How long one operation may wait for the hardware, in milliseconds. Default 30,000. */
   timeoutMs?: number;
@@ -111,10 +153,15 @@ export interface DeviceKeySupport {
 }
 
 interface Pending {
+  /** Starts the operation again. */
+  start(): number;
   resolve(result: unknown): void;
   reject(error: unknown): void;
+  /** Its number; none while it waits for a PIN. */
+  request?: number | undefined;
   /** Stops listening to the operation's signal. */
   release?: () => void;
+  over?: boolean;
 }
 
 /**
@@ -128,12 +175,16 @@ interface Pending {
 export class DeviceKeyStore {
   readonly #native: NativeStore;
   readonly #pending = new Map<number, Pending>();
+  readonly #askPin: AskPin | undefined;
+  /** Set while somebody is asked for a PIN. */
+  #pin: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(options: DeviceKeyStoreOptions) {
     const { NativeStore } = loadNative();
+    this.#askPin = askPinOf(options);
     try {
-      this.#native = new NativeStore(toJson(options, 'options'), (settlements) =>
+      this.#native = new NativeStore(toJson(options, 'options', pinFunctionAsJson), (settlements) =>
         this.#settle(settlements),
       );
     } catch (error) {
@@ -250,21 +301,20 @@ export class DeviceKeyStore {
   #request<Result>(start: () => number, options?: OperationOptions): Promise<Result> {
     return new Promise((resolve, reject) => {
       let signal: AbortSignal | undefined;
-      let request: number;
       try {
         signal = signalOf(options);
         if (signal?.aborted) throw canceled(signal);
-        request = start();
       } catch (error) {
         reject(thrownToError(error));
         return;
       }
-      const pending: Pending = { resolve: resolve, reject };
-      this.#pending.set(request, pending);
-      if (!signal) return;
+      const pending: Pending = { start, resolve: resolve, reject };
+      this.#start(pending);
+      if (!signal || pending.over) return;
       const onAbort = () => {
-        if (!this.#native.cancel(request)) return;
-        this.#pending.delete(request);
+        // Without a request it waits for a PIN.
+        if (pending.request !== undefined && !this.#native.cancel(pending.request)) return;
+        this.#end(pending);
         reject(canceled(signal));
       };
       signal.addEventListener('abort', onAbort, { once: true });
@@ -274,17 +324,81 @@ export class DeviceKeyStore {
     });
   }
 
+  #start(pending: Pending): void {
+    try {
+      pending.request = pending.start();
+      this.#pending.set(pending.request, pending);
+    } catch (error) {
+      this.#end(pending);
+      pending.reject(thrownToError(error));
+    }
+  }
+
+  #end(pending: Pending): void {
+    if (pending.request !== undefined) this.#pending.delete(pending.request);
+    pending.release?.();
+    pending.over = true;
+  }
+
   #settle(settlements: Settlement[]): void {
     for (const { request, result, error } of settlements) {
       const pending = this.#pending.get(request);
-      this.#pending.delete(request);
-      pending?.release?.();
+      if (!pending) continue;
+      if (error?.code === 'pin_required' && this.#askPin) {
+        this.#pending.delete(request);
+        pending.request = undefined;
+        void this.#startWithPin(pending, error);
+        continue;
+      }
+      this.#end(pending);
       if (error) {
-        pending?.reject(toDeviceKeyError(error));
+        pending.reject(toDeviceKeyError(error));
       } else {
-        pending?.resolve(JSON.parse(result ?? 'null'));
+        pending.resolve(JSON.parse(result ?? 'null'));
       }
     }
+  }
+
+  /** Has the PIN asked for, once for all operations that wait for it, and starts the operation again. */
+  async #startWithPin(pending: Pending, error: NativeError): Promise<void> {
+    try {
+      this.#pin ??= this.#answerPinQuestion(error).finally(() => (this.#pin = undefined));
+      await this.#pin;
+      if (!pending.over) this.#start(pending);
+    } catch (cause) {
+      if (pending.over) return;
+      this.#end(pending);
+      pending.reject(cause);
+    }
+  }
+
+  async #answerPinQuestion(error: NativeError): Promise<void> {
+    const question = JSON.parse(this.#native.takePinQuestion()) as Pkcs11PinQuestion | null;
+    if (!question || !this.#askPin) throw toDeviceKeyError(error);
+    let pin: unknown;
+    try {
+      pin = await this.#askPin(question);
+    } catch (cause) {
+      throw new DeviceKeyError('user_canceled', `${error.message}; asking for it failed`, {
+        cause,
+      });
+    }
+    if (typeof pin !== 'string' || pin === '') {
+      throw new DeviceKeyError('user_canceled', `${error.message}; no PIN was given when asked`);
+    }
+    this.#native.answerPin(pin);
+  }
+}
+
+type AskPin = Exclude<Pkcs11Options['pin'], string | undefined>;
+
+/** JavaScript callers may hand over anything; what is wrong with it is for the decoder to say. */
+function askPinOf(options: DeviceKeyStoreOptions | null): AskPin | undefined {
+  try {
+    const pin = options?.pkcs11?.pin;
+    return typeof pin === 'function' ? pin : undefined;
+  } catch {
+    return undefined; // toJson meets the same getter
   }
 }
 
@@ -330,11 +444,20 @@ function canceled(signal: AbortSignal): DeviceKeyError {
   });
 }
 
+/** JSON has no functions: of `pin`, the native store is told that there is somebody to ask. */
+function pinFunctionAsJson(name: string, value: unknown): unknown {
+  return name === 'pin' && typeof value === 'function' ? { ask: true } : value;
+}
+
 /** JSON text for the native decoder, which refuses what does not fit. */
-function toJson(value: unknown, what: string): string {
+function toJson(
+  value: unknown,
+  what: string,
+  replacer?: (name: string, value: unknown) => unknown,
+): string {
   try {
     // Undefined for what JSON has no word for, whatever its declared type says.
-    const text: unknown = JSON.stringify(value);
+    const text: unknown = JSON.stringify(value, replacer);
     return typeof text === 'string' ? text : 'null';
   } catch (cause) {
     throw new DeviceKeyError('invalid_params', `${what}: cannot be written as JSON`, { cause });

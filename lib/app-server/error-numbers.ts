@@ -39,6 +39,7 @@ const NUMBERS: Record<AppServerErrorCode, number> = {
   degraded_protection_not_allowed: INVALID_REQUEST,
   // The kinds of hardware that is unavailable to this user for good, until something is set up.
   hardware_unavailable: INVALID_REQUEST,
+  token_missing: INVALID_REQUEST,
   permission_denied: INVALID_REQUEST,
   library_missing: INVALID_REQUEST,
   tpm_owner_auth_required: INVALID_REQUEST,

@@ -1,5 +1,6 @@
 import { DeviceKeyError } from '../errors';
-import { DeviceKeyStore, type DeviceKeyStoreOptions } from '../store';
+import { DeviceKeyStore, type DeviceKeyStoreOptions, type Pkcs11Options } from '../store';
+import { askForPin, isAsking } from './ask';
 import type { Invocation } from './command';
 import { UsageError } from './failure';
 
@@ -7,9 +8,9 @@ import { UsageError } from './failure';
 const patienceMs = 1000;
 
 /** Opens the store that the command line names. */
-function openStore({ args }: Invocation): DeviceKeyStore {
+function openStore(invocation: Invocation): DeviceKeyStore {
   const options: DeviceKeyStoreOptions = {};
-  const { values, flags } = args;
+  const { values, flags } = invocation.args;
   const directory = values.get('directory');
   if (directory !== undefined) options.directory = directory;
   const tcti = values.get('tcti');
@@ -22,6 +23,7 @@ function openStore({ args }: Invocation): DeviceKeyStore {
     }
     options.timeoutMs = Number(timeout);
   }
+  options.pkcs11 = pkcs11Options(invocation);
   try {
     return DeviceKeyStore.open(options);
   } catch (error) {
@@ -30,6 +32,28 @@ function openStore({ args }: Invocation): DeviceKeyStore {
     }
     throw error;
   }
+}
+
+/** The token that the command line names, and somebody at a terminal who knows its PIN. */
+function pkcs11Options(invocation: Invocation): Pkcs11Options {
+  const { values } = invocation.args;
+  const options: Pkcs11Options = {};
+  const module = values.get('pkcs11-module');
+  if (module !== undefined) options.module = module;
+  const token = values.get('pkcs11-token');
+  if (token !== undefined) options.token = token;
+  const pinFile = values.get('pkcs11-pin-file');
+  if (pinFile !== undefined) options.pinFile = pinFile;
+
+  const chosen = token ?? process.env['DEVICE_KEY_PKCS11_TOKEN'] ?? '';
+  const pinIsSaid =
+    pinFile !== undefined ||
+    Boolean(process.env['DEVICE_KEY_PKCS11_PIN']) ||
+    /[?&]pin-(source|value)=/.test(chosen);
+  if (!pinIsSaid && process.stdin.isTTY && process.stderr.isTTY) {
+    options.pin = (question) => askForPin(question, invocation.signal);
+  }
+  return options;
 }
 
 /**
@@ -54,7 +78,7 @@ export async function patiently<Result>(
   work: Promise<Result>,
 ): Promise<Result> {
   const wondering = setTimeout(() => {
-    if (process.stderr.isTTY) {
+    if (process.stderr.isTTY && !isAsking()) {
       output.note('waiting for the hardware, which can take a while; Ctrl-C cancels');
     }
   }, patienceMs);

@@ -37,6 +37,8 @@ Napi::Function NativeStore::Define(Napi::Env env) {
           InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::List>>("list"),
           InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::Support>>("support"),
           InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::Close>>("close"),
+          InstanceMethod<&NativeStore::TakePinQuestion>("takePinQuestion"),
+          InstanceMethod<&NativeStore::AnswerPin>("answerPin"),
           InstanceMethod<&NativeStore::Cancel>("cancel"),
           InstanceMethod<&NativeStore::Abandon>("abandon"),
       });
@@ -87,6 +89,19 @@ Napi::Value NativeStore::Start(const Napi::CallbackInfo& info) {
     const uint64_t request = (store().*kStart)();
     channel_->RequestStarted(info.Env());
     return Napi::Number::New(info.Env(), static_cast<double>(request));
+  });
+}
+
+Napi::Value NativeStore::TakePinQuestion(const Napi::CallbackInfo& info) {
+  return AtBoundary(info.Env(), [&]() -> Napi::Value {
+    return Napi::String::New(info.Env(), store_->TakePinQuestion());
+  });
+}
+
+Napi::Value NativeStore::AnswerPin(const Napi::CallbackInfo& info) {
+  return AtBoundary(info.Env(), [&] {
+    store_->AnswerPin(StringArgument(info, 0));
+    return info.Env().Undefined();
   });
 }
 

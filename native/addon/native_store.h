@@ -15,6 +15,7 @@ namespace device_key {
 //   .create(params: string): number   and so on: each starts a request and returns its number
 //   .cancel(request: number): boolean
 //   .close(): number
+//   .takePinQuestion(): string   .answerPin(pin: string): void
 //   .abandon(): void          for the end of the process: settles nothing more, and waits
 // Strings are JSON texts. What is wrong with a call is thrown as {code, message}, not an Error:
 // lib/ makes the DeviceKeyError, so that there is one class of them.
@@ -29,6 +30,8 @@ class NativeStore : public Napi::ObjectWrap<NativeStore> {
   Napi::Value StartWithParams(const Napi::CallbackInfo& info);
   template <uint64_t (AsyncDeviceKeyStore::*kStart)()>
   Napi::Value Start(const Napi::CallbackInfo& info);
+  Napi::Value TakePinQuestion(const Napi::CallbackInfo& info);
+  Napi::Value AnswerPin(const Napi::CallbackInfo& info);
   Napi::Value Cancel(const Napi::CallbackInfo& info);
   Napi::Value Abandon(const Napi::CallbackInfo& info);
 

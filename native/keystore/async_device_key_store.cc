@@ -93,7 +93,8 @@ struct AsyncDeviceKeyStore::Core {
 AsyncDeviceKeyStore::AsyncDeviceKeyStore(const OpenOptions& options,
                                          std::vector<std::shared_ptr<KeyProvider>> providers,
                                          std::function<void(Settlement)> on_settled)
-    : core_(std::make_shared<Core>(options, std::move(providers), std::move(on_settled))),
+    : pin_prompt_(options.pkcs11_pin.prompt),
+      core_(std::make_shared<Core>(options, std::move(providers), std::move(on_settled))),
       hardware_queue_("device-key-hw", options.queue_limit),
       records_queue_("device-key-rec", options.queue_limit) {}
 
@@ -191,6 +192,14 @@ uint64_t AsyncDeviceKeyStore::Submit(Lane lane, Work work) {
     throw;
   }
   return request->id;
+}
+
+std::string AsyncDeviceKeyStore::TakePinQuestion() {
+  return pin_prompt_ != nullptr ? Text(pin_prompt_->TakeQuestion()) : "null";
+}
+
+void AsyncDeviceKeyStore::AnswerPin(std::string_view pin) {
+  if (pin_prompt_ != nullptr) pin_prompt_->Answer(std::string(pin));
 }
 
 bool AsyncDeviceKeyStore::Cancel(uint64_t id) {

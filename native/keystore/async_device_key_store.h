@@ -57,6 +57,12 @@ class AsyncDeviceKeyStore {
   uint64_t List();
   uint64_t Support();
 
+  // For a store that was opened with a PinPrompt: the token for which a request has failed with
+  // `pin_required`, as JSON (PinPrompt), once; "null" when there is none. And the PIN, for the next
+  // request that needs it.
+  std::string TakePinQuestion();
+  void AnswerPin(std::string_view pin);
+
   // True when the request will not be settled: it had not started, or its result is thrown away
   // when it ends (a key that was being created is deleted again). False when it has been settled
   // or it is too late.
@@ -84,6 +90,7 @@ class AsyncDeviceKeyStore {
   uint64_t Submit(Lane lane, Work work);
   TaskQueue& QueueOf(Lane lane);
 
+  const std::shared_ptr<PinPrompt> pin_prompt_;  // may be null
   const std::shared_ptr<Core> core_;
   TaskQueue hardware_queue_;
   TaskQueue records_queue_;

@@ -12,15 +12,17 @@
 namespace device_key {
 namespace {
 
-// Deletes a key that could not be recorded. The operation's own limits do not hold here: they may
-// be what ended it, and the key would stay behind for good.
-void Discard(const MadeKey& made) {
+// Deletes a key that could not be recorded; whether it is gone. The operation's own limits do not
+// hold here: they may be what ended it, and the key would stay behind for good.
+bool Discard(const MadeKey& made) {
   constexpr std::chrono::seconds kGrace{2};
   try {
     made.provider.Delete(made.key_id, made.key.handle,
                          {.deadline = std::chrono::steady_clock::now() + kGrace});
+    return true;
   } catch (const DeviceKeyError&) {
     // The error that led here is the one to report.
+    return false;
   }
 }
 
@@ -32,7 +34,8 @@ DeviceKeyStore::DeviceKeyStore(StoreOptions options,
                                std::vector<std::shared_ptr<KeyProvider>> providers)
     : options_(std::move(options)),
       providers_(std::move(providers)),
-      records_(options_.directory) {}
+      records_(options_.directory),
+      pending_(options_.directory) {}
 
 CreateResponse DeviceKeyStore::Create(const CreateParams& params, const OperationLimits& limits,
                                       const std::function<bool()>& commit) {
@@ -50,7 +53,14 @@ CreateResponse DeviceKeyStore::Make(ProtectionPolicy policy, const KeyBinding& b
                                     const OperationLimits& limits,
                                     const std::function<bool()>& commit) {
   records_.CheckWritable();  // before there is a key that could not be recorded
-  const MadeKey made = providers_.Create(policy, binding, limits);
+  const Announcements announcements{
+      .announce =
+          [&](KeyProvider& provider, const KeyId& key_id) {
+            pending_.Sweep(provider, options_.now(), limits);
+            pending_.Announce(provider, key_id);
+          },
+      .withdraw = [&](const KeyId& key_id) { pending_.Withdraw(key_id); }};
+  const MadeKey made = providers_.Create(policy, binding, limits, announcements);
   try {
     // Throws for anything but a P-256 key: what hardware says is not trusted unseen.
     P256PublicKey::FromSpki(made.key.spki_der);
@@ -62,9 +72,10 @@ CreateResponse DeviceKeyStore::Make(ProtectionPolicy policy, const KeyBinding& b
                     .created_at = options_.now(),
                     .handle = made.key.handle});
   } catch (...) {
-    Discard(made);
+    if (Discard(made) && made.provider.keeps_keys()) pending_.Withdraw(made.key_id);
     throw;
   }
+  if (made.provider.keeps_keys()) pending_.Withdraw(made.key_id);
   return {made.key_id, made.key.spki_der};
 }
 

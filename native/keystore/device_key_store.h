@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "crypto/sha256.h"
+#include "keystore/pending_keys.h"
 #include "keystore/provider_set.h"
 #include "keystore/record_store.h"
 #include "protocol/target_policy.h"
@@ -92,6 +93,7 @@ class DeviceKeyStore {
   const StoreOptions options_;
   const ProviderSet providers_;
   RecordStore records_;
+  const PendingKeys pending_;
 };
 
 }  // namespace device_key

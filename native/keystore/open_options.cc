@@ -6,6 +6,7 @@
 #include "platform/error.h"
 #include "protocol/json_reader.h"
 #if defined(__linux__)
+#include "providers/pkcs11/pkcs11_provider.h"
 #include "providers/tpm2/tpm2_provider.h"
 #endif
 
@@ -31,6 +32,42 @@ int64_t DecodeCount(const std::string& name, const nlohmann::json& value, int64_
     ThrowInvalid(name, "an integer from 1 to " + std::to_string(limit));
   }
   return *count;
+}
+
+bool DecodeFlag(const std::string& name, const nlohmann::json& value) {
+  if (!value.is_boolean()) ThrowInvalid(name, "a boolean");
+  return value.get<bool>();
+}
+
+void DecodePkcs11(const nlohmann::json& json, OpenOptions& options) {
+  if (!json.is_object()) ThrowInvalid("pkcs11", "an object");
+  PinSource& pin = options.pkcs11_pin;
+  for (const auto& [member, value] : json.items()) {
+    const std::string name = "pkcs11." + member;
+    if (member == "module") {
+      options.pkcs11_module = DecodeText(name, value);
+    } else if (member == "token") {
+      options.pkcs11_token = DecodeText(name, value);
+    } else if (member == "pin") {
+      if (value == nlohmann::json{{"ask", true}}) {
+        pin.prompt = std::make_shared<PinPrompt>();
+      } else {
+        pin.value = DecodeText(name, value);
+      }
+    } else if (member == "pinFile") {
+      pin.file = DecodeText(name, value);
+    } else if (member == "allowFinalTry") {
+      pin.allow_final_try = DecodeFlag(name, value);
+    } else {
+      throw DeviceKeyError(ErrorCode::kInvalidParams,
+                           "options." + name +
+                               ": no such option; there are module, token, pin, pinFile and "
+                               "allowFinalTry");
+    }
+  }
+  if (pin.value.has_value() + pin.file.has_value() + (pin.prompt != nullptr) > 1) {
+    ThrowInvalid("pkcs11", "only one of pin and pinFile");
+  }
 }
 
 nlohmann::json ReadOptions(std::string_view json_text) {
@@ -63,13 +100,14 @@ OpenOptions DecodeOpenOptions(std::string_view json_text) {
     } else if (name == "tcti") {
       options.tcti = DecodeText(name, value);
     } else if (name == "allowSimulator") {
-      if (!value.is_boolean()) ThrowInvalid(name, "a boolean");
-      options.allow_simulator = value.get<bool>();
+      options.allow_simulator = DecodeFlag(name, value);
+    } else if (name == "pkcs11") {
+      DecodePkcs11(value, options);
     } else {
       throw DeviceKeyError(ErrorCode::kInvalidParams,
                            "options." + name +
                                ": no such option; there are directory, targets, timeoutMs, "
-                               "queueLimit, tcti and allowSimulator");
+                               "queueLimit, tcti, allowSimulator and pkcs11");
     }
   }
   if (options.directory.empty()) options.directory = DefaultStoreDirectory();
@@ -82,6 +120,8 @@ std::vector<std::shared_ptr<KeyProvider>> PlatformProviders(
 #if defined(__linux__)
   providers.push_back(std::make_shared<Tpm2Provider>(
       Tpm2Options{.tcti = options.tcti, .allow_simulator = options.allow_simulator}));
+  providers.push_back(std::make_shared<Pkcs11Provider>(Pkcs11Options{
+      .module = options.pkcs11_module, .token = options.pkcs11_token, .pin = options.pkcs11_pin}));
 #endif
   return providers;
 }

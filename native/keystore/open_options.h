@@ -13,6 +13,7 @@
 
 #include "protocol/target_policy.h"
 #include "providers/key_provider.h"
+#include "providers/pkcs11/pin.h"
 
 namespace device_key {
 
@@ -25,11 +26,16 @@ struct OpenOptions {
   size_t queue_limit = 4096;
   std::optional<std::string> tcti;
   std::optional<bool> allow_simulator;
+  std::optional<std::string> pkcs11_module;
+  std::optional<std::string> pkcs11_token;
+  PinSource pkcs11_pin;
 };
 
 // From the JSON text {"directory"?, "targets"?, "timeoutMs"?, "queueLimit"?, "tcti"?,
-// "allowSimulator"?}; what is absent takes its default, from the environment where there is one.
-// Throws `invalid_params` naming the option, also for options that it does not know.
+// "allowSimulator"?, "pkcs11"?: {"module"?, "token"?, "pin"? (a string, or {"ask": true} for a
+// PinPrompt), "pinFile"?, "allowFinalTry"?}}; what is absent takes its default, from the
+// environment where there is one. Throws `invalid_params` naming the option, also for options that
+// it does not know.
 OpenOptions DecodeOpenOptions(std::string_view json_text);
 
 // The providers of this platform, hardware first. Touches no hardware.

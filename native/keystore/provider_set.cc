@@ -33,10 +33,32 @@ Availability Probe(KeyProvider& provider, const OperationLimits& limits) {
   }
 }
 
-MadeKey Make(KeyProvider& provider, const KeyBinding& binding, const OperationLimits& limits) {
+// Whether a key may exist although making it failed so: then the hardware, or the way to it, gave
+// out on the way.
+bool MayHaveMadeKey(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kDeviceTimeout:
+    case ErrorCode::kClosed:
+    case ErrorCode::kTokenMissing:
+    case ErrorCode::kPlatformError:
+    case ErrorCode::kCryptoError:
+      return true;
+    default:
+      return false;
+  }
+}
+
+MadeKey Make(KeyProvider& provider, const KeyBinding& binding, const OperationLimits& limits,
+             const Announcements& announcements) {
   KeyId key_id = KeyId::Generate(provider.protection_class());
-  ProviderKey key = provider.Create(key_id, binding, limits);
-  return {provider, std::move(key_id), std::move(key)};
+  if (provider.keeps_keys()) announcements.announce(provider, key_id);
+  try {
+    ProviderKey key = provider.Create(key_id, binding, limits);
+    return {provider, std::move(key_id), std::move(key)};
+  } catch (const DeviceKeyError& error) {
+    if (provider.keeps_keys() && !MayHaveMadeKey(error.code())) announcements.withdraw(key_id);
+    throw;
+  }
 }
 
 DeviceKeyError NoHardwareProvider() {
@@ -70,7 +92,8 @@ ProviderSet::ProviderSet(std::vector<std::shared_ptr<KeyProvider>> providers)
 }
 
 MadeKey ProviderSet::Create(ProtectionPolicy policy, const KeyBinding& binding,
-                            const OperationLimits& limits) const {
+                            const OperationLimits& limits,
+                            const Announcements& announcements) const {
   // The most preferred provider's error is the one worth curing; the others explain themselves in
   // its message.
   std::optional<DeviceKeyError> failure;
@@ -83,7 +106,7 @@ MadeKey ProviderSet::Create(ProtectionPolicy policy, const KeyBinding& binding,
       continue;
     }
     try {
-      return Make(*provider, binding, limits);
+      return Make(*provider, binding, limits, announcements);
     } catch (const DeviceKeyError& error) {
       if (!IsLasting(error.code())) throw;
       failure = failure ? DeviceKeyError(failure->code(),

@@ -2,6 +2,7 @@
 #ifndef DEVICE_KEY_KEYSTORE_PROVIDER_SET_H_
 #define DEVICE_KEY_KEYSTORE_PROVIDER_SET_H_
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -22,6 +23,11 @@ struct MadeKey {
   ProviderKey key;
 };
 
+struct Announcements {
+  std::function<void(KeyProvider&, const KeyId&)> announce = [](KeyProvider&, const KeyId&) {};
+  std::function<void(const KeyId&)> withdraw = [](const KeyId&) {};
+};
+
 // Thread-safe, as the providers are.
 class ProviderSet {
  public:
@@ -33,8 +39,11 @@ class ProviderSet {
   // one that timed out must not degrade an enrollment for good, so any other error is thrown as it
   // is. What is not hardware is asked only when `policy` allows it; when only such a provider is
   // available, `degraded_protection_not_allowed` tells which class it has and why hardware was not.
-  MadeKey Create(ProtectionPolicy policy, const KeyBinding& binding,
-                 const OperationLimits& limits) const;
+  //
+  // `announce(provider, key id)` is called before a provider that keeps its keys makes one, and
+  // `withdraw(key id)` when it turns out that it has not.
+  MadeKey Create(ProtectionPolicy policy, const KeyBinding& binding, const OperationLimits& limits,
+                 const Announcements& announcements = {}) const;
 
   // The provider that made a key. Throws `hardware_unavailable` when this machine has none of that
   // name.

@@ -16,6 +16,8 @@ std::string_view ErrorCodeName(ErrorCode code) {
       return "hardware_unavailable";
     case ErrorCode::kDegradedProtectionNotAllowed:
       return "degraded_protection_not_allowed";
+    case ErrorCode::kTokenMissing:
+      return "token_missing";
     case ErrorCode::kPermissionDenied:
       return "permission_denied";
     case ErrorCode::kLibraryMissing:

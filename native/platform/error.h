@@ -19,6 +19,7 @@ enum class ErrorCode {
   kBindingMismatch,
   kHardwareUnavailable,
   kDegradedProtectionNotAllowed,
+  kTokenMissing,
   kPermissionDenied,
   kLibraryMissing,
   kDeviceBusy,

@@ -60,6 +60,10 @@ class KeyProvider {
   virtual std::string_view name() const = 0;
   virtual ProtectionClass protection_class() const = 0;
 
+  // Whether keys live in a store of the hardware's or the OS's own, where one that was never
+  // recorded would stay for good. Such keys are announced before they are made (PendingKeys).
+  virtual bool keeps_keys() const { return false; }
+
   // Finds out by asking the hardware, never by guessing from its presence. Does not throw for
   // hardware that is missing or broken; that is what the result says.
   virtual Availability Probe(const OperationLimits& limits) = 0;
@@ -82,7 +86,8 @@ class KeyProvider {
   }
 
   // Removes the key from the hardware's or the OS's store, if it lives there, and from any cache.
-  // Succeeds when there is nothing left to remove.
+  // Succeeds when there is nothing left to remove. `handle` is null for a key that was announced
+  // and never recorded: then it is looked for where a new key would be made.
   virtual void Delete(const KeyId& id, const nlohmann::json& handle,
                       const OperationLimits& limits) = 0;
 

@@ -38,10 +38,11 @@ async function doctor(options: CliOptions, ...args: string[]): Promise<Diagnosis
   return { code: json.code, report: JSON.parse(json.stdout) as DoctorReport, text: text.stdout };
 }
 
-// That there is this one finding alone, and that people read it in one line.
+// That there is this one finding alone, but for what nobody needs, and that people read it in one line.
 function expectFinding({ report, text }: Diagnosis, finding: Finding): void {
-  expect(report.findings).toEqual([finding]);
-  const [{ severity, code, message }] = report.findings as [Finding];
+  const findings = report.findings.filter(({ severity }) => severity !== 'note');
+  expect(findings).toEqual([finding]);
+  const [{ severity, code, message }] = findings as [Finding];
   expect(text.split('\n')).toContain(`${severity} [${code}]: ${message}`);
 }
 
@@ -151,7 +152,12 @@ describe('on machines that cannot be had here', () => {
 
   test('a fallback that is missing is no fault where there is hardware', () => {
     const result = reportOn(hardware, { ...software, ...missing });
-    expect(result).toMatchObject({ usable: true, findings: [{ severity: 'note' }] });
+    expect(result).toMatchObject({ usable: true, findings: [] });
+  });
+
+  test('a fallback that is missing is noted where there is no hardware', () => {
+    const result = reportOn({ ...hardware, ...missing }, { ...software, ...missing });
+    expect(result.findings).toMatchObject([{ severity: 'error' }, { severity: 'note' }]);
   });
 
   test('a platform without providers is named', () => {
@@ -201,9 +207,11 @@ describeOnLinux('with a software TPM', () => {
     expect(report).toMatchObject({
       usable: true,
       protectionClass: 'hardware_tpm',
-      providers: [
-        { provider: 'tpm2', available: true, details: { manufacturer: 'IBM', simulator: true } },
-      ],
+    });
+    expect(report.providers[0]).toMatchObject({
+      provider: 'tpm2',
+      available: true,
+      details: { manufacturer: 'IBM', simulator: true },
     });
     expect(text).toMatch(/^ {2}manufacturer {5}IBM, SW +TPM$/m);
     expect(text).toMatch(/^ {2}firmware {9}\d+\.\d+\.\d+\.\d+$/m);
@@ -252,17 +260,15 @@ describeOnLinux('with a software TPM', () => {
 
   test('a user without permission for the socket is told so', async () => {
     await chmod(tpm.socketPath, 0);
-    const { code, report } = await doctor({ env, under: withoutPrivileges });
-    expect(code).toBe(1);
-    expect(report.findings).toEqual([
-      {
-        severity: 'error',
-        code: 'permission_denied',
-        message: expect.stringContaining(
-          'Give the user read and write access to the socket',
-        ) as string,
-      },
-    ]);
+    const diagnosis = await doctor({ env, under: withoutPrivileges });
+    expect(diagnosis.code).toBe(1);
+    expectFinding(diagnosis, {
+      severity: 'error',
+      code: 'permission_denied',
+      message: expect.stringContaining(
+        'Give the user read and write access to the socket',
+      ) as string,
+    });
   });
 
   test('a TPM that does not answer is given up', async () => {
@@ -270,7 +276,7 @@ describeOnLinux('with a software TPM', () => {
     const { code, report } = await doctor({ env }, '--timeout-ms', '50');
     tpm.resume();
     expect(code).toBe(1);
-    expect(report.findings).toMatchObject([{ severity: 'error', code: 'device_timeout' }]);
+    expect(report.findings[0]).toMatchObject({ severity: 'error', code: 'device_timeout' });
   });
 
   test('a store that others can write is refused, until its cure is run', async () => {
@@ -336,7 +342,7 @@ describeOnLinux('with a software TPM', () => {
       await lockOut(tpm, user);
       const { code, report, text } = await doctor({ env });
       expect(code).toBe(0);
-      expect(report.providers).toMatchObject([{ available: true, details: { inLockout: true } }]);
+      expect(report.providers[0]).toMatchObject({ available: true, details: { inLockout: true } });
       expect(report.findings).toContainEqual({
         severity: 'warning',
         code: 'tpm_lockout',

@@ -5,6 +5,8 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 
+import { bareEnvironment } from './environment';
+
 const root = path.join(__dirname, '../..');
 
 export interface ChildResult<Output> {
@@ -18,7 +20,7 @@ export interface ChildResult<Output> {
 }
 
 export interface ChildOptions {
-  // Beside PATH alone: nothing of the environment of the tests reaches the child.
+  // Beside `bareEnvironment`.
   env?: Record<string, string>;
   nodeArguments?: string[];
   // A child that has not ended by then is killed, which shows as `signal`.
@@ -41,7 +43,7 @@ export class Child<Output> {
       ['--pdeathsig', 'KILL', process.execPath, ...nodeArguments, file, JSON.stringify(input)],
       {
         cwd: root,
-        env: { PATH: process.env.PATH, ...env },
+        env: { ...bareEnvironment, ...env },
         stdio: ['ignore', 'pipe', 'pipe'],
         timeout: limitMs,
         killSignal: 'SIGKILL',

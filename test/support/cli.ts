@@ -6,6 +6,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
+import { bareEnvironment } from './environment';
+
 export const binary = path.join(__dirname, '../../dist/cli/main.js');
 
 export interface CliResult {
@@ -24,7 +26,7 @@ export interface CliOptions {
   binary?: string;
 }
 
-// A home directory, and the command line in it. It knows no TPM but what `env` names.
+// A home directory, and the command line in it. It knows no TPM and no token but what `env` names.
 export class CliUser {
   private constructor(readonly home: string) {}
 
@@ -63,7 +65,7 @@ export class CliUser {
   ): ChildProcessWithoutNullStreams {
     const [program = '', ...rest] = [...under, process.execPath, options.binary ?? binary, ...args];
     return spawn(program, rest, {
-      env: { PATH: process.env['PATH'], HOME: this.home, ...env },
+      env: { ...bareEnvironment, HOME: this.home, ...env },
       stdio: 'pipe',
     });
   }
@@ -72,7 +74,7 @@ export class CliUser {
   spawnOnTerminal(args: string[], env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNullStreams {
     const quoted = [process.execPath, binary, ...args].map((word) => `'${word}'`).join(' ');
     return spawn('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], {
-      env: { PATH: process.env['PATH'], HOME: this.home, TERM: 'xterm', SHELL: '/bin/sh', ...env },
+      env: { ...bareEnvironment, HOME: this.home, TERM: 'xterm', SHELL: '/bin/sh', ...env },
       stdio: 'pipe',
     });
   }

@@ -1,8 +1,5 @@
-import { once } from 'node:events';
-import { createInterface } from 'node:readline/promises';
-
 import type { DeviceKeyStore } from '../../store';
-import { abortable } from '../abortable';
+import { ask } from '../ask';
 import type { Command } from '../command';
 import { CommandError, UsageError } from '../failure';
 import { printable } from '../output';
@@ -20,12 +17,12 @@ elsewhere, and with --json, --yes has to be given.`,
   async run(invocation) {
     const { args, output, signal } = invocation;
     const [keyId = ''] = args.positionals;
-    const ask = !args.flags.has('yes');
-    if (ask && (output.json || !process.stdin.isTTY || !process.stderr.isTTY)) {
+    const confirmed = args.flags.has('yes');
+    if (!confirmed && (output.json || !process.stdin.isTTY || !process.stderr.isTTY)) {
       throw new UsageError('deleting a key cannot be undone: confirm it with --yes');
     }
     await withStore(invocation, async (store) => {
-      if (ask) await confirm(keyId, store, signal);
+      if (!confirmed) await confirm(keyId, store, signal);
       await patiently(invocation, store.delete({ keyId }));
     });
     output.result({ keyId, deleted: true }, `deleted ${keyId}`);
@@ -41,16 +38,8 @@ async function confirm(keyId: string, store: DeviceKeyStore, signal: AbortSignal
     key && 'accountUserId' in key && key.accountUserId !== null
       ? ` of ${key.accountUserId} on ${key.clientId ?? '?'}`
       : '';
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  // In the terminal's raw mode Ctrl-C and Ctrl-D are keys like others; the latter closes the terminal.
-  terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
-  try {
-    const question = printable(`Delete the key ${keyId}${whose} for good? [y/N] `);
-    const closed = once(terminal, 'close').then(() => 'no');
-    const answer = await abortable(Promise.race([terminal.question(question), closed]), signal);
-    if (/^y(es)?$/i.test(answer.trim())) return;
-  } finally {
-    terminal.close();
-  }
-  throw new CommandError('not_confirmed', 'nothing was deleted');
+  const question = printable(`Delete the key ${keyId}${whose} for good? [y/N] `);
+  const answer = await ask(question, signal);
+  if (!/^y(es)?$/i.test(answer.trim()))
+    throw new CommandError('not_confirmed', 'nothing was deleted');
 }

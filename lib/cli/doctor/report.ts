@@ -84,11 +84,13 @@ export function reportWithoutStore(
 function providerFindings(provider: DeviceKeyProviderSupport, hardware: boolean): Finding[] {
   const { available, code, message, details } = provider;
   if (!available) {
-    // Of several kinds of hardware one is enough, and a fallback is never needed.
-    const needed = provider.protectionClass.startsWith('hardware_') && !hardware;
+    const isHardware = provider.protectionClass.startsWith('hardware_');
+    // A fallback is of interest where there is no hardware, and even there nobody needs it.
+    if (hardware && !isHardware) return [];
     return [
       {
-        severity: needed ? 'error' : 'note',
+        // Of several kinds of hardware one is enough.
+        severity: isHardware && !hardware ? 'error' : 'note',
         code: code ?? 'platform_error',
         message: message ?? 'it cannot be used, and does not say why',
       },

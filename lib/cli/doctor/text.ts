@@ -24,7 +24,7 @@ function providerText(provider: DeviceKeyProviderSupport, paint: Painter): strin
   return [title, indented(detailRows(provider.details))].filter(Boolean).join('\n');
 }
 
-/** What is known about a TPM in words, and whatever else a provider tells as it is. */
+/** What is known about TPMs and tokens in words, and whatever else a provider tells as it is. */
 function detailRows(details: Record<string, unknown>): string[][] {
   const rest = new Map(Object.entries(details));
   const take = (name: string) => {
@@ -35,6 +35,17 @@ function detailRows(details: Record<string, unknown>): string[][] {
   const rows: string[][] = [];
   const row = (name: string, value: string) => rows.push([name, printable(value)]);
 
+  const tokens = take('tokens') as Pkcs11TokenDetails[] | undefined;
+  if (tokens !== undefined) {
+    row('module', text(take('module')));
+    const chosen = take('token');
+    const pin = take('pin');
+    if (tokens.length === 0) row('tokens', 'none');
+    for (const token of tokens) {
+      row('token', tokenText(token, token.uri === chosen));
+    }
+    if (pin !== 'none') row('PIN', pinSources[String(pin)] ?? text(pin));
+  }
   const tcti = take('tcti');
   if (tcti !== undefined) row('reached through', text(tcti));
   if (take('simulator') === true) row('kind', 'SIMULATOR, protects nothing');
@@ -64,6 +75,38 @@ function detailRows(details: Record<string, unknown>): string[][] {
   }
   for (const [name, value] of rest) row(printable(name), text(value));
   return rows;
+}
+
+/** What the PKCS#11 provider tells about a token. */
+interface Pkcs11TokenDetails {
+  uri: string;
+  /** Why it cannot hold device keys; null when it can. */
+  obstacle: string | null;
+  pinPad: boolean;
+  lastPinWasWrong: boolean;
+  finalTry: boolean;
+  pinLocked: boolean;
+}
+
+const pinSources: Record<string, string> = {
+  value: 'given',
+  file: 'read from a file',
+  prompt: 'asked for when it is needed',
+};
+
+function tokenText(token: Pkcs11TokenDetails, chosen: boolean): string {
+  const { obstacle, pinPad, lastPinWasWrong, finalTry, pinLocked } = token;
+  const remarks = [
+    obstacle !== null && `cannot hold device keys: ${obstacle}`,
+    chosen && 'for new keys',
+    pinPad && 'has a PIN pad',
+    pinLocked
+      ? 'its PIN is LOCKED'
+      : finalTry
+        ? 'one more wrong PIN LOCKS it'
+        : lastPinWasWrong && 'the last PIN was wrong',
+  ].filter((remark) => remark !== false);
+  return [token.uri, ...remarks].join('; ');
 }
 
 function text(value: unknown): string {

@@ -1,0 +1,73 @@
+#include "keystore/pending_keys.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "platform/error.h"
+#include "platform/private_directory.h"
+
+namespace device_key {
+namespace {
+
+constexpr int kVersion = 1;
+constexpr std::chrono::seconds kWithdrawTimeout{2};
+constexpr std::string_view kSuffix = ".pending";
+constexpr int64_t kNanoseconds = 1'000'000'000;
+
+std::string FileName(const KeyId& key_id) { return key_id.str() + std::string(kSuffix); }
+
+std::optional<KeyId> KeyIdFromFileName(std::string_view name) {
+  if (!name.ends_with(kSuffix)) return std::nullopt;
+  return KeyId::Parse(name.substr(0, name.size() - kSuffix.size()));
+}
+
+// Whether `text` announces a key of the provider `name`.
+bool IsOf(std::string_view name, const std::string& text) {
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() && json.value("version", nlohmann::json()) == kVersion &&
+         json.value("provider", nlohmann::json()) == name;
+}
+
+}  // namespace
+
+PendingKeys::PendingKeys(const std::filesystem::path& directory)
+    : directory_(std::filesystem::absolute(directory)) {}
+
+void PendingKeys::Announce(const KeyProvider& provider, const KeyId& key_id) const {
+  const nlohmann::ordered_json json = {{"version", kVersion}, {"provider", provider.name()}};
+  PrivateDirectory::OpenOrCreate(directory_).WriteNew(FileName(key_id), json.dump() + "\n");
+}
+
+void PendingKeys::Withdraw(const KeyId& key_id) const {
+  try {
+    const auto directory = PrivateDirectory::Open(directory_);
+    if (directory) {
+      directory->Remove(FileName(key_id), std::chrono::steady_clock::now() + kWithdrawTimeout);
+    }
+  } catch (const DeviceKeyError&) {
+  }
+}
+
+void PendingKeys::Sweep(KeyProvider& provider, int64_t now, const OperationLimits& limits) const {
+  const auto directory = PrivateDirectory::Open(directory_);
+  if (!directory) return;
+  for (const std::string& name : directory->List()) {
+    const std::optional<KeyId> key_id = KeyIdFromFileName(name);
+    if (!key_id) continue;
+    try {
+      const auto file = directory->Read(name);
+      if (!file || !IsOf(provider.name(), file->bytes)) continue;
+      if (now - file->stamp.modified_ns / kNanoseconds < kAbandonedAfterSeconds) continue;
+      // It may have been recorded, and its process died before it could say so here.
+      if (!directory->Stat(key_id->str() + ".json")) provider.Delete(*key_id, nullptr, limits);
+      directory->Remove(name, limits.deadline);
+    } catch (const DeviceKeyError&) {
+      // The token may be out.
+    }
+  }
+}
+
+}  // namespace device_key

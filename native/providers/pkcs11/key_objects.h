@@ -1,0 +1,31 @@
+// A device key as objects on a token: a private and a public key with the same CKA_ID and label.
+// All functions throw Pkcs11Error for what the module refuses.
+#ifndef DEVICE_KEY_PROVIDERS_PKCS11_KEY_OBJECTS_H_
+#define DEVICE_KEY_PROVIDERS_PKCS11_KEY_OBJECTS_H_
+
+#include "crypto/bytes.h"
+#include "crypto/sha256.h"
+#include "protocol/key_id.h"
+#include "providers/pkcs11/token_session.h"
+
+namespace device_key {
+
+// C_GenerateKeyPair of a P-256 key that can sign and nothing else, and cannot leave the token.
+// Returns its SPKI. What makes it so is read back; a token that says otherwise has the key
+// destroyed and `hardware_unavailable` thrown.
+Bytes GenerateKey(TokenSession& session, const KeyId& id);
+
+// CKM_ECDSA, as DER. Throws `key_lost` when the token does not have the key.
+Bytes SignDigest(TokenSession& session, const KeyId& id, const Sha256Digest& digest);
+
+// Destroys whatever the token has under this id.
+void DestroyKey(TokenSession& session, const KeyId& id);
+
+// The SPKI of a CKA_EC_POINT: an uncompressed point in a DER OCTET STRING, as the specification
+// asks (Current Mechanisms, section 2.3.3), or bare, as some modules give it. Throws
+// `crypto_error`.
+Bytes SpkiFromEcPoint(ByteView ec_point);
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROVIDERS_PKCS11_KEY_OBJECTS_H_

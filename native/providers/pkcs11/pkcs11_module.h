@@ -1,0 +1,113 @@
+// One PKCS#11 module as this process sees it: shared by all stores, used by one thread of its own.
+#ifndef DEVICE_KEY_PROVIDERS_PKCS11_PKCS11_MODULE_H_
+#define DEVICE_KEY_PROVIDERS_PKCS11_PKCS11_MODULE_H_
+
+#include <atomic>
+#include <functional>
+#include <future>
+#include <list>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "platform/task_queue.h"
+#include "providers/key_provider.h"
+#include "providers/pkcs11/cryptoki_library.h"
+#include "providers/pkcs11/login.h"
+#include "providers/pkcs11/token_session.h"
+
+namespace device_key {
+
+// What the module's thread works with. The module is initialized for as long as there are sessions:
+// modules such as SoftHSM see tokens that were added, removed or put back only then.
+class ModuleState {
+ public:
+  explicit ModuleState(std::string name) : library_(std::move(name)) {}
+
+  const std::string& name() const { return library_.name(); }
+
+  // The tokens that are present now.
+  std::vector<Token> Tokens();
+
+  // The session with the token that `wanted` says is the one; nullptr when there is none.
+  TokenSession* FindSession(const std::function<bool(const TokenIdentity&)>& wanted);
+  // The session with `token`, opened when there is none.
+  TokenSession& SessionWith(const Token& token);
+  const std::list<TokenSession>& sessions() const { return sessions_; }
+  void ForgetKey(const KeyId& id);
+
+  RefusedPins& refused_pins() { return refused_pins_; }
+
+  // Closes all sessions and finalizes the module; it is initialized again when it is next used.
+  void Reset();
+
+ private:
+  const CK_FUNCTION_LIST& Functions();
+
+  CryptokiLibrary library_;
+  std::list<TokenSession> sessions_;
+  RefusedPins refused_pins_;
+};
+
+class Pkcs11Module {
+ public:
+  // Keeps the module in use. The last one to go has it let go of tokens and finalized.
+  class User {
+   public:
+    // `name` as for DynamicLibrary. Loads nothing.
+    explicit User(const std::string& name);
+    ~User();
+    User(const User&) = delete;
+    User& operator=(const User&) = delete;
+
+    // Calls `work(ModuleState&)` on the module's thread and returns what it returns or throws. A
+    // module cannot be interrupted: when the limits are reached the call goes on without a caller,
+    // so `work` must own everything that it touches. Throws `device_timeout`, `closed`, or
+    // `device_busy` when other work took all the time.
+    template <class Work>
+    auto Run(const OperationLimits& limits, Work work) {
+      using Result = std::invoke_result_t<Work, ModuleState&>;
+      Pkcs11Module& module = module_;
+      const auto task = std::make_shared<std::packaged_task<Result()>>(
+          [&module, work = std::move(work)]() mutable {
+            const FinalizeUnlessUsed finalize{module.state_};
+            return work(module.state_);
+          });
+      std::future<Result> result = task->get_future();
+      const uint64_t id = module_.queue_.Post([task] { (*task)(); });
+      module_.Await(limits, id, [&](std::chrono::steady_clock::time_point until) {
+        return result.wait_until(until) == std::future_status::ready;
+      });
+      return result.get();
+    }
+
+   private:
+    Pkcs11Module& module_;
+  };
+
+ private:
+  struct FinalizeUnlessUsed {
+    ModuleState& state;
+    ~FinalizeUnlessUsed() {
+      if (state.sessions().empty()) state.Reset();
+    }
+  };
+
+  explicit Pkcs11Module(const std::string& name);
+
+  // The process's one object for `name`. Never destroyed: its thread may hang in the module.
+  static Pkcs11Module& For(const std::string& name);
+
+  void Await(const OperationLimits& limits, uint64_t task,
+             const std::function<bool(std::chrono::steady_clock::time_point)>& wait_until);
+
+  ModuleState state_;  // for the queue's thread alone
+  TaskQueue queue_;
+  std::atomic<int> users_ = 0;
+};
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROVIDERS_PKCS11_PKCS11_MODULE_H_

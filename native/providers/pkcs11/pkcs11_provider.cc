@@ -1,0 +1,233 @@
+#include "providers/pkcs11/pkcs11_provider.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <utility>
+
+#include "providers/pkcs11/key_objects.h"
+#include "providers/pkcs11/pkcs11_status.h"
+
+namespace device_key {
+namespace {
+
+constexpr char kDefaultModule[] = "p11-kit-proxy.so";
+constexpr char kHandleMember[] = "token";
+constexpr std::chrono::seconds kUnloadTimeout{5};
+
+std::optional<std::string> Environment(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
+
+std::optional<TokenUri> ResolveToken(const Pkcs11Options& options) {
+  if (options.token) return TokenUri::Parse(*options.token, "options.pkcs11.token");
+  const auto variable = Environment("DEVICE_KEY_PKCS11_TOKEN");
+  if (variable) return TokenUri::Parse(*variable, "DEVICE_KEY_PKCS11_TOKEN");
+  return std::nullopt;
+}
+
+std::string ResolveModule(const Pkcs11Options& options, const std::optional<TokenUri>& token) {
+  std::optional<std::string> module = options.module;
+  if (!module && token) module = token->module_path;
+  if (!module) module = Environment("DEVICE_KEY_PKCS11_MODULE");
+  if (!module) return kDefaultModule;
+  if (!module->starts_with('/') && module->find('/') != std::string::npos) {
+    throw DeviceKeyError(ErrorCode::kInvalidParams,
+                         "options.pkcs11.module: expected an absolute path, or a file name that "
+                         "the system's loader finds");
+  }
+  return *module;
+}
+
+PinSource ResolvePin(PinSource pin, const std::optional<TokenUri>& token) {
+  if (pin.kind() != "none") return pin;
+  if (token) {
+    pin.file = token->pin_source;
+    pin.value = token->pin_value;
+  }
+  if (pin.kind() == "none") pin.value = Environment("DEVICE_KEY_PKCS11_PIN");
+  return pin;
+}
+
+TokenUri DecodeHandle(const nlohmann::json& handle) {
+  if (!handle.is_object() || !handle.contains(kHandleMember) ||
+      !handle[kHandleMember].is_string()) {
+    throw DeviceKeyError(ErrorCode::kStoreCorrupt,
+                         "the key's record is damaged: handle.token: expected a string");
+  }
+  return TokenUri::Parse(handle[kHandleMember].get<std::string>(),
+                         "the key's record is damaged: handle.token");
+}
+
+std::string Shown(const std::string& module, const std::vector<Token>& tokens) {
+  return tokens.empty() ? module + " shows no tokens" : module + " shows " + Enumerate(tokens);
+}
+
+DeviceKeyError TokenMissing(const std::string& module, const std::vector<Token>& present,
+                            const TokenUri& wanted) {
+  return DeviceKeyError(ErrorCode::kTokenMissing, "the token " + wanted.Description() +
+                                                      " is missing; insert or connect it (" +
+                                                      Shown(module, present) + ")");
+}
+
+// The first of `present` that matches `wanted`.
+Token FindToken(const std::string& module, const std::vector<Token>& present,
+                const TokenUri& wanted) {
+  for (const Token& token : present) {
+    if (wanted.Matches(token.identity)) return token;
+  }
+  throw TokenMissing(module, present, wanted);
+}
+
+// Does `work` and, where what we hold of the token may be stale, once more from a fresh start.
+template <class Work>
+auto Recovering(ModuleState& state, Work work) {
+  try {
+    return work();
+  } catch (const LoginError&) {
+    throw;
+  } catch (const DeviceKeyError& error) {
+    const bool stale = error.code() == ErrorCode::kKeyLost ||
+                       error.code() == ErrorCode::kTokenMissing ||
+                       IsStaleSession(error.platform_status().value_or(CKR_OK));
+    // Without a session the module has just been started, and would say the same again.
+    if (!stale || state.sessions().empty()) throw;
+  }
+  state.Reset();
+  return work();
+}
+
+nlohmann::json Describe(const Token& token) {
+  nlohmann::json description = {{"uri", token.identity.Uri()},
+                                {"label", token.identity.label},
+                                {"serial", token.identity.serial},
+                                {"manufacturer", token.identity.manufacturer},
+                                {"model", token.identity.model},
+                                {"usable", token.obstacle.empty()},
+                                {"obstacle", nullptr},
+                                {"pinPad", token.has(CKF_PROTECTED_AUTHENTICATION_PATH)},
+                                {"lastPinWasWrong", token.has(CKF_USER_PIN_COUNT_LOW)},
+                                {"finalTry", token.has(CKF_USER_PIN_FINAL_TRY)},
+                                {"pinLocked", token.has(CKF_USER_PIN_LOCKED)}};
+  if (!token.obstacle.empty()) description["obstacle"] = token.obstacle;
+  return description;
+}
+
+}  // namespace
+
+Pkcs11Provider::Pkcs11Provider(const Pkcs11Options& options)
+    : choice_([&] {
+        std::optional<TokenUri> token = ResolveToken(options);
+        PinSource pin = ResolvePin(options.pin, token);
+        return std::make_shared<const Choice>(Choice{std::move(token), std::move(pin)});
+      }()),
+      module_(ResolveModule(options, choice_->token)) {}
+
+Token Pkcs11Provider::ChooseToken(ModuleState& state, const Choice& choice) {
+  const std::vector<Token> present = state.Tokens();
+  std::vector<Token> wanted;
+  std::copy_if(present.begin(), present.end(), std::back_inserter(wanted), [&](const Token& token) {
+    return !choice.token || choice.token->Matches(token.identity);
+  });
+  if (choice.token && wanted.empty()) {
+    throw TokenMissing(state.name(), present, *choice.token);
+  }
+  std::vector<Token> usable;
+  std::copy_if(wanted.begin(), wanted.end(), std::back_inserter(usable),
+               [](const Token& token) { return token.obstacle.empty(); });
+  if (usable.empty()) {
+    throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
+                         "no PKCS#11 token can hold device keys: " + Shown(state.name(), wanted));
+  }
+  if (usable.size() > 1) {
+    throw DeviceKeyError(ErrorCode::kInvalidParams,
+                         "several PKCS#11 tokens can hold device keys; choose one with "
+                         "pkcs11.token or DEVICE_KEY_PKCS11_TOKEN: " +
+                             Enumerate(usable));
+  }
+  return usable.front();
+}
+
+TokenSession& Pkcs11Provider::OpenChosen(ModuleState& state, const Choice& choice) {
+  TokenSession& session = state.SessionWith(ChooseToken(state, choice));
+  LogIn(session, choice.pin, state.refused_pins());
+  return session;
+}
+
+TokenSession& Pkcs11Provider::OpenRecorded(ModuleState& state, const Choice& choice,
+                                           const TokenUri& recorded) {
+  TokenSession* session =
+      state.FindSession([&](const TokenIdentity& identity) { return recorded.Matches(identity); });
+  if (session == nullptr) {
+    session = &state.SessionWith(FindToken(state.name(), state.Tokens(), recorded));
+  }
+  // The PIN is that of the token that was chosen; another one would count it as a wrong try.
+  const bool is_chosen = !choice.token || choice.token->Matches(session->token().identity);
+  LogIn(*session, is_chosen ? choice.pin : PinSource{}, state.refused_pins());
+  return *session;
+}
+
+Availability Pkcs11Provider::Probe(const OperationLimits& limits) {
+  return module_.Run(limits, [choice = choice_](ModuleState& state) {
+    Availability availability;
+    availability.details = {{"module", state.name()},
+                            {"pin", choice->pin.kind()},
+                            {"tokens", nlohmann::json::array()},
+                            {"token", nullptr}};
+    try {
+      for (const Token& token : state.Tokens()) {
+        availability.details["tokens"].push_back(Describe(token));
+      }
+      const Token token = ChooseToken(state, *choice);
+      availability.details["token"] = token.identity.Uri();
+      // Nobody is asked and no PIN is tried to answer a question.
+      availability.error = LoginObstacle(token, token.flags, choice->pin);
+    } catch (const DeviceKeyError& error) {
+      availability.error = error;
+    }
+    return availability;
+  });
+}
+
+ProviderKey Pkcs11Provider::Create(const KeyId& id, const KeyBinding&,
+                                   const OperationLimits& limits) {
+  return module_.Run(limits, [choice = choice_, id](ModuleState& state) {
+    // Making the key is not done twice: the first may be there in spite of an error.
+    TokenSession& session = *Recovering(state, [&] { return &OpenChosen(state, *choice); });
+    Bytes spki = GenerateKey(session, id);
+    return ProviderKey{std::move(spki), {{kHandleMember, session.token().identity.Uri()}}};
+  });
+}
+
+Bytes Pkcs11Provider::Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding&,
+                           const Sha256Digest& digest, const OperationLimits& limits) {
+  return module_.Run(
+      limits, [choice = choice_, id, digest, token = DecodeHandle(handle)](ModuleState& state) {
+        return Recovering(
+            state, [&] { return SignDigest(OpenRecorded(state, *choice, token), id, digest); });
+      });
+}
+
+void Pkcs11Provider::Delete(const KeyId& id, const nlohmann::json& handle,
+                            const OperationLimits& limits) {
+  std::optional<TokenUri> token;
+  if (!handle.is_null()) token = DecodeHandle(handle);
+  module_.Run(limits, [choice = choice_, id, token](ModuleState& state) {
+    Recovering(state, [&] {
+      DestroyKey(token ? OpenRecorded(state, *choice, *token) : OpenChosen(state, *choice), id);
+    });
+  });
+}
+
+void Pkcs11Provider::Unload(const KeyId& id) {
+  try {
+    module_.Run({std::chrono::steady_clock::now() + kUnloadTimeout},
+                [id](ModuleState& state) { state.ForgetKey(id); });
+  } catch (const DeviceKeyError&) {
+    // A module that does not answer will be started anew before it is used.
+  }
+}
+
+}  // namespace device_key

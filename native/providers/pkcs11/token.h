@@ -1,0 +1,34 @@
+// The tokens that a module shows, and whether device keys can live in them.
+#ifndef DEVICE_KEY_PROVIDERS_PKCS11_TOKEN_H_
+#define DEVICE_KEY_PROVIDERS_PKCS11_TOKEN_H_
+
+#include <string>
+#include <vector>
+
+#include "providers/pkcs11/cryptoki.h"
+#include "providers/pkcs11/token_uri.h"
+
+namespace device_key {
+
+struct Token {
+  CK_SLOT_ID slot = 0;
+  TokenIdentity identity;
+  CK_FLAGS flags = 0;
+  // Why no key can be made in it ("it is read-only"); empty when one can.
+  std::string obstacle;
+
+  bool has(CK_FLAGS flag) const { return (flags & flag) != 0; }
+};
+
+// The tokens that are present now. One that cannot be asked (it was just taken out) is left out.
+std::vector<Token> ListTokens(const CK_FUNCTION_LIST& module);
+
+// CK_TOKEN_INFO's flags as of now: a wrong PIN changes them.
+CK_FLAGS ReadTokenFlags(const CK_FUNCTION_LIST& module, CK_SLOT_ID slot);
+
+// The URIs of `tokens`, for a message.
+std::string Enumerate(const std::vector<Token>& tokens);
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROVIDERS_PKCS11_TOKEN_H_

@@ -1,0 +1,127 @@
+#include "keystore/pending_keys.h"
+
+#include <gtest/gtest.h>
+
+#include <ctime>
+#include <fstream>
+
+#include "keystore/device_key_store.h"
+#include "keystore/test_providers.h"
+#include "platform/expect_error.h"
+#include "platform/temporary_directory.h"
+
+namespace device_key {
+namespace {
+
+// Keeps its keys, and can be told to fail when one has been made.
+class KeepingProvider : public SoftwareProvider {
+ public:
+  using SoftwareProvider::SoftwareProvider;
+  bool keeps_keys() const override { return true; }
+  ProviderKey Create(const KeyId& id, const KeyBinding& binding,
+                     const OperationLimits& limits) override {
+    if (on_create) on_create();
+    ProviderKey key = SoftwareProvider::Create(id, binding, limits);
+    if (error) throw *error;
+    return key;
+  }
+  std::function<void()> on_create;
+  std::optional<DeviceKeyError> error;
+};
+
+class PendingKeysTest : public testing::Test {
+ protected:
+  size_t Files(const std::string& suffix) const {
+    size_t count = 0;
+    if (!std::filesystem::exists(path_)) return 0;
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+      count += entry.path().extension() == suffix;
+    }
+    return count;
+  }
+
+  CreateResponse Create() {
+    DeviceKeyStore store({.directory = path_, .now = [&] { return now_; }}, {provider_});
+    return store.Create({.account_user_id = "a", .client_id = "c"}, NoHurry(), [] { return true; });
+  }
+
+  const TemporaryDirectory directory_;
+  const std::filesystem::path path_ = directory_.path() / "keys";
+  const std::shared_ptr<KeepingProvider> provider_ = std::make_shared<KeepingProvider>();
+  int64_t now_ = SystemUnixSeconds();
+};
+
+TEST_F(PendingKeysTest, AKeyIsAnnouncedWhileItIsMadeAndNoLonger) {
+  size_t announced = 0;
+  provider_->on_create = [&] { announced = Files(".pending"); };
+  Create();
+  EXPECT_EQ(announced, 1u);
+  EXPECT_EQ(Files(".pending"), 0u);
+}
+
+TEST_F(PendingKeysTest, AProviderThatDoesNotKeepKeysAnnouncesNone) {
+  const auto provider = std::make_shared<SoftwareProvider>();
+  DeviceKeyStore store({.directory = path_}, {provider});
+  size_t announced = 0;
+  store.Create({.account_user_id = "a", .client_id = "c"}, NoHurry(), [&] {
+    announced = Files(".pending");
+    return true;
+  });
+  EXPECT_EQ(announced, 0u);
+}
+
+TEST_F(PendingKeysTest, AnErrorThatRulesOutAKeyWithdrawsIt) {
+  provider_->on_create = [] { throw DeviceKeyError(ErrorCode::kPinRequired, "PIN"); };
+  ExpectError(
+      ErrorCode::kPinRequired, [&] { Create(); }, "PIN");
+  EXPECT_EQ(Files(".pending"), 0u);
+}
+
+TEST_F(PendingKeysTest, AKeyThatAnErrorHidIsDeletedLaterByTheNextOne) {
+  provider_->error = DeviceKeyError(ErrorCode::kDeviceTimeout, "too slow");
+  ExpectError(
+      ErrorCode::kDeviceTimeout, [&] { Create(); }, "too slow");
+  EXPECT_EQ(provider_->keys(), 1u);
+  EXPECT_EQ(Files(".pending"), 1u);
+  provider_->error.reset();
+
+  Create();  // whoever made it may still be at it
+  EXPECT_EQ(provider_->keys(), 2u);
+
+  now_ += PendingKeys::kAbandonedAfterSeconds + 1;
+  Create();
+  EXPECT_EQ(provider_->keys(), 2u);
+  EXPECT_EQ(Files(".pending"), 0u);
+}
+
+TEST_F(PendingKeysTest, ARecordedKeyIsNeverSwept) {
+  const CreateResponse key = Create();
+  PendingKeys(path_).Announce(*provider_, key.key_id);  // its process died before withdrawing it
+  now_ += PendingKeys::kAbandonedAfterSeconds + 1;
+  Create();
+  EXPECT_EQ(provider_->keys(), 2u);
+  EXPECT_EQ(Files(".pending"), 0u);
+}
+
+TEST_F(PendingKeysTest, AKeyThatCannotBeDeletedNowIsLeftForLater) {
+  provider_->error = DeviceKeyError(ErrorCode::kDeviceTimeout, "too slow");
+  ExpectError(
+      ErrorCode::kDeviceTimeout, [&] { Create(); }, "too slow");
+  provider_->error.reset();
+  now_ += PendingKeys::kAbandonedAfterSeconds + 1;
+  provider_->on_delete = [] { throw DeviceKeyError(ErrorCode::kTokenMissing, "it is out"); };
+  Create();
+  EXPECT_EQ(Files(".pending"), 1u);
+}
+
+TEST_F(PendingKeysTest, AnotherProvidersKeyIsLeftToIt) {
+  const KeyId key_id = KeyId::Generate(ProtectionClass::kOsProtectedNonextractable);
+  PendingKeys(path_).Announce(
+      KeepingProvider(ProtectionClass::kOsProtectedNonextractable, "another"), key_id);
+  now_ += PendingKeys::kAbandonedAfterSeconds + 1;
+  Create();
+  EXPECT_EQ(Files(".pending"), 1u);
+}
+
+}  // namespace
+}  // namespace device_key

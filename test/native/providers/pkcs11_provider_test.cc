@@ -1,0 +1,146 @@
+#include "providers/pkcs11/pkcs11_provider.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "crypto/p256.h"
+#include "platform/dynamic_library.h"
+#include "platform/expect_error.h"
+#include "support/softhsm.h"
+
+namespace device_key {
+namespace {
+
+OperationLimits Limits() {
+  return {.deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20)};
+}
+
+class Pkcs11ProviderTest : public ::testing::Test {
+ protected:
+  static Pkcs11Options Options() {
+    Pkcs11Options options;
+    options.module = testing::kSoftHsmModule;
+    options.pin.value = testing::SoftHsm::kPin;
+    return options;
+  }
+
+  static const CK_FUNCTION_LIST& Module() {
+    const auto get = DynamicLibrary::Open(testing::kSoftHsmModule)
+                         .Symbol<C_GetFunctionListFunction>("C_GetFunctionList");
+    CK_FUNCTION_LIST* functions = nullptr;
+    get(&functions);
+    return *functions;
+  }
+
+  static bool IsInitialized() {
+    CK_INFO info;
+    return Module().C_GetInfo(&info) == CKR_OK;
+  }
+
+  bool Signs(Pkcs11Provider& provider, const ProviderKey& key) const {
+    const Sha256Digest digest = Sha256(AsBytes("text"));
+    const Bytes signature = provider.Sign(id_, key.handle, {}, digest, Limits());
+    return P256PublicKey::FromSpki(key.spki_der).Verify(digest, signature);
+  }
+
+  const testing::SoftHsm hsm_;
+  const KeyId id_ = KeyId::Generate(ProtectionClass::kOsProtectedNonextractable);
+};
+
+TEST_F(Pkcs11ProviderTest, LetsGoOfTheModuleWithTheLastProvider) {
+  {
+    Pkcs11Provider one(Options());
+    Pkcs11Provider another(Options());
+    EXPECT_TRUE(Signs(another, one.Create(id_, {}, Limits())));
+    EXPECT_TRUE(IsInitialized());
+  }
+  EXPECT_FALSE(IsInitialized());
+}
+
+TEST_F(Pkcs11ProviderTest, SharesAModuleThatSomebodyElseInitialized) {
+  ASSERT_EQ(Module().C_Initialize(nullptr), CKR_OK);
+  {
+    Pkcs11Provider provider(Options());
+    EXPECT_TRUE(Signs(provider, provider.Create(id_, {}, Limits())));
+  }
+  EXPECT_TRUE(IsInitialized()) << "it is not ours to finalize";
+  Module().C_Finalize(nullptr);
+}
+
+TEST_F(Pkcs11ProviderTest, GoesOnWhenSomebodyElseFinalizesTheModule) {
+  Pkcs11Provider provider(Options());
+  const ProviderKey key = provider.Create(id_, {}, Limits());
+  Module().C_Finalize(nullptr);
+  EXPECT_TRUE(Signs(provider, key));
+}
+
+TEST_F(Pkcs11ProviderTest, GoesOnWhenSomebodyElseLogsOutAndClosesItsSessions) {
+  Pkcs11Provider provider(Options());
+  const ProviderKey key = provider.Create(id_, {}, Limits());
+  for (const Token& token : ListTokens(Module())) Module().C_CloseAllSessions(token.slot);
+  EXPECT_TRUE(Signs(provider, key));
+}
+
+TEST_F(Pkcs11ProviderTest, ProbesWithoutLoggingIn) {
+  Pkcs11Options options = Options();
+  options.pin.value = "wrong one";
+  const Availability availability = Pkcs11Provider(options).Probe(Limits());
+  EXPECT_TRUE(availability.available());
+  EXPECT_EQ(availability.details["tokens"][0]["lastPinWasWrong"], false);
+}
+
+TEST_F(Pkcs11ProviderTest, TriesAWrongPinOnceForAllProviders) {
+  Pkcs11Options options = Options();
+  options.pin.value = "wrong one";
+  Pkcs11Provider first(options);
+  ExpectError(
+      ErrorCode::kPinIncorrect, [&] { first.Create(id_, {}, Limits()); }, "CKR_PIN_INCORRECT");
+  Pkcs11Provider second(options);
+  ExpectError(
+      ErrorCode::kPinIncorrect, [&] { second.Create(id_, {}, Limits()); },
+      "refused this PIN before");
+}
+
+TEST_F(Pkcs11ProviderTest, FindsAndDeletesAKeyThatWasNeverRecorded) {
+  Pkcs11Provider provider(Options());
+  const ProviderKey key = provider.Create(id_, {}, Limits());
+  provider.Delete(id_, nullptr, Limits());
+  ExpectError(
+      ErrorCode::kKeyLost, [&] { Signs(provider, key); }, "does not have the key any more");
+}
+
+TEST_F(Pkcs11ProviderTest, RefusesAModuleWithARelativePath) {
+  Pkcs11Options options = Options();
+  options.module = "lib/module.so";
+  ExpectError(
+      ErrorCode::kInvalidParams, [&] { Pkcs11Provider provider(options); }, "absolute path");
+}
+
+TEST_F(Pkcs11ProviderTest, SaysWhenALibraryIsNoModule) {
+  Pkcs11Options options = Options();
+  options.module = "libc.so.6";
+  ExpectError(
+      ErrorCode::kLibraryMissing, [&] { Pkcs11Provider(options).Create(id_, {}, Limits()); },
+      "C_GetFunctionList");
+}
+
+// The module's own thread is not in a forked child: what the library knows of itself is what
+// counts.
+TEST_F(Pkcs11ProviderTest, InitializesTheModuleAgainInAForkedProcess) {
+  CryptokiLibrary library(testing::kSoftHsmModule);
+  library.Functions();
+  const pid_t child = fork();
+  if (child == 0) {
+    const bool forked = library.IsForked();
+    CK_INFO info;
+    _exit(forked && library.Functions().C_GetInfo(&info) == CKR_OK && !library.IsForked() ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  library.Finalize();
+}
+
+}  // namespace
+}  // namespace device_key

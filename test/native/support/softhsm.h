@@ -1,0 +1,51 @@
+// A SoftHSM of a test's own: one real PKCS#11 token, as files in a directory under /tmp.
+#ifndef DEVICE_KEY_TEST_SUPPORT_SOFTHSM_H_
+#define DEVICE_KEY_TEST_SUPPORT_SOFTHSM_H_
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+
+namespace device_key::testing {
+
+inline constexpr char kSoftHsmModule[] = "/usr/lib/softhsm/libsofthsm2.so";
+
+// This process, and those that it starts, see the token while the object lives.
+class SoftHsm {
+ public:
+  static constexpr char kPin[] = "1234";
+
+  SoftHsm() {
+    char path[] = "/tmp/dk-softhsm-XXXXXX";
+    if (::mkdtemp(path) == nullptr) throw std::runtime_error("mkdtemp failed");
+    directory_ = path;
+    std::filesystem::create_directory(directory_ / "tokens");
+    const std::filesystem::path configuration = directory_ / "softhsm2.conf";
+    std::ofstream(configuration) << "directories.tokendir = " << (directory_ / "tokens").string()
+                                 << "\nobjectstore.backend = file\nlog.level = ERROR\n";
+    ::setenv("SOFTHSM2_CONF", configuration.c_str(), 1);
+    const std::string command =
+        std::string("softhsm2-util --init-token --free --label token --pin ") + kPin +
+        " --so-pin 12345678 >/dev/null";
+    if (std::system(command.c_str()) != 0) {
+      std::filesystem::remove_all(directory_);
+      throw std::runtime_error("softhsm2-util failed (is softhsm2 installed?)");
+    }
+  }
+  ~SoftHsm() {
+    std::error_code ignored;
+    std::filesystem::remove_all(directory_, ignored);
+  }
+  SoftHsm(const SoftHsm&) = delete;
+  SoftHsm& operator=(const SoftHsm&) = delete;
+
+ private:
+  std::filesystem::path directory_;
+};
+
+}  // namespace device_key::testing
+
+#endif  // DEVICE_KEY_TEST_SUPPORT_SOFTHSM_H_

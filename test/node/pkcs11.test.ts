@@ -1,0 +1,281 @@
+// Keys in a PKCS#11 token, on a machine without a TPM: SoftHSM, seen by pkcs11-tool as well.
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+import {
+  DeviceKeyError,
+  type DeviceKeyStoreOptions,
+  type Pkcs11Options,
+} from '../../dist/index.js';
+import { runChild } from '../support/child';
+import { outcome, outcomes } from '../support/outcome';
+import { binding } from '../support/payloads';
+import { publicKeyOf, verifies } from '../support/proof';
+import { SoftHsm, pkcs11Spy, softHsmModule } from '../support/softhsm';
+import { TokenClient, type ClientOptions } from '../support/token-client';
+
+let hsm: SoftHsm;
+let home: string;
+const clients: TokenClient[] = [];
+
+beforeEach(async () => {
+  hsm = await SoftHsm.make();
+  await hsm.addToken('device keys');
+  home = await mkdtemp('/tmp/dk-home-');
+});
+afterEach(async () => {
+  await stopClients();
+  await hsm.remove();
+  await rm(home, { recursive: true });
+});
+
+async function stopClients(): Promise<void> {
+  await Promise.all(clients.splice(0).map((client) => client.stop()));
+}
+
+function optionsWith(pkcs11: Pkcs11Options): DeviceKeyStoreOptions {
+  return {
+    directory: path.join(home, 'keys'),
+    tcti: 'device:/dev/no-tpm-here',
+    pkcs11: { module: softHsmModule, ...pkcs11 },
+  };
+}
+
+async function start(
+  pkcs11: Pkcs11Options = { pin: hsm.pin },
+  options: ClientOptions = {},
+): Promise<TokenClient> {
+  const env = { ...hsm.environment, ...options.env };
+  const client = await TokenClient.start(optionsWith(pkcs11), { ...options, env });
+  clients.push(client);
+  return client;
+}
+
+async function rejection(promise: Promise<unknown>): Promise<DeviceKeyError> {
+  const error: unknown = await promise.catch((reason: unknown) => reason);
+  if (error instanceof DeviceKeyError) return error;
+  throw new Error('it did not reject');
+}
+
+describe('a key in a token', () => {
+  test('has the class and id of what the operating system protects', async () => {
+    const client = await start();
+    const key = await client.create();
+    expect(key.protectionClass).toBe('os_protected_nonextractable');
+    expect(key.keyId).toMatch(/^dk_osn_/);
+  });
+
+  test('signs in the process that made it and in the next, verified by node:crypto', async () => {
+    const client = await start();
+    const key = await client.create();
+    expect(verifies(key.publicKeySpkiDerBase64, await client.sign(key.keyId))).toBe(true);
+    await stopClients();
+    const next = await start();
+    expect(verifies(key.publicKeySpkiDerBase64, await next.sign(key.keyId))).toBe(true);
+  });
+
+  test('signs what the openssl command verifies', async () => {
+    const client = await start();
+    const key = await client.create();
+    const proof = await client.sign(key.keyId);
+    const file = (name: string) => path.join(home, name);
+    const pem = publicKeyOf(key.publicKeySpkiDerBase64).export({ format: 'pem', type: 'spki' });
+    await writeFile(file('key.pem'), pem);
+    await writeFile(file('signature'), Buffer.from(proof.signatureDerBase64, 'base64'));
+    await writeFile(file('payload'), Buffer.from(proof.signedPayloadBase64, 'base64'));
+    const { stdout } = await promisify(execFile)('openssl', [
+      ...['dgst', '-sha256', '-verify', file('key.pem')],
+      ...['-signature', file('signature'), file('payload')],
+    ]);
+    expect(stdout).toBe('Verified OK\n');
+  });
+
+  test('is listed, and once deleted is in neither the list nor the token', async () => {
+    const client = await start();
+    const { keyId } = await client.create();
+    expect(await client.list()).toMatchObject([{ keyId, ...binding }]);
+    await client.delete(keyId);
+    expect(await client.list()).toEqual([]);
+    expect(await hsm.tool(['--list-objects'])).not.toContain('dk_osn_');
+  });
+
+  test('is shown by pkcs11-tool as one that only signs and cannot leave the token', async () => {
+    const { keyId } = await (await start()).create();
+    const objects = await hsm.tool(['--list-objects', '--type', 'privkey']);
+    expect(objects).toContain(`label:      ${keyId}`);
+    expect(objects).toContain(
+      `ID:         ${Buffer.from(keyId.slice(7), 'base64url').toString('hex')}`,
+    );
+    expect(objects).toMatch(/Usage: +sign\n/);
+    expect(objects).toMatch(/Access: +sensitive, always sensitive, never extractable, local\n/);
+  });
+
+  test('that was deleted with other tools is lost', async () => {
+    const client = await start();
+    const { keyId } = await client.create();
+    const id = Buffer.from(keyId.slice(7), 'base64url').toString('hex');
+    await hsm.tool(['--delete-object', '--type', 'privkey', '--id', id]);
+    expect(await outcome(client.sign(keyId))).toBe('key_lost');
+    expect(await outcome(client.delete(keyId))).toBe('fulfilled');
+  });
+});
+
+describe('the choice of a token', () => {
+  test('is asked for when there are several, which the error lists', async () => {
+    await hsm.addToken('another');
+    const error = await rejection((await start()).create());
+    expect(error.code).toBe('invalid_params');
+    expect(error.message).toContain('token=device%20keys');
+    expect(error.message).toContain('token=another');
+  });
+
+  test.each([
+    ['its label', 'another'],
+    ['a URI', 'pkcs11:token=another;manufacturer=SoftHSM%20project'],
+  ])('is made by %s', async (_, token) => {
+    await hsm.addToken('another');
+    const { keyId } = await (await start({ token, pin: hsm.pin })).create();
+    expect(await hsm.tool(['--token-label', 'another', '--list-objects'])).toContain(keyId);
+    expect(await hsm.tool(['--token-label', 'device keys', '--list-objects'])).toBe('');
+  });
+
+  test('is made by the environment', async () => {
+    await hsm.addToken('another');
+    const env = { DEVICE_KEY_PKCS11_TOKEN: 'another', DEVICE_KEY_PKCS11_PIN: hsm.pin };
+    const { keyId } = await (await start({}, { env })).create();
+    expect(await hsm.tool(['--token-label', 'another', '--list-objects'])).toContain(keyId);
+  });
+
+  test('of a token that is not there names what is', async () => {
+    const error = await rejection((await start({ token: 'elsewhere', pin: hsm.pin })).create());
+    expect(error.code).toBe('token_missing');
+    expect(error.message).toContain('token=device%20keys');
+  });
+});
+
+describe('the PIN', () => {
+  test('comes from a file', async () => {
+    const pinFile = path.join(home, 'pin');
+    await writeFile(pinFile, `${hsm.pin}\n`);
+    expect(await outcome((await start({ pinFile })).create())).toBe('fulfilled');
+  });
+
+  test("comes from a URI's pin-source", async () => {
+    const pinFile = path.join(home, 'pin');
+    await writeFile(pinFile, hsm.pin);
+    const token = `pkcs11:token=device%20keys?pin-source=file:${pinFile}`;
+    expect(await outcome((await start({ token })).create())).toBe('fulfilled');
+  });
+
+  test('is required where nothing says it', async () => {
+    const client = await start({});
+    expect(await outcome(client.create())).toBe('pin_required');
+    const { providers } = await client.support();
+    expect(providers[1]).toMatchObject({ provider: 'pkcs11', code: 'pin_required' });
+  });
+
+  test('is asked for once, whatever waits for it', async () => {
+    const client = await start({}, { answers: [hsm.pin] });
+    const params = { ...binding, protectionPolicy: 'allow_os_protected_nonextractable' };
+    const keys = await client.call('together', Array(5).fill({ method: 'create', params }));
+    expect(keys).toHaveLength(5);
+    expect(await client.questions()).toMatchObject([
+      { label: 'device keys', lastPinWasWrong: false, finalTry: false },
+    ]);
+  });
+
+  test('is not asked for to tell what is supported', async () => {
+    const client = await start({}, { answers: [] });
+    const { providers } = await client.support();
+    expect(providers[1]).toMatchObject({ provider: 'pkcs11', available: true });
+    expect(await client.questions()).toEqual([]);
+  });
+
+  test('is asked for again after a wrong one, and the question says so', async () => {
+    const client = await start({}, { answers: ['wrong one', hsm.pin] });
+    expect(await outcome(client.create())).toBe('pin_incorrect');
+    expect(await outcome(client.create())).toBe('fulfilled');
+    expect(await client.questions()).toMatchObject([
+      { lastPinWasWrong: false },
+      { lastPinWasWrong: true },
+    ]);
+  });
+
+  test('not being given is a cancellation', async () => {
+    const client = await start({}, { answers: [''] });
+    expect(await outcome(client.create())).toBe('user_canceled');
+  });
+
+  // The calls that reach the module, as OpenSC's spy between it and us writes them down.
+  test('that is wrong reaches the token once, however often it is tried', async () => {
+    const { keyId } = await (await start()).create();
+    await stopClients();
+    const log = path.join(home, 'calls');
+    const env = { PKCS11SPY: softHsmModule, PKCS11SPY_OUTPUT: log };
+    const client = await start({ module: pkcs11Spy, pin: 'wrong one' }, { env });
+    const tries = [client.create(), client.sign(keyId), client.sign(keyId), client.delete(keyId)];
+    expect(await outcomes(tries)).toEqual(Array(4).fill('pin_incorrect'));
+    await client.support();
+    const calls = await readFile(log, 'utf8');
+    expect(calls.match(/: C_Login$/gm)).toHaveLength(1);
+    expect(calls.match(/CKR_PIN_INCORRECT/g)).toHaveLength(1);
+  });
+
+  test('is in no message', async () => {
+    const error = await rejection((await start({ pin: 'wrong one' })).create());
+    expect(error.message).not.toContain('wrong one');
+  });
+});
+
+describe('a token that is taken out', () => {
+  test('is missing by name, and serves again when it is back', async () => {
+    const client = await start();
+    const key = await client.create();
+    await hsm.takeOut();
+    const error = await rejection(client.sign(key.keyId));
+    expect(error.code).toBe('token_missing');
+    expect(error.message).toContain('token=device%20keys');
+    expect(await outcome(client.delete(key.keyId))).toBe('token_missing');
+    await hsm.putBack();
+    expect(verifies(key.publicKeySpkiDerBase64, await client.sign(key.keyId))).toBe(true);
+  });
+});
+
+describe('worker threads', () => {
+  // DEVICE_KEY_SOAK_SECONDS makes it longer.
+  const seconds = Number(process.env['DEVICE_KEY_SOAK_SECONDS'] ?? 2);
+
+  test.each([
+    ['the module', softHsmModule],
+    ["p11-kit's proxy", 'p11-kit-proxy.so'],
+  ])(
+    "sign through %s while Node's own OpenSSL is at work",
+    async (_, module) => {
+      const pkcs11 = { module, token: 'device keys', pin: hsm.pin };
+      const { output, exitCode, signal } = await runChild<{ signed: number }[]>(
+        'token-workers.cjs',
+        { options: optionsWith(pkcs11), binding, seconds, workers: 4 },
+        // A home, for modules behind the proxy that would else write where they are started.
+        { env: { ...hsm.environment, HOME: home }, limitMs: (seconds + 30) * 1000 },
+      );
+      expect({ exitCode, signal }).toEqual({ exitCode: 0, signal: null });
+      expect(output).toHaveLength(4);
+      for (const { signed, ...faults } of output) {
+        expect(signed).toBeGreaterThan(0);
+        expect(faults).toEqual({ wrong: 0, ownWrong: 0 });
+      }
+    },
+    (seconds + 30) * 1000,
+  );
+});
+
+describe('without need of it', () => {
+  test('no module is loaded', async () => {
+    const client = await start({ module: '/nonexistent.so', pin: 'none' });
+    expect(await client.list()).toEqual([]);
+    const { providers } = await client.support();
+    expect(providers[1]).toMatchObject({ code: 'library_missing' });
+  });
+});

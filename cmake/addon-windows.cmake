@@ -1,0 +1,38 @@
+# The addon for Windows, as device_key.node. -DNODE_ADDON_API and -DNODE_API_HEADERS name the
+# directories of the two npm packages.
+file(STRINGS native/sources.txt addon_source_lines REGEX "^addon ")
+list(TRANSFORM addon_source_lines REPLACE "^[a-z]+ +" "" OUTPUT_VARIABLE addon_sources)
+
+# Delay-loaded, so that the hook decides what "node.exe" means, and where bcrypt.dll (OpenSSL's
+# randomness) is looked for.
+set(delay_imports)
+macro(delay_import dll definitions library)
+  add_custom_command(OUTPUT ${library}
+    COMMAND ${CMAKE_DLLTOOL} -d ${definitions} -D ${dll} -y ${library}
+    DEPENDS ${definitions} VERBATIM)
+  list(APPEND delay_imports ${CMAKE_BINARY_DIR}/${library})
+endmacro()
+delay_import(node.exe ${NODE_API_HEADERS}/def/node_api.def libnode_delayed.a)
+file(WRITE ${CMAKE_BINARY_DIR}/bcrypt.def "LIBRARY bcrypt.dll\nEXPORTS\nBCryptGenRandom\n")
+delay_import(bcrypt.dll ${CMAKE_BINARY_DIR}/bcrypt.def libbcrypt_delayed.a)
+
+add_library(addon MODULE ${addon_sources} native/addon/delay_load_win.cc ${delay_imports})
+set_target_properties(addon PROPERTIES PREFIX "" OUTPUT_NAME device_key SUFFIX .node
+  LINK_DEPENDS "${delay_imports}")
+target_include_directories(addon SYSTEM PRIVATE ${NODE_ADDON_API} ${NODE_API_HEADERS}/include)
+target_compile_definitions(addon PRIVATE NAPI_VERSION=8 NAPI_CPP_EXCEPTIONS
+  NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED)
+target_compile_definitions(device_key PRIVATE NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED)
+# No time stamp: two builds of one source are the same file.
+target_link_options(addon PRIVATE -Wl,--gc-sections -Wl,--no-insert-timestamp -s)
+target_link_libraries(addon PRIVATE device_key ${delay_imports} delayimp)
+
+# For tests under Wine: a key store in place of ncrypt.dll, and the same as an impostor.
+foreach(name IN ITEMS stand_in planted)
+  add_library(${name}_ncrypt MODULE EXCLUDE_FROM_ALL test/support/windows/stand_in_ncrypt.cc)
+  set_target_properties(${name}_ncrypt PROPERTIES PREFIX "" OUTPUT_NAME ncrypt SUFFIX .dll
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${name})
+  target_link_libraries(${name}_ncrypt PRIVATE bcrypt)
+  target_link_options(${name}_ncrypt PRIVATE -Wl,--kill-at)
+endforeach()
+target_compile_definitions(planted_ncrypt PRIVATE PLANTED)

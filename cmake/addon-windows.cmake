@@ -22,17 +22,20 @@ set_target_properties(addon PROPERTIES PREFIX "" OUTPUT_NAME device_key SUFFIX .
 target_include_directories(addon SYSTEM PRIVATE ${NODE_ADDON_API} ${NODE_API_HEADERS}/include)
 target_compile_definitions(addon PRIVATE NAPI_VERSION=8 NAPI_CPP_EXCEPTIONS
   NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED)
-target_compile_definitions(device_key PRIVATE NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED)
 # No time stamp: two builds of one source are the same file.
 target_link_options(addon PRIVATE -Wl,--gc-sections -Wl,--no-insert-timestamp -s)
 target_link_libraries(addon PRIVATE device_key ${delay_imports} delayimp)
 
-# For tests under Wine: a key store in place of ncrypt.dll, and the same as an impostor.
-foreach(name IN ITEMS stand_in planted)
-  add_library(${name}_ncrypt MODULE EXCLUDE_FROM_ALL test/support/windows/stand_in_ncrypt.cc)
-  set_target_properties(${name}_ncrypt PROPERTIES PREFIX "" OUTPUT_NAME ncrypt SUFFIX .dll
-    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${name})
-  target_link_libraries(${name}_ncrypt PRIVATE bcrypt)
-  target_link_options(${name}_ncrypt PRIVATE -Wl,--kill-at)
-endforeach()
-target_compile_definitions(planted_ncrypt PRIVATE PLANTED)
+# What stands in for DLLs of Windows in the tests, which run under Wine. `planted` is the same key
+# store as an impostor that tells when it is loaded.
+function(stand_in target dll source)
+  add_library(${target} MODULE EXCLUDE_FROM_ALL test/support/windows/${source})
+  set_target_properties(${target} PROPERTIES PREFIX "" OUTPUT_NAME ${dll} SUFFIX .dll
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${target})
+  target_link_libraries(${target} PRIVATE bcrypt)
+  target_link_options(${target} PRIVATE -Wl,--kill-at)
+endfunction()
+stand_in(stand_in ncrypt stand_in_ncrypt.cc)
+stand_in(planted ncrypt stand_in_ncrypt.cc)
+target_compile_definitions(planted PRIVATE PLANTED)
+stand_in(stand_in_prng bcryptprimitives bcryptprimitives.cc)

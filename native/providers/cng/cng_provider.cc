@@ -70,7 +70,7 @@ void RequireNotExportable(const NCryptHandle& key) {
   if (policy != 0) {
     throw DeviceKeyError(ErrorCode::kPlatformError,
                          "Windows made a key that may be exported (export policy " +
-                             std::to_string(policy) + "); it has been deleted");
+                             std::to_string(policy) + "); it is not used");
   }
 }
 
@@ -166,10 +166,15 @@ ProviderKey CreateKey(CngKeyStore store, const KeyId& id, const GaveUp& gave_up)
     ProviderKey made{ReadSpki(key), {{"keyName", Utf8FromWide(KeyName(id))}}};
     if (store == CngKeyStore::kSoftware) made.handle["isolated"] = IsIsolated(key);
     if (!gave_up()) return made;
-    throw DeviceKeyError(ErrorCode::kCanceled, "Nobody waits for the key any more");
-  } catch (const DeviceKeyError&) {
-    Delete(std::move(key));  // what fails here is swept later, by the key's announcement
-    throw;
+    throw DeviceKeyError(ErrorCode::kCanceled, "nobody waits for the key any more");
+  } catch (const DeviceKeyError& error) {
+    const SECURITY_STATUS status = Delete(std::move(key));
+    if (status >= 0) throw;
+    // With this code the announcement stays, so that the key is swept (see ProviderSet).
+    throw DeviceKeyError(ErrorCode::kPlatformError,
+                         std::string(error.what()) + "; and " +
+                             CngError("delete the new key", status).what(),
+                         error.platform_status());
   }
 }
 

@@ -27,7 +27,7 @@ class CngProvider : public KeyProvider {
   // "cng-platform" and "cng-software".
   std::string_view name() const override;
   ProtectionClass protection_class() const override;
-  bool keeps_keys_in_a_store() const override { return true; }
+  bool keeps_keys() const override { return true; }
 
   Availability Probe(const OperationLimits& limits) override;
   ProviderKey Create(const KeyId& id, const KeyBinding& binding,

@@ -2,24 +2,55 @@
 #ifndef DEVICE_KEY_TEST_PLATFORM_TEMPORARY_DIRECTORY_H_
 #define DEVICE_KEY_TEST_PLATFORM_TEMPORARY_DIRECTORY_H_
 
-#include <stdlib.h>
-#include <sys/stat.h>
-
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 
+#if defined(_WIN32)
+#include "platform/access_list.h"
+#else
+#include <stdlib.h>
+#include <sys/stat.h>
+#endif
+
 namespace device_key {
+
+#if defined(_WIN32)
+inline std::filesystem::path MakeTemporaryDirectory() {
+  static unsigned count = 0;
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() /
+      ("device-key-test-" + std::to_string(ProcessId()) + "-" + std::to_string(++count));
+  std::filesystem::create_directory(path);
+  return path;
+}
+#else
+inline std::filesystem::path MakeTemporaryDirectory() {
+  std::string path = std::filesystem::temp_directory_path() / "device-key-test-XXXXXX";
+  if (mkdtemp(path.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
+  return path;
+}
+
+inline void LetOthersWrite(const std::filesystem::path& path) {
+  chmod(path.c_str(), std::filesystem::is_directory(path) ? 0777 : 0666);
+}
+
+inline void KeepOthersOut(const std::filesystem::path& path) {
+  chmod(path.c_str(), std::filesystem::is_directory(path) ? 0700 : 0600);
+}
+
+inline mode_t ModeOf(const std::filesystem::path& path) {
+  struct stat status = {};
+  lstat(path.c_str(), &status);
+  return status.st_mode & 07777;
+}
+#endif
 
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string path = std::filesystem::temp_directory_path() / "device-key-test-XXXXXX";
-    if (mkdtemp(path.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-    path_ = path;
-  }
+  TemporaryDirectory() = default;
   ~TemporaryDirectory() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
@@ -31,7 +62,7 @@ class TemporaryDirectory {
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
 
  private:
-  std::filesystem::path path_;
+  const std::filesystem::path path_ = MakeTemporaryDirectory();
 };
 
 inline std::string ReadFile(const std::filesystem::path& path) {
@@ -43,13 +74,7 @@ inline std::string ReadFile(const std::filesystem::path& path) {
 
 inline void WriteFile(const std::filesystem::path& path, const std::string& contents) {
   std::ofstream(path, std::ios::binary) << contents;
-  chmod(path.c_str(), 0600);
-}
-
-inline mode_t ModeOf(const std::filesystem::path& path) {
-  struct stat status = {};
-  lstat(path.c_str(), &status);
-  return status.st_mode & 07777;
+  KeepOthersOut(path);
 }
 
 // The number of entries of a directory, hidden ones included.

@@ -1,8 +1,11 @@
+#include "providers/cng/cng_status.h"
+
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <set>
-
-#include "providers/cng/cng_status.h"
+#include <string>
+#include <vector>
 
 namespace device_key {
 namespace {
@@ -17,6 +20,23 @@ TEST(CngStatus, HasACodeAndACureForEachStatusOnce) {
     EXPECT_NE(std::string(error.what()).find(entry.name), std::string::npos);
     EXPECT_NE(std::string(error.what()).find(entry.cure), std::string::npos);
   }
+}
+
+// The list by which test/windows/status.test.ts provokes each of them.
+TEST(CngStatus, AreThoseOfTheListForTheTestsInJavaScript) {
+  std::vector<std::string> expected;
+  for (const CngStatus& entry : CngStatuses()) {
+    char number[16];
+    std::snprintf(number, sizeof number, "0x%08x", static_cast<unsigned>(entry.status));
+    expected.push_back(std::string(number) + " " + entry.name + " " +
+                       std::string(ErrorCodeName(entry.code)));
+  }
+  std::vector<std::string> listed;
+  std::ifstream file(DEVICE_KEY_VECTORS_DIR "/cng-statuses.txt");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("0x")) listed.push_back(line);
+  }
+  EXPECT_EQ(listed, expected);
 }
 
 TEST(CngStatus, LooksPastThePositionInATpmAnswer) {

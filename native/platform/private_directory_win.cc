@@ -313,9 +313,14 @@ class TemporaryFile {
     file_ = UniqueHandle();
     const std::wstring target = Extended(directory_ / WideFromUtf8(name));
     error_ = Persist([&] {
-      return MoveFileExW(path_.c_str(), target.c_str(), flags | MOVEFILE_WRITE_THROUGH)
-                 ? ERROR_SUCCESS
-                 : GetLastError();
+      if (MoveFileExW(path_.c_str(), target.c_str(), flags | MOVEFILE_WRITE_THROUGH)) {
+        return DWORD{ERROR_SUCCESS};
+      }
+      const DWORD error = GetLastError();
+      // Wine says so now and then while another opens the file that is replaced.
+      const bool is_race =
+          error == ERROR_ALREADY_EXISTS && (flags & MOVEFILE_REPLACE_EXISTING) != 0;
+      return is_race ? DWORD{ERROR_SHARING_VIOLATION} : error;
     });
     if (error_ == ERROR_SUCCESS) path_.clear();
   }

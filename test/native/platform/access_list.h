@@ -7,8 +7,6 @@
 
 namespace device_key {
 
-unsigned ProcessId();
-
 // Gives everyone every right.
 void LetOthersWrite(const std::filesystem::path& path);
 

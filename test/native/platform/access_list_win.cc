@@ -35,8 +35,6 @@ std::string Replaced(std::string text, const std::string& what, const std::strin
 
 }  // namespace
 
-unsigned ProcessId() { return GetCurrentProcessId(); }
-
 void LetOthersWrite(const std::filesystem::path& path) { SetAccessList(path, "D:P(A;;FA;;;WD)"); }
 
 void KeepOthersOut(const std::filesystem::path& path) { SetAccessList(path, "D:P(A;;FA;;;ME)"); }

@@ -200,21 +200,19 @@ TEST_F(PrivateDirectoryWinTest, ShowsTheOldFileOrTheNewOneWhileItIsReplaced) {
   const PrivateDirectory directory = OpenOrCreate();
   const std::string contents[] = {std::string(2000, 'a'), std::string(2000, 'b')};
   directory.WriteNew("file", contents[0]);
-  std::atomic<bool> over = false;
   std::atomic<int> whole = 0;
-  std::thread reader([&] {
-    while (!over) {
+  std::jthread reader([&](const std::stop_token& over) {
+    while (!over.stop_requested()) {
       const auto file = directory.Read("file");
       if (file && (file->bytes == contents[0] || file->bytes == contents[1])) {
         ++whole;
       } else {
         ADD_FAILURE() << "the file was seen " << (file ? "in part" : "missing");
       }
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));  // lets it be replaced
     }
   });
   for (int i = 0; i < 50 || whole == 0; ++i) UpdateTo(directory, contents[i % 2], Soon());
-  over = true;
-  reader.join();
 }
 
 TEST_F(PrivateDirectoryWinTest, LosesNoUpdateToAnotherThread) {
@@ -227,9 +225,10 @@ TEST_F(PrivateDirectoryWinTest, LosesNoUpdateToAnotherThread) {
           Soon());
     }
   };
-  std::thread thread(count);
-  count();
-  thread.join();
+  {
+    const std::jthread thread(count);
+    count();
+  }
 
   EXPECT_EQ(ReadFile(path_ / "file"), "50");
 }

@@ -9,6 +9,9 @@
 #include <string>
 
 #if defined(_WIN32)
+#include <random>
+#include <vector>
+
 #include "platform/access_list.h"
 #else
 #include <stdlib.h>
@@ -19,18 +22,32 @@ namespace device_key {
 
 #if defined(_WIN32)
 inline std::filesystem::path MakeTemporaryDirectory() {
-  static unsigned count = 0;
+  std::random_device random;
   const std::filesystem::path path =
       std::filesystem::temp_directory_path() /
-      ("device-key-test-" + std::to_string(ProcessId()) + "-" + std::to_string(++count));
-  std::filesystem::create_directory(path);
+      ("device-key-test-" + std::to_string(random()) + std::to_string(random()));
+  if (!std::filesystem::create_directory(path)) throw std::runtime_error("no directory");
   return path;
+}
+
+// libstdc++'s remove_all now and then tries for ever (GCC 12 under Wine).
+inline void RemoveTree(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const std::filesystem::directory_iterator entries(path, ignored);
+  const std::vector<std::filesystem::directory_entry> found(begin(entries), end(entries));
+  for (const auto& entry : found) RemoveTree(entry.path());
+  std::filesystem::remove(path, ignored);
 }
 #else
 inline std::filesystem::path MakeTemporaryDirectory() {
   std::string path = std::filesystem::temp_directory_path() / "device-key-test-XXXXXX";
   if (mkdtemp(path.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
   return path;
+}
+
+inline void RemoveTree(const std::filesystem::path& path) {
+  std::error_code ignored;
+  std::filesystem::remove_all(path, ignored);
 }
 
 inline void LetOthersWrite(const std::filesystem::path& path) {
@@ -51,10 +68,7 @@ inline mode_t ModeOf(const std::filesystem::path& path) {
 class TemporaryDirectory {
  public:
   TemporaryDirectory() = default;
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
+  ~TemporaryDirectory() { RemoveTree(path_); }
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
 

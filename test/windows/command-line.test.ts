@@ -40,8 +40,9 @@ test('doctor is content with a TPM', async () => {
 
 test('doctor names the cure where there is no TPM', async () => {
   behave('no-tpm');
-  const { stdout } = await user.run(['doctor']);
-  expect(stdout).toMatch(/firmware's set-up/);
+  const { code, stdout } = await user.run(['doctor']);
+  expect(stdout).toMatch(/no TPM that Windows can use; enable it .* in the firmware's set-up/);
+  expect(code).toBe(1);
 });
 
 test('an app-server serves files', () => {

@@ -43,8 +43,11 @@ std::string RequireTpm(const NCryptHandle& store) {
       store.get(), L"PCP_PLATFORM_TYPE", reinterpret_cast<PBYTE>(text), sizeof text - sizeof *text,
       &size, NCRYPT_SILENT_FLAG);
   if (IsNotReady(static_cast<uint32_t>(status))) {
-    throw DeviceKeyError(ErrorCode::kHardwareUnavailable, CngError("find a TPM", status).what(),
-                         static_cast<uint32_t>(status));
+    throw DeviceKeyError(
+        ErrorCode::kHardwareUnavailable,
+        "this machine has no TPM that Windows can use; enable it (TPM, PTT or fTPM) in the firmware's "
+        "set-up, then see what tpm.msc says under Status",
+        static_cast<uint32_t>(status));
   }
   CheckCng("find a TPM", status);
   return Utf8FromWide(text);

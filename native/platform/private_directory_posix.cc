@@ -299,7 +299,8 @@ void PrivateDirectory::Replace(const std::string& name, std::string_view content
 UniqueFd PrivateDirectory::Lock(Deadline deadline) const {
   constexpr std::chrono::milliseconds kPause{5};
   const std::string failure = "the key store directory " + path_.string() + " cannot be locked";
-  UniqueFd lock(Retry([&] { return openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  UniqueFd lock(
+      Retry([&] { return openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!lock.valid()) {
     if (errno == ENOENT) return lock;
     ThrowErrno(failure, errno);

@@ -11,7 +11,7 @@ import { StandInTpm } from './windows/stand-in-key-store';
 
 // Tests that use more of a SoftwareTpm than a StandInTpm has are not run on Windows.
 export async function startTpm(): Promise<SoftwareTpm> {
-  return onWindows ? (new StandInTpm() as Partial<SoftwareTpm> as SoftwareTpm) : SoftwareTpm.start();
+  return onWindows ? (new StandInTpm() as unknown as SoftwareTpm) : SoftwareTpm.start();
 }
 
 export class TestMachine {

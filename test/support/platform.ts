@@ -14,7 +14,9 @@ export const scratchPrefix = onWindows
   : path.join(tmpdir(), 'dk-');
 
 // What a program needs to find to start at all.
-const essential = onWindows ? ['PATH', 'SystemRoot', 'TEMP', 'NCRYPT_STAND_IN', 'NODE_DEVICE_KEY_PREBUILD'] : ['PATH'];
+const essential = onWindows
+  ? ['PATH', 'SystemRoot', 'TEMP', 'NCRYPT_STAND_IN', 'NODE_DEVICE_KEY_PREBUILD']
+  : ['PATH'];
 export const essentialEnvironment = Object.fromEntries(
   essential.map((name) => [name, process.env[name]]),
 );

@@ -43,11 +43,10 @@ std::string RequireTpm(const NCryptHandle& store) {
       store.get(), L"PCP_PLATFORM_TYPE", reinterpret_cast<PBYTE>(text), sizeof text - sizeof *text,
       &size, NCRYPT_SILENT_FLAG);
   if (IsNotReady(static_cast<uint32_t>(status))) {
-    throw DeviceKeyError(
-        ErrorCode::kHardwareUnavailable,
-        "this machine has no TPM that Windows can use; enable it (TPM, PTT or fTPM) in the firmware's "
-        "set-up, then see what tpm.msc says under Status",
-        static_cast<uint32_t>(status));
+    throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
+                         "this machine has no TPM that Windows can use; enable it (TPM, PTT or "
+                         "fTPM) in the firmware's set-up, then see what tpm.msc says under Status",
+                         static_cast<uint32_t>(status));
   }
   CheckCng("find a TPM", status);
   return Utf8FromWide(text);
@@ -174,10 +173,10 @@ ProviderKey CreateKey(CngKeyStore store, const KeyId& id, const GaveUp& gave_up)
     const SECURITY_STATUS status = Delete(std::move(key));
     if (status >= 0) throw;
     // With this code the announcement stays, so that the key is swept (see ProviderSet).
-    throw DeviceKeyError(ErrorCode::kPlatformError,
-                         std::string(error.what()) + "; and " +
-                             CngError("delete the new key", status).what(),
-                         error.platform_status());
+    throw DeviceKeyError(
+        ErrorCode::kPlatformError,
+        std::string(error.what()) + "; and " + CngError("delete the new key", status).what(),
+        error.platform_status());
   }
 }
 

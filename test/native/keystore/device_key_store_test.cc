@@ -525,7 +525,8 @@ TEST_F(DeviceKeyStoreTest, SupportTellsWhyTheStoreCannotBeUsed) {
 
   EXPECT_EQ(store["available"], false);
   EXPECT_EQ(store["code"], "store_insecure");
-  EXPECT_NE(store["message"].get<std::string>().find("can be written by other users"), std::string::npos);
+  EXPECT_NE(store["message"].get<std::string>().find("can be written by other users"),
+            std::string::npos);
 }
 
 // Several processes. Windows cannot fork; the tests for it start node.exe instead.

@@ -70,7 +70,8 @@ TEST_F(PrivateDirectoryWinTest, RefusesADirectoryThatOthersCanWriteAndTellsTheCu
 
   ExpectError(
       ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(path_); }, "icacls \"");
-  ExpectError(ErrorCode::kStoreInsecure, [&] { OpenOrCreate(); }, "S-1-1-0");
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { OpenOrCreate(); }, "S-1-1-0");
   KeepOthersOut(path_);
   EXPECT_TRUE(PrivateDirectory::Open(path_));
 }

@@ -70,8 +70,8 @@ INSTANTIATE_TEST_SUITE_P(, CngProviderTest,
 TEST_P(CngProviderTest, SaysWhatItIs) {
   const bool platform = GetParam() == CngKeyStore::kPlatform;
   EXPECT_EQ(provider_.name(), platform ? "cng-platform" : "cng-software");
-  EXPECT_EQ(provider_.protection_class(), platform ? ProtectionClass::kHardwareTpm
-                                                   : ProtectionClass::kOsProtectedNonextractable);
+  EXPECT_EQ(provider_.protection_class(),
+            platform ? ProtectionClass::kHardwareTpm : ProtectionClass::kOsProtectedNonextractable);
   EXPECT_TRUE(provider_.keeps_keys());
 }
 
@@ -192,8 +192,7 @@ TEST_P(CngProviderTest, FreesEveryHandleWhereverACallFails) {
     key_store_.Behave({(std::string(call) + "=0x80280921").c_str()});
     ExpectError(
         ErrorCode::kTpmLockout,
-        [&] { Create(provider_, KeyId::Generate(provider_.protection_class())); },
-        "0x80280921");
+        [&] { Create(provider_, KeyId::Generate(provider_.protection_class())); }, "0x80280921");
     EXPECT_EQ(StandInKeyStore::OpenHandles(), 0u) << call;
     EXPECT_EQ(key_store_.Keys(), 1u) << call;
   }

@@ -35,9 +35,7 @@ class StandInKeyStore {
     return count;
   }
 
-  bool Has(const std::string& file) const {
-    return std::filesystem::exists(directory_ / file);
-  }
+  bool Has(const std::string& file) const { return std::filesystem::exists(directory_ / file); }
 
   // Handles of this process that have not been freed.
   static size_t OpenHandles() { return Function<size_t()>("StandInOpenHandles")(); }

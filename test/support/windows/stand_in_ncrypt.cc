@@ -145,12 +145,12 @@ SECURITY_STATUS PutNumber(DWORD value, PBYTE out, DWORD size, DWORD* written) {
 #define BEGIN(function) \
   AwaitResumption();    \
   if (const SECURITY_STATUS told = Told(#function); told != 0) return told
-#define BEGIN_SILENT(function, flags)        \
+#define BEGIN_SILENT(function, flags)         \
   if (!IsSilent(flags)) return NTE_BAD_FLAGS; \
   BEGIN(function)
-#define FIND(object, handle)                                         \
-  const std::shared_ptr<Object> object##_owner = From(handle);        \
-  if (object##_owner == nullptr) return NTE_INVALID_HANDLE;           \
+#define FIND(object, handle)                                   \
+  const std::shared_ptr<Object> object##_owner = From(handle); \
+  if (object##_owner == nullptr) return NTE_INVALID_HANDLE;    \
   Object& object = *object##_owner
 
 extern "C" {
@@ -191,9 +191,9 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
   return 0;
 }
 
-__declspec(dllexport) SECURITY_STATUS WINAPI NCryptOpenKey(NCRYPT_PROV_HANDLE store_handle,
-                                                           NCRYPT_KEY_HANDLE* handle, LPCWSTR name,
-                                                           DWORD, DWORD flags) {
+__declspec(dllexport) SECURITY_STATUS WINAPI
+    NCryptOpenKey(NCRYPT_PROV_HANDLE store_handle, NCRYPT_KEY_HANDLE* handle, LPCWSTR name, DWORD,
+                  DWORD flags) {
   BEGIN_SILENT(NCryptOpenKey, flags);
   FIND(store, store_handle);
   if (store.platform && Is("no-tpm")) return NTE_DEVICE_NOT_READY;
@@ -212,8 +212,8 @@ __declspec(dllexport) SECURITY_STATUS WINAPI NCryptOpenKey(NCRYPT_PROV_HANDLE st
   return 0;
 }
 
-__declspec(dllexport) SECURITY_STATUS WINAPI NCryptSetProperty(NCRYPT_HANDLE handle, LPCWSTR name,
-                                                               PBYTE value, DWORD, DWORD flags) {
+__declspec(dllexport) SECURITY_STATUS WINAPI
+    NCryptSetProperty(NCRYPT_HANDLE handle, LPCWSTR name, PBYTE value, DWORD, DWORD flags) {
   BEGIN_SILENT(NCryptSetProperty, flags);
   FIND(key, handle);
   if (std::wstring(name) == NCRYPT_EXPORT_POLICY_PROPERTY) {
@@ -222,9 +222,9 @@ __declspec(dllexport) SECURITY_STATUS WINAPI NCryptSetProperty(NCRYPT_HANDLE han
   return 0;
 }
 
-__declspec(dllexport) SECURITY_STATUS WINAPI NCryptGetProperty(NCRYPT_HANDLE handle, LPCWSTR name,
-                                                               PBYTE value, DWORD size,
-                                                               DWORD* written, DWORD flags) {
+__declspec(dllexport) SECURITY_STATUS WINAPI
+    NCryptGetProperty(NCRYPT_HANDLE handle, LPCWSTR name, PBYTE value, DWORD size, DWORD* written,
+                      DWORD flags) {
   BEGIN_SILENT(NCryptGetProperty, flags);
   FIND(object, handle);
   const std::wstring property = name;
@@ -245,8 +245,8 @@ __declspec(dllexport) SECURITY_STATUS WINAPI NCryptGetProperty(NCRYPT_HANDLE han
   return NTE_NOT_SUPPORTED;
 }
 
-__declspec(dllexport) SECURITY_STATUS WINAPI NCryptFinalizeKey(NCRYPT_KEY_HANDLE handle,
-                                                               DWORD flags) {
+__declspec(dllexport) SECURITY_STATUS WINAPI
+    NCryptFinalizeKey(NCRYPT_KEY_HANDLE handle, DWORD flags) {
   BEGIN_SILENT(NCryptFinalizeKey, flags);
   FIND(key, handle);
   UCHAR blob[512];
@@ -295,8 +295,8 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
 }
 
 // As Windows': the handle is gone when this succeeds, and only then.
-__declspec(dllexport) SECURITY_STATUS WINAPI NCryptDeleteKey(NCRYPT_KEY_HANDLE handle,
-                                                             DWORD flags) {
+__declspec(dllexport) SECURITY_STATUS WINAPI
+    NCryptDeleteKey(NCRYPT_KEY_HANDLE handle, DWORD flags) {
   BEGIN_SILENT(NCryptDeleteKey, flags);
   FIND(key, handle);
   std::error_code ignored;

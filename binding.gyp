@@ -25,6 +25,28 @@
             "-Wl,-z,relro,-z,now"
           ],
           "libraries": ["-l:libcrypto.a", "-ldl", "-lpthread"]
+        }],
+        # Written for MSVC, with a static OpenSSL 3 in OPENSSL_ROOT_DIR; not run yet (docs/windows.md).
+        # node-gyp's own delay-load hook maps node.exe to the host.
+        ["OS=='win'", {
+          "defines": ["WIN32_LEAN_AND_MEAN", "NOMINMAX", "_WIN32_WINNT=0x0A00"],
+          "include_dirs": ["<!(node -p \"process.env.OPENSSL_ROOT_DIR || 'C:/Program Files/OpenSSL-Win64'\")/include"],
+          "libraries": [
+            "<!(node -p \"process.env.OPENSSL_ROOT_DIR || 'C:/Program Files/OpenSSL-Win64'\")/lib/libcrypto_static.lib",
+            "advapi32.lib", "bcrypt.lib", "crypt32.lib", "user32.lib", "ws2_32.lib"
+          ],
+          "msvs_settings": {
+            "VCCLCompilerTool": {
+              "ExceptionHandling": 1,
+              "RuntimeLibrary": 0,
+              "RuntimeTypeInfo": "true",
+              "AdditionalOptions": ["/std:c++20", "/utf-8"]
+            },
+            "VCLinkerTool": {
+              # System32 alone for what is imported, like the LoadLibraryExW calls.
+              "AdditionalOptions": ["/DEPENDENTLOADFLAG:0x800"]
+            }
+          }
         }]
       ]
     }

@@ -4,10 +4,13 @@
 
 #include "platform/data_directory.h"
 #include "platform/error.h"
+#include "platform/path_text.h"
 #include "protocol/json_reader.h"
 #if defined(__linux__)
 #include "providers/pkcs11/pkcs11_provider.h"
 #include "providers/tpm2/tpm2_provider.h"
+#elif defined(_WIN32)
+#include "providers/cng/cng_provider.h"
 #endif
 
 namespace device_key {
@@ -90,7 +93,7 @@ OpenOptions DecodeOpenOptions(std::string_view json_text) {
   OpenOptions options;
   for (const auto& [name, value] : json.items()) {
     if (name == "directory") {
-      options.directory = DecodeText(name, value);
+      options.directory = PathFromUtf8(DecodeText(name, value));
     } else if (name == "targets") {
       options.targets = DecodeTargetPolicy(value);
     } else if (name == "timeoutMs") {
@@ -122,6 +125,9 @@ std::vector<std::shared_ptr<KeyProvider>> PlatformProviders(
       Tpm2Options{.tcti = options.tcti, .allow_simulator = options.allow_simulator}));
   providers.push_back(std::make_shared<Pkcs11Provider>(Pkcs11Options{
       .module = options.pkcs11_module, .token = options.pkcs11_token, .pin = options.pkcs11_pin}));
+#elif defined(_WIN32)
+  providers.push_back(std::make_shared<CngProvider>(CngKeyStore::kPlatform));
+  providers.push_back(std::make_shared<CngProvider>(CngKeyStore::kSoftware));
 #endif
   return providers;
 }

@@ -13,7 +13,7 @@ import {
   type DeviceKeySupport,
   type Pkcs11PinQuestion,
 } from '../../dist/index.js';
-import { bareEnvironment } from './environment';
+import { essentialEnvironment } from './platform';
 import { binding, connectionPayload } from './payloads';
 
 interface Answer {
@@ -23,7 +23,7 @@ interface Answer {
 }
 
 export interface ClientOptions {
-  // Beside `bareEnvironment`.
+  // Beside `essentialEnvironment`.
   env?: Record<string, string>;
   // Answers to questions for a PIN, in turn.
   answers?: string[];
@@ -40,7 +40,7 @@ export class TokenClient {
   private constructor({ env, uid }: ClientOptions) {
     const script = path.join(__dirname, '../node/children/token-client.cjs');
     this.child = fork(script, [], {
-      env: { ...bareEnvironment, ...env },
+      env: { ...essentialEnvironment, ...env },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       ...(uid === undefined ? {} : { uid, gid: uid }),
     });

@@ -94,6 +94,11 @@ export interface DeviceKeyStoreOptions {
    */
   allowSimulator?: boolean;
   pkcs11?: Pkcs11Options;
+  /**
+   * Whether each use of a key that this store makes has to be confirmed with Touch ID or the login
+   * password; on macOS alone, elsewhere it has no effect. Default false.
+   */
+  userPresence?: boolean;
   targets?: TargetPolicy;
   /** How long one operation may wait for the hardware, in milliseconds. Default 30,000. */
   timeoutMs?: number;

@@ -8,6 +8,9 @@
 #if defined(__linux__)
 #include "providers/pkcs11/pkcs11_provider.h"
 #include "providers/tpm2/tpm2_provider.h"
+#elif defined(__APPLE__)
+#include "providers/apple/keychain_provider.h"
+#include "providers/apple/secure_enclave_provider.h"
 #endif
 
 namespace device_key {
@@ -103,11 +106,13 @@ OpenOptions DecodeOpenOptions(std::string_view json_text) {
       options.allow_simulator = DecodeFlag(name, value);
     } else if (name == "pkcs11") {
       DecodePkcs11(value, options);
+    } else if (name == "userPresence") {
+      options.user_presence = DecodeFlag(name, value);
     } else {
       throw DeviceKeyError(ErrorCode::kInvalidParams,
                            "options." + name +
                                ": no such option; there are directory, targets, timeoutMs, "
-                               "queueLimit, tcti, allowSimulator and pkcs11");
+                               "queueLimit, tcti, allowSimulator, pkcs11 and userPresence");
     }
   }
   if (options.directory.empty()) options.directory = DefaultStoreDirectory();
@@ -122,6 +127,9 @@ std::vector<std::shared_ptr<KeyProvider>> PlatformProviders(
       Tpm2Options{.tcti = options.tcti, .allow_simulator = options.allow_simulator}));
   providers.push_back(std::make_shared<Pkcs11Provider>(Pkcs11Options{
       .module = options.pkcs11_module, .token = options.pkcs11_token, .pin = options.pkcs11_pin}));
+#elif defined(__APPLE__)
+  providers.push_back(std::make_shared<SecureEnclaveProvider>(options.user_presence));
+  providers.push_back(std::make_shared<KeychainProvider>(options.user_presence));
 #endif
   return providers;
 }

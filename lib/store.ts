@@ -96,9 +96,10 @@ export interface DeviceKeyStoreOptions {
   pkcs11?: Pkcs11Options;
   /**
    * Whether each use of a key that this store makes has to be confirmed with Touch ID or the login
-   * password; on macOS alone, elsewhere it has no effect. Default false.
+   * password; on macOS alone, elsewhere it has no effect. With `reuseSeconds` (1 to 3,600) one
+   * confirmation holds for that long, in this store alone. Default false.
    */
-  userPresence?: boolean;
+  userPresence?: boolean | { reuseSeconds: number };
   targets?: TargetPolicy;
   /** How long one operation may wait for the hardware, in milliseconds. Default 30,000. */
   timeoutMs?: number;

@@ -73,6 +73,19 @@ void DecodePkcs11(const nlohmann::json& json, OpenOptions& options) {
   }
 }
 
+void DecodeUserPresence(const nlohmann::json& value, OpenOptions& options) {
+  constexpr int64_t kMaxReuseSeconds = 3600;
+  if (value.is_object() && value.size() == 1 && value.contains("reuseSeconds")) {
+    options.user_presence = true;
+    options.user_presence_reuse = std::chrono::seconds(
+        DecodeCount("userPresence.reuseSeconds", value["reuseSeconds"], kMaxReuseSeconds));
+    return;
+  }
+  if (!value.is_boolean())
+    ThrowInvalid("userPresence", "a boolean, or an object with reuseSeconds");
+  options.user_presence = value.get<bool>();
+}
+
 nlohmann::json ReadOptions(std::string_view json_text) {
   try {
     nlohmann::json options = ReadJson(json_text);
@@ -107,7 +120,7 @@ OpenOptions DecodeOpenOptions(std::string_view json_text) {
     } else if (name == "pkcs11") {
       DecodePkcs11(value, options);
     } else if (name == "userPresence") {
-      options.user_presence = DecodeFlag(name, value);
+      DecodeUserPresence(value, options);
     } else {
       throw DeviceKeyError(ErrorCode::kInvalidParams,
                            "options." + name +
@@ -128,8 +141,10 @@ std::vector<std::shared_ptr<KeyProvider>> PlatformProviders(
   providers.push_back(std::make_shared<Pkcs11Provider>(Pkcs11Options{
       .module = options.pkcs11_module, .token = options.pkcs11_token, .pin = options.pkcs11_pin}));
 #elif defined(__APPLE__)
-  providers.push_back(std::make_shared<SecureEnclaveProvider>(options.user_presence));
-  providers.push_back(std::make_shared<KeychainProvider>(options.user_presence));
+  const UserPresence user_presence{.required = options.user_presence,
+                                   .reuse = options.user_presence_reuse};
+  providers.push_back(std::make_shared<SecureEnclaveProvider>(user_presence));
+  providers.push_back(std::make_shared<KeychainProvider>(user_presence));
 #endif
   return providers;
 }

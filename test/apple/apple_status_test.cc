@@ -20,7 +20,7 @@ void PrintTo(const StatusCase& c, std::ostream* out) {
 class SigningErrorTest : public AppleTest, public testing::WithParamInterface<StatusCase> {};
 
 TEST_P(SigningErrorTest, HasACodeTheRawStatusAndTheAttempt) {
-  SecureEnclaveProvider provider(/*user_presence=*/true);
+  SecureEnclaveProvider provider(UserPresence{.required = true});
   const KeyId id = KeyId::Generate(ProtectionClass::kHardwareSecureEnclave);
   const ProviderKey key = Create(provider, id);
   stand_in::Answers("SecKeyCreateSignature", {GetParam().answer});
@@ -57,7 +57,9 @@ INSTANTIATE_TEST_SUITE_P(
                     StatusCase{{-1004, kAuthentication}, ErrorCode::kSessionLocked},
                     StatusCase{{-77, kAuthentication}, ErrorCode::kPlatformError},
                     StatusCase{{-2, kToken}, ErrorCode::kDeviceBusy},
-                    StatusCase{{-3, kToken}, ErrorCode::kKeyLost},
+                    StatusCase{{-3, kToken}, ErrorCode::kPlatformError},
+                    StatusCase{{-3, kToken, -536870174}, ErrorCode::kSessionLocked},
+                    StatusCase{{-3, kToken, -536362989}, ErrorCode::kPlatformError},
                     StatusCase{{-4, kToken}, ErrorCode::kUserCanceled},
                     StatusCase{{-7, kToken}, ErrorCode::kHardwareUnavailable},
                     StatusCase{{-9, kToken}, ErrorCode::kUserPresenceRequired},
@@ -68,6 +70,16 @@ TEST_F(AppleTest, TheMissingEntitlementIsExplainedForElectron) {
   EXPECT_THAT(AppleError("try", OSStatus{errSecMissingEntitlement}).what(),
               testing::AllOf(testing::HasSubstr("-34018"), testing::HasSubstr("Electron"),
                              testing::HasSubstr("provisioning profile")));
+}
+
+TEST_F(AppleTest, WhatTheEnclaveItselfAnsweredIsPartOfTheMessage) {
+  SecureEnclaveProvider provider(UserPresence{});
+  const KeyId id = KeyId::Generate(ProtectionClass::kHardwareSecureEnclave);
+  const ProviderKey key = Create(provider, id);
+  stand_in::Answers("SecKeyCreateSignature", {{-3, kToken, -536362989}});
+
+  EXPECT_THAT(ErrorOf([&] { Sign(provider, id, key.handle); }).what(),
+              testing::HasSubstr("CryptoTokenKit, enclave -536362989"));
 }
 
 TEST_F(AppleTest, AFailureWithoutAReasonIsStillAnError) {

@@ -14,7 +14,7 @@ using stand_in::Mac;
 class SecureEnclaveTest : public AppleTest {
  protected:
   const KeyId id_ = KeyId::Generate(ProtectionClass::kHardwareSecureEnclave);
-  SecureEnclaveProvider provider_{/*user_presence=*/false};
+  SecureEnclaveProvider provider_{UserPresence{}};
 };
 
 TEST_F(SecureEnclaveTest, KeepsKeysInTheKeychainOfAnEntitledHost) {
@@ -82,7 +82,7 @@ TEST_F(SecureEnclaveTest, ProbeNamesTheHomeAndLeavesNothingBehind) {
 }
 
 TEST_F(SecureEnclaveTest, ProbeNeverAsksAPerson) {
-  SecureEnclaveProvider provider(/*user_presence=*/true);
+  SecureEnclaveProvider provider(UserPresence{.required = true});
   EXPECT_TRUE(provider.Probe(NoHurry()).available());
 
   EXPECT_EQ(stand_in::CreatedFlags(),
@@ -90,7 +90,7 @@ TEST_F(SecureEnclaveTest, ProbeNeverAsksAPerson) {
 }
 
 TEST_F(SecureEnclaveTest, UserPresenceIsPartOfTheAccessControlInBothHomes) {
-  SecureEnclaveProvider provider(/*user_presence=*/true);
+  SecureEnclaveProvider provider(UserPresence{.required = true});
   Create(provider, id_);
   Change([](Mac& mac) { mac.entitled = false; });
   Create(provider, id_);
@@ -205,6 +205,27 @@ TEST_F(SecureEnclaveTest, ReportsAFailedDeletion) {
 
   EXPECT_EQ(ErrorOf([&] { provider_.Delete(id_, key.handle, NoHurry()); }).code(),
             ErrorCode::kSessionLocked);
+}
+
+TEST_F(SecureEnclaveTest, DeletesAKeyThatWasAnnouncedAndNeverRecorded) {
+  Create(provider_, id_);
+  provider_.Delete(id_, nullptr, NoHurry());
+
+  EXPECT_TRUE(KeychainTags().empty());
+}
+
+TEST_F(SecureEnclaveTest, DoesNotTakeAMissingEntitlementForTheAbsenceOfAnAnnouncedKey) {
+  Change([](Mac& mac) { mac.entitled = false; });
+
+  EXPECT_EQ(ErrorOf([&] { provider_.Delete(id_, nullptr, NoHurry()); }).code(),
+            ErrorCode::kMissingEntitlement);
+}
+
+TEST_F(SecureEnclaveTest, ASearchThatFindsNothingUsableIsNotTakenForAbsence) {
+  const ProviderKey key = Create(provider_, id_);
+  Change([](Mac& mac) { mac.finds_something_else = true; });
+
+  EXPECT_EQ(ErrorOf([&] { Sign(provider_, id_, key.handle); }).code(), ErrorCode::kPlatformError);
 }
 
 TEST_F(SecureEnclaveTest, DeletingARecordKeyAsksNothing) {

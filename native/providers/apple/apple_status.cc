@@ -1,6 +1,7 @@
 #include "providers/apple/apple_status.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "providers/apple/cf_values.h"
@@ -26,6 +27,18 @@ constexpr char kEnclaveCure[] =
 constexpr char kLostCure[] =
     "The key was made on another Mac or by another user, or was erased with this one; delete it "
     "and enroll again.";
+constexpr char kUnreadableCure[] =
+    "Try again; if it stays so, the key is of another Mac or another user: delete it and enroll "
+    "again.";
+
+constexpr char kOsStatusDomain[] = "NSOSStatusErrorDomain";
+constexpr char kAuthenticationDomain[] = "com.apple.LocalAuthentication";
+constexpr char kTokenDomain[] = "CryptoTokenKit";
+constexpr CFIndex kTokenCorruptedData = -3;  // TKErrorCodeCorruptedData
+
+// kIOReturnNotPermitted, IOKit/IOReturn.h: what the enclave's key store answers while the Mac is
+// locked.
+constexpr int64_t kEnclaveNotPermitted = static_cast<int32_t>(0xe00002e2);
 
 // Security/SecBase.h.
 Meaning MeaningOf(OSStatus status) {
@@ -90,7 +103,9 @@ Meaning MeaningOfToken(CFIndex code) {
       return {ErrorCode::kHardwareUnavailable, kEnclaveCure};
     case -2:  // TKErrorCodeCommunicationError
       return {ErrorCode::kDeviceBusy, "The Secure Enclave did not answer; try again."};
-    case -3:  // TKErrorCodeCorruptedData
+    // Also what the enclave's token answers to whatever went wrong below it.
+    case kTokenCorruptedData:
+      return {ErrorCode::kPlatformError, kUnreadableCure};
     case -6:  // TKErrorCodeObjectNotFound
       return {ErrorCode::kKeyLost, kLostCure};
     case -4:  // TKErrorCodeCanceledByUser
@@ -104,9 +119,22 @@ Meaning MeaningOfToken(CFIndex code) {
 }
 
 Meaning MeaningIn(const std::string& domain, CFIndex code) {
-  if (domain == "com.apple.LocalAuthentication") return MeaningOfAuthentication(code);
-  if (domain == "CryptoTokenKit") return MeaningOfToken(code);
+  if (domain == kAuthenticationDomain) return MeaningOfAuthentication(code);
+  if (domain == kTokenDomain) return MeaningOfToken(code);
   return {ErrorCode::kPlatformError, nullptr};
+}
+
+// What the enclave itself answered, where its token tells.
+std::optional<int64_t> EnclaveStatus(CFErrorRef error) {
+  const ScopedCf<CFDictionaryRef> details(CFErrorCopyUserInfo(error));
+  if (!details) return std::nullopt;
+  const CFTypeRef status = CFDictionaryGetValue(details.get(), CfString("AKSError").get());
+  int64_t value = 0;
+  if (status == nullptr || CFGetTypeID(status) != CFNumberGetTypeID() ||
+      !CFNumberGetValue(static_cast<CFNumberRef>(status), kCFNumberSInt64Type, &value)) {
+    return std::nullopt;
+  }
+  return value;
 }
 
 DeviceKeyError Explained(std::string_view attempt, const std::string& answer, CFIndex code,
@@ -133,8 +161,18 @@ DeviceKeyError AppleError(std::string_view attempt, CFErrorRef error) {
   const std::string domain = TextOf(CFErrorGetDomain(error));
   const CFIndex code = CFErrorGetCode(error);
   // The error's own description may name keys and accounts: its domain says enough.
-  if (domain == "NSOSStatusErrorDomain") return AppleError(attempt, static_cast<OSStatus>(code));
-  return Explained(attempt, domain, code, MeaningIn(domain, code));
+  if (domain == kOsStatusDomain) return AppleError(attempt, static_cast<OSStatus>(code));
+  const std::optional<int64_t> enclave = EnclaveStatus(error);
+  if (!enclave) return Explained(attempt, domain, code, MeaningIn(domain, code));
+  return Explained(attempt, domain + ", enclave " + std::to_string(*enclave), code,
+                   *enclave == kEnclaveNotPermitted
+                       ? Meaning{ErrorCode::kSessionLocked, kSessionCure}
+                       : MeaningIn(domain, code));
+}
+
+bool IsCorruptedTokenData(CFErrorRef error) {
+  return error != nullptr && CFErrorGetCode(error) == kTokenCorruptedData &&
+         TextOf(CFErrorGetDomain(error)) == kTokenDomain;
 }
 
 bool HasStatus(const DeviceKeyError& error, OSStatus status) {

@@ -19,6 +19,9 @@ DeviceKeyError AppleError(std::string_view attempt, OSStatus status);
 // CryptoTokenKit. `error` may be null.
 DeviceKeyError AppleError(std::string_view attempt, CFErrorRef error);
 
+// Whether the token (the enclave) says that it cannot make sense of what it was given.
+bool IsCorruptedTokenData(CFErrorRef error);
+
 // Whether `error` came with this OSStatus; codes of other domains are small negative numbers,
 // which no status that we ask for shares.
 bool HasStatus(const DeviceKeyError& error, OSStatus status);

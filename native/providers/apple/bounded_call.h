@@ -2,6 +2,7 @@
 #ifndef DEVICE_KEY_PROVIDERS_APPLE_BOUNDED_CALL_H_
 #define DEVICE_KEY_PROVIDERS_APPLE_BOUNDED_CALL_H_
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
@@ -30,10 +31,13 @@ inline void CheckLimits(const OperationLimits& limits) {
   }
 }
 
+// Calls that were given up and go on. Each keeps a thread.
+inline std::atomic<int> g_abandoned_calls{0};
+
 // Runs `work` on a thread of its own and returns or throws what it does, or gives up at the end of
 // `limits`: Security.framework waits for people and for daemons and has no timeouts. Work that was
 // given up goes on by itself, so it must own all that it touches; its late result goes to `undo`,
-// which must not throw.
+// which must not throw. Throws `device_busy` while too many go on.
 template <class Result>
 Result BoundedCall(const OperationLimits& limits, std::function<Result()> work,
                    std::function<void(const Result&)> undo = nullptr) {
@@ -46,11 +50,17 @@ Result BoundedCall(const OperationLimits& limits, std::function<Result()> work,
   };
   // How late an interruption may be noticed.
   constexpr std::chrono::milliseconds kPatience{20};
+  constexpr int kMostAbandoned = 16;
 
   CheckLimits(limits);
+  if (g_abandoned_calls >= kMostAbandoned) {
+    throw DeviceKeyError(ErrorCode::kDeviceBusy,
+                         "macOS has not yet answered what it was asked before; answer its dialogs, "
+                         "or log out and in again");
+  }
   const auto state = std::make_shared<State>();
   try {
-    std::thread([state, work = std::move(work), undo = std::move(undo)] {
+    std::thread([state, work = std::move(work), undo = std::move(undo)]() mutable {
       std::optional<Result> result;
       std::exception_ptr failure;
       try {
@@ -58,10 +68,12 @@ Result BoundedCall(const OperationLimits& limits, std::function<Result()> work,
       } catch (...) {
         failure = std::current_exception();
       }
+      work = nullptr;  // what it owns is gone when the caller goes on
       std::unique_lock lock(state->mutex);
       if (state->abandoned) {
         lock.unlock();
         if (result && undo) undo(*result);
+        --g_abandoned_calls;
         return;
       }
       state->result = std::move(result);
@@ -79,6 +91,7 @@ Result BoundedCall(const OperationLimits& limits, std::function<Result()> work,
     while (!state->done.wait_for(lock, kPatience, ended)) CheckLimits(limits);
   } catch (const DeviceKeyError&) {
     state->abandoned = true;
+    ++g_abandoned_calls;
     throw;
   }
   if (state->failure) std::rethrow_exception(std::exchange(state->failure, nullptr));

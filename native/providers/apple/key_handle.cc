@@ -1,11 +1,11 @@
 #include "providers/apple/key_handle.h"
 
 #include <optional>
-#include <string>
 
 #include "crypto/base64.h"
 #include "crypto/sha256.h"
 #include "platform/error.h"
+#include "providers/apple/secure_enclave.h"
 
 namespace device_key {
 namespace {
@@ -14,21 +14,27 @@ constexpr char kHome[] = "home";
 constexpr char kPublicKeySha256[] = "publicKeySha256";
 constexpr char kWrappedKey[] = "wrappedKeyBase64";
 
-std::string TextIn(const nlohmann::json& json, const char* member) {
-  if (json.is_object() && json.contains(member) && json[member].is_string()) {
-    return json[member].get<std::string>();
-  }
+[[noreturn]] void ThrowDamaged(const char* member, const char* expected) {
   throw DeviceKeyError(
       ErrorCode::kStoreCorrupt,
-      std::string("the key's record is damaged: handle.") + member + ": expected a string");
+      std::string("the key's record is damaged: handle.") + member + ": expected " + expected);
+}
+
+std::string TextIn(const nlohmann::json& json, const char* member) {
+  if (!json.is_object() || !json.contains(member) || !json[member].is_string()) {
+    ThrowDamaged(member, "a string");
+  }
+  return json[member].get<std::string>();
 }
 
 Bytes DecodedIn(const nlohmann::json& json, const char* member) {
   std::optional<Bytes> bytes = Base64Decode(TextIn(json, member));
-  if (bytes && !bytes->empty()) return *std::move(bytes);
-  throw DeviceKeyError(
-      ErrorCode::kStoreCorrupt,
-      std::string("the key's record is damaged: handle.") + member + ": expected base64");
+  if (!bytes || bytes->empty()) ThrowDamaged(member, "base64");
+  return *std::move(bytes);
+}
+
+Keychain KeychainOf(KeyHome home) {
+  return home == KeyHome::kFileKeychain ? Keychain::kFile : Keychain::kDataProtection;
 }
 
 }  // namespace
@@ -38,31 +44,52 @@ Bytes PublicKeySha256(ByteView spki) {
   return Bytes(digest.begin(), digest.end());
 }
 
+std::string_view KeyHomeName(KeyHome home) {
+  switch (home) {
+    case KeyHome::kKeychain:
+      return "keychain";
+    case KeyHome::kFileKeychain:
+      return "fileKeychain";
+    case KeyHome::kRecord:
+      break;
+  }
+  return "record";
+}
+
 nlohmann::json KeyHandle::ToJson() const {
-  nlohmann::json json = {{kHome, in_keychain() ? "keychain" : "record"},
+  nlohmann::json json = {{kHome, KeyHomeName(home)},
                          {kPublicKeySha256, Base64Encode(public_key_sha256)}};
-  if (!in_keychain()) json[kWrappedKey] = Base64Encode(wrapped_key);
+  if (home == KeyHome::kRecord) json[kWrappedKey] = Base64Encode(wrapped_key);
   return json;
 }
 
 KeyHandle KeyHandle::FromJson(const nlohmann::json& json) {
-  KeyHandle handle{.wrapped_key = {}, .public_key_sha256 = DecodedIn(json, kPublicKeySha256)};
-  const std::string home = TextIn(json, kHome);
-  if (home == "record") {
-    handle.wrapped_key = DecodedIn(json, kWrappedKey);
-  } else if (home != "keychain") {
-    throw DeviceKeyError(ErrorCode::kStoreCorrupt,
-                         "the key's record is damaged: handle.home: expected \"keychain\" or "
-                         "\"record\"");
+  Bytes public_key_sha256 = DecodedIn(json, kPublicKeySha256);
+  const std::string name = TextIn(json, kHome);
+  for (const KeyHome home : {KeyHome::kKeychain, KeyHome::kFileKeychain, KeyHome::kRecord}) {
+    if (name != KeyHomeName(home)) continue;
+    return {.home = home,
+            .wrapped_key = home == KeyHome::kRecord ? DecodedIn(json, kWrappedKey) : Bytes(),
+            .public_key_sha256 = std::move(public_key_sha256)};
   }
-  return handle;
+  ThrowDamaged(kHome, "\"keychain\", \"fileKeychain\" or \"record\"");
 }
 
-void KeyHandle::CheckIsKey(SecKeyRef private_key) const {
-  if (PublicKeySha256(SpkiOf(private_key)) == public_key_sha256) return;
-  throw DeviceKeyError(ErrorCode::kKeyLost,
-                       "macOS opened another key than the one that was enrolled: it was made on "
-                       "another Mac or replaced; delete it and enroll again");
+ScopedSecKey KeyHandle::Open(const std::string& tag, CFTypeRef context) const {
+  ScopedSecKey key = home == KeyHome::kRecord ? OpenWrappedEnclaveKey(wrapped_key, context)
+                                              : OpenFromKeychain(KeychainOf(home), tag, context);
+  // macOS makes a new key where it does not understand a wrapped one (SecKeyCreateWithData with a
+  // token but without the token's object).
+  if (PublicKeySha256(SpkiOf(key.get())) != public_key_sha256) {
+    throw DeviceKeyError(ErrorCode::kKeyLost,
+                         "macOS opened another key than the one that was enrolled: it was made on "
+                         "another Mac or replaced; delete it and enroll again");
+  }
+  return key;
+}
+
+void KeyHandle::Delete(const std::string& tag) const {
+  if (home != KeyHome::kRecord) DeleteFromKeychain(KeychainOf(home), tag);
 }
 
 }  // namespace device_key

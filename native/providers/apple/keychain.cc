@@ -5,16 +5,15 @@
 namespace device_key {
 namespace {
 
-// Private keys alone: a query without the key class would also match the public half.
-CfDictionary ItemQuery(const std::string& tag) {
+// Private keys alone: a query without the key class would also match the public half. Without the
+// last attribute macOS asks the file-based keychain.
+CfDictionary ItemQuery(Keychain keychain, const std::string& tag) {
   CfDictionary query;
   query.Set(kSecClass, kSecClassKey)
       .Set(kSecAttrKeyClass, kSecAttrKeyClassPrivate)
-      .Set(kSecAttrKeyType, kSecAttrKeyTypeECSECPrimeRandom)
       .Set(kSecAttrApplicationTag, CfData(AsBytes(tag)))
-      // Without it macOS searches the file-based keychain too, whose keys are not bound to this
-      // device.
-      .Set(kSecUseDataProtectionKeychain, kCFBooleanTrue);
+      .Set(kSecUseDataProtectionKeychain,
+           keychain == Keychain::kDataProtection ? kCFBooleanTrue : kCFBooleanFalse);
   return query;
 }
 
@@ -26,26 +25,30 @@ void MakePermanent(CfDictionary& private_key_attributes, const std::string& tag)
       .Set(kSecAttrLabel, CfString("Device key " + tag));
 }
 
-ScopedSecKey FindInKeychain(const std::string& tag) {
-  CfDictionary query = ItemQuery(tag);
+ScopedSecKey FindInKeychain(Keychain keychain, const std::string& tag, CFTypeRef context) {
+  CfDictionary query = ItemQuery(keychain, tag);
   query.Set(kSecReturnRef, kCFBooleanTrue).Set(kSecMatchLimit, kSecMatchLimitOne);
-  CFTypeRef found = nullptr;
-  const OSStatus status = SecItemCopyMatching(query.get(), &found);
-  // A query with kSecReturnRef for one item of class key gives a SecKey.
-  ScopedSecKey key(static_cast<SecKeyRef>(const_cast<void*>(found)));
+  if (context != nullptr) query.Set(kSecUseAuthenticationContext, context);
+  CFTypeRef result = nullptr;
+  const OSStatus status = SecItemCopyMatching(query.get(), &result);
+  ScopedCf<CFTypeRef> found(result);
   if (status == errSecItemNotFound) return nullptr;
   if (status != errSecSuccess) throw AppleError("look the key up in the keychain", status);
-  return key;
+  if (!found || CFGetTypeID(found.get()) != SecKeyGetTypeID()) {
+    throw DeviceKeyError(ErrorCode::kPlatformError,
+                         "the keychain found something that is not a key");
+  }
+  return ScopedSecKey(static_cast<SecKeyRef>(const_cast<void*>(found.release())));
 }
 
-ScopedSecKey OpenFromKeychain(const std::string& tag) {
-  ScopedSecKey key = FindInKeychain(tag);
+ScopedSecKey OpenFromKeychain(Keychain keychain, const std::string& tag, CFTypeRef context) {
+  ScopedSecKey key = FindInKeychain(keychain, tag, context);
   if (!key) throw AppleError("find the key in the keychain", errSecItemNotFound);
   return key;
 }
 
-void DeleteFromKeychain(const std::string& tag) {
-  const OSStatus status = SecItemDelete(ItemQuery(tag).get());
+void DeleteFromKeychain(Keychain keychain, const std::string& tag) {
+  const OSStatus status = SecItemDelete(ItemQuery(keychain, tag).get());
   if (status != errSecSuccess && status != errSecItemNotFound) {
     throw AppleError("delete the key from the keychain", status);
   }

@@ -1,22 +1,29 @@
-// Device keys in a Mac's keychain, for Macs without a Secure Enclave.
+// Device keys in a Mac's keychains, for Macs without a Secure Enclave.
 #ifndef DEVICE_KEY_PROVIDERS_APPLE_KEYCHAIN_PROVIDER_H_
 #define DEVICE_KEY_PROVIDERS_APPLE_KEYCHAIN_PROVIDER_H_
 
+#include <memory>
+
+#include "providers/apple/authentication_context.h"
+#include "providers/apple/user_presence.h"
 #include "providers/key_provider.h"
 
 namespace device_key {
 
-// Items of the data-protection keychain that macOS does not export; the host executable has to be
-// entitled to use it. With `user_presence` as in SecureEnclaveProvider. Thread-safe and without
-// state. See KeyProvider for the contract.
+// Software keys that macOS does not hand out. A key is made in the data-protection keychain if that
+// refuses to export it, else in the login keychain, which knows no user presence; which it is, is
+// found by trying. Thread-safe. See KeyProvider for the contract.
 class KeychainProvider : public KeyProvider {
  public:
-  explicit KeychainProvider(bool user_presence) : user_presence_(user_presence) {}
+  explicit KeychainProvider(const UserPresence& user_presence)
+      : user_presence_(user_presence),
+        window_(std::make_shared<ReuseWindow>(user_presence.reuse)) {}
 
   std::string_view name() const override { return "keychain"; }
   ProtectionClass protection_class() const override {
     return ProtectionClass::kOsProtectedNonextractable;
   }
+  bool keeps_keys() const override { return true; }
 
   Availability Probe(const OperationLimits& limits) override;
   ProviderKey Create(const KeyId& id, const KeyBinding& binding,
@@ -28,7 +35,8 @@ class KeychainProvider : public KeyProvider {
   void Unload(const KeyId&) override {}  // nothing is kept open
 
  private:
-  const bool user_presence_;
+  const UserPresence user_presence_;
+  const std::shared_ptr<ReuseWindow> window_;
 };
 
 }  // namespace device_key

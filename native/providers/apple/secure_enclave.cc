@@ -57,7 +57,7 @@ ScopedSecKey MakeEnclaveKeyInKeychain(const std::string& tag, bool user_presence
   try {
     CheckIsInEnclave(key.get());
   } catch (const DeviceKeyError&) {
-    DeleteFromKeychain(tag);
+    DeleteFromKeychain(Keychain::kDataProtection, tag);
     throw;
   }
   return key;
@@ -79,15 +79,18 @@ WrappedEnclaveKey MakeWrappedEnclaveKey(bool user_presence) {
   return {std::move(key), BytesOf(wrapped)};
 }
 
-ScopedSecKey OpenWrappedEnclaveKey(ByteView wrapped) {
+ScopedSecKey OpenWrappedEnclaveKey(ByteView wrapped, CFTypeRef context) {
   CfDictionary attributes = P256Attributes();
   attributes.Set(kSecAttrKeyClass, kSecAttrKeyClassPrivate)
       .Set(kSecAttrTokenID, kSecAttrTokenIDSecureEnclave)
       .Set(CfString(kTokenObjectAttribute).get(), CfData(wrapped));
+  if (context != nullptr) attributes.Set(kSecUseAuthenticationContext, context);
   CfErrorSlot error;
   ScopedSecKey key(SecKeyCreateWithData(CfData({}).get(), attributes.get(), error.receive()));
-  if (!key) throw AppleError("open the key with the Secure Enclave", error.get());
-  return key;
+  if (key) return key;
+  const DeviceKeyError failure = AppleError("open the key with the Secure Enclave", error.get());
+  if (!IsCorruptedTokenData(error.get())) throw failure;
+  throw DeviceKeyError(ErrorCode::kKeyLost, failure.what(), failure.platform_status());
 }
 
 }  // namespace device_key

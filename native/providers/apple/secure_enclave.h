@@ -20,8 +20,9 @@ struct WrappedEnclaveKey {
 };
 WrappedEnclaveKey MakeWrappedEnclaveKey(bool user_presence);
 
-// The caller compares the public key: see KeyHandle::CheckIsKey.
-ScopedSecKey OpenWrappedEnclaveKey(ByteView wrapped);
+// Throws `key_lost` for a key of another Mac. The caller compares the public key: see
+// KeyHandle::Open. `context` may be null: see ReuseWindow.
+ScopedSecKey OpenWrappedEnclaveKey(ByteView wrapped, CFTypeRef context);
 
 }  // namespace device_key
 

@@ -3,7 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "providers/apple/apple_status.h"
 #include "providers/apple/bounded_call.h"
 #include "providers/apple/key_handle.h"
 #include "providers/apple/keychain.h"
@@ -16,25 +15,34 @@ namespace {
 // the next probe.
 constexpr char kProbeTag[] = "node-device-key probe";
 
-ProviderKey Described(SecKeyRef key, Bytes wrapped) {
+ProviderKey Described(SecKeyRef key, KeyHome home, Bytes wrapped) {
   Bytes spki = SpkiOf(key);
-  const KeyHandle handle{.wrapped_key = std::move(wrapped),
-                         .public_key_sha256 = PublicKeySha256(spki)};
-  // A key that cannot be opened again would be lost at the next start; find out now.
-  if (!handle.in_keychain()) handle.CheckIsKey(OpenWrappedEnclaveKey(handle.wrapped_key).get());
+  const KeyHandle handle{
+      .home = home, .wrapped_key = std::move(wrapped), .public_key_sha256 = PublicKeySha256(spki)};
   return {std::move(spki), handle.ToJson()};
 }
 
 ProviderKey MakeInKeychain(const std::string& tag, bool user_presence) {
   // An answer other than "no such key" (locked, not entitled) comes before there is a key.
-  if (FindInKeychain(tag)) DeleteFromKeychain(tag);
+  if (FindInKeychain(Keychain::kDataProtection, tag)) {
+    DeleteFromKeychain(Keychain::kDataProtection, tag);
+  }
   const ScopedSecKey key = MakeEnclaveKeyInKeychain(tag, user_presence);
   try {
-    return Described(key.get(), {});
+    return Described(key.get(), KeyHome::kKeychain, {});
   } catch (const DeviceKeyError&) {
-    DeleteFromKeychain(tag);
+    DeleteFromKeychain(Keychain::kDataProtection, tag);
     throw;
   }
+}
+
+ProviderKey MakeInRecord(bool user_presence) {
+  WrappedEnclaveKey made = MakeWrappedEnclaveKey(user_presence);
+  ProviderKey key = Described(made.key.get(), KeyHome::kRecord, std::move(made.wrapped));
+  // A key that cannot be opened again would be lost at the next start; find out now. Opening asks
+  // nobody, signing does.
+  KeyHandle::FromJson(key.handle).Open(/*tag=*/{}, /*context=*/nullptr);
+  return key;
 }
 
 ProviderKey Make(const std::string& tag, bool user_presence) {
@@ -43,18 +51,13 @@ ProviderKey Make(const std::string& tag, bool user_presence) {
   } catch (const DeviceKeyError& error) {
     if (error.code() != ErrorCode::kMissingEntitlement) throw;
   }
-  WrappedEnclaveKey made = MakeWrappedEnclaveKey(user_presence);
-  return Described(made.key.get(), std::move(made.wrapped));
-}
-
-void Remove(const std::string& tag, const nlohmann::json& handle) {
-  if (KeyHandle::FromJson(handle).in_keychain()) DeleteFromKeychain(tag);
+  return MakeInRecord(user_presence);
 }
 
 // For keys that nobody waits for any more.
-void RemoveQuietly(const std::string& tag, const nlohmann::json& handle) {
+void DeleteQuietly(const std::string& tag, const nlohmann::json& handle) {
   try {
-    Remove(tag, handle);
+    KeyHandle::FromJson(handle).Delete(tag);
   } catch (const DeviceKeyError&) {
     // There is nobody left to tell.
   }
@@ -64,18 +67,19 @@ void RemoveQuietly(const std::string& tag, const nlohmann::json& handle) {
 
 Availability SecureEnclaveProvider::Probe(const OperationLimits& limits) {
   Availability availability;
-  availability.details = {{"userPresence", user_presence_}};
+  availability.details = {{"userPresence", user_presence_.required}};
   try {
-    const bool in_keychain = BoundedCall<bool>(limits, [] {
+    const KeyHome home = BoundedCall<KeyHome>(limits, [] {
       // Without user presence: nobody is to be asked for a probe.
-      const ProviderKey key = Make(kProbeTag, /*user_presence=*/false);
-      Remove(kProbeTag, key.handle);
-      return KeyHandle::FromJson(key.handle).in_keychain();
+      const KeyHandle handle = KeyHandle::FromJson(Make(kProbeTag, /*user_presence=*/false).handle);
+      handle.Delete(kProbeTag);
+      return handle.home;
     });
-    availability.details["home"] = in_keychain ? "keychain" : "record";
+    availability.details["home"] = KeyHomeName(home);
     availability.details["homeReason"] =
-        in_keychain ? "the host executable may use the data-protection keychain"
-                    : "the host executable lacks the entitlement keychain-access-groups (-34018)";
+        home == KeyHome::kKeychain
+            ? "the host executable may use the data-protection keychain"
+            : "the host executable lacks the entitlement keychain-access-groups (-34018)";
   } catch (const DeviceKeyError& error) {
     availability.error = error;
   }
@@ -85,24 +89,30 @@ Availability SecureEnclaveProvider::Probe(const OperationLimits& limits) {
 ProviderKey SecureEnclaveProvider::Create(const KeyId& id, const KeyBinding&,
                                           const OperationLimits& limits) {
   return BoundedCall<ProviderKey>(
-      limits, [tag = id.str(), presence = user_presence_] { return Make(tag, presence); },
-      [tag = id.str()](const ProviderKey& late) { RemoveQuietly(tag, late.handle); });
+      limits, [tag = id.str(), presence = user_presence_.required] { return Make(tag, presence); },
+      [tag = id.str()](const ProviderKey& late) { DeleteQuietly(tag, late.handle); });
 }
 
 Bytes SecureEnclaveProvider::Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding&,
                                   const Sha256Digest& digest, const OperationLimits& limits) {
-  return BoundedCall<Bytes>(limits, [tag = id.str(), stored = KeyHandle::FromJson(handle), digest] {
-    const ScopedSecKey key =
-        stored.in_keychain() ? OpenFromKeychain(tag) : OpenWrappedEnclaveKey(stored.wrapped_key);
-    stored.CheckIsKey(key.get());
-    return SignDigest(key.get(), digest);
-  });
+  return BoundedCall<Bytes>(
+      limits, [window = window_, tag = id.str(), stored = KeyHandle::FromJson(handle), digest] {
+        return window->During(
+            [&](CFTypeRef context) { return SignDigest(stored.Open(tag, context).get(), digest); });
+      });
 }
 
 void SecureEnclaveProvider::Delete(const KeyId& id, const nlohmann::json& handle,
                                    const OperationLimits& limits) {
   BoundedCall<bool>(limits, [tag = id.str(), handle] {
-    Remove(tag, handle);
+    if (handle.is_null()) {
+      // One that was to live in a record, which was never written, is nowhere. Another program may
+      // have been entitled to the keychain, so the absence of a key is not concluded from
+      // `missing_entitlement`.
+      DeleteFromKeychain(Keychain::kDataProtection, tag);
+    } else {
+      KeyHandle::FromJson(handle).Delete(tag);
+    }
     return true;
   });
 }

@@ -2,22 +2,29 @@
 #ifndef DEVICE_KEY_PROVIDERS_APPLE_SECURE_ENCLAVE_PROVIDER_H_
 #define DEVICE_KEY_PROVIDERS_APPLE_SECURE_ENCLAVE_PROVIDER_H_
 
+#include <memory>
+
+#include "providers/apple/authentication_context.h"
+#include "providers/apple/user_presence.h"
 #include "providers/key_provider.h"
 
 namespace device_key {
 
 // A key is an item of the data-protection keychain when the host executable is entitled to that,
-// else it is kept in the record, wrapped by the enclave; which it is, is found by doing it. With
-// `user_presence` each use of a new key has to be confirmed with Touch ID or the login password.
-// Thread-safe and without state. See KeyProvider for the contract.
+// else it is kept in the record, wrapped by the enclave; which it is, is found by doing it.
+// Thread-safe. See KeyProvider for the contract.
 class SecureEnclaveProvider : public KeyProvider {
  public:
-  explicit SecureEnclaveProvider(bool user_presence) : user_presence_(user_presence) {}
+  explicit SecureEnclaveProvider(const UserPresence& user_presence)
+      : user_presence_(user_presence),
+        window_(std::make_shared<ReuseWindow>(user_presence.reuse)) {}
 
   std::string_view name() const override { return "secure-enclave"; }
   ProtectionClass protection_class() const override {
     return ProtectionClass::kHardwareSecureEnclave;
   }
+  // Those of entitled hosts are; which host this is, is known once a key was made.
+  bool keeps_keys() const override { return true; }
 
   Availability Probe(const OperationLimits& limits) override;
   ProviderKey Create(const KeyId& id, const KeyBinding& binding,
@@ -29,7 +36,8 @@ class SecureEnclaveProvider : public KeyProvider {
   void Unload(const KeyId&) override {}  // nothing is kept open
 
  private:
-  const bool user_presence_;
+  const UserPresence user_presence_;
+  const std::shared_ptr<ReuseWindow> window_;
 };
 
 }  // namespace device_key

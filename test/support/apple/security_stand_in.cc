@@ -1,5 +1,6 @@
 #include "security_stand_in.h"
 
+#include <objc/runtime.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -18,7 +19,17 @@ namespace {
 using Blob = std::vector<uint8_t>;
 using Pkey = std::shared_ptr<EVP_PKEY>;
 
-enum class Kind { kString = 1, kData, kNumber, kBoolean, kDictionary, kError, kKey, kControl };
+enum class Kind {
+  kString = 1,
+  kData,
+  kNumber,
+  kBoolean,
+  kDictionary,
+  kError,
+  kKey,
+  kControl,
+  kContext
+};
 
 std::atomic<size_t> live{0};
 
@@ -53,8 +64,8 @@ struct Data : Object {
   const Blob bytes;
 };
 struct Number : Object {
-  explicit Number(int v) : Object(Kind::kNumber), value(v) {}
-  const int value;
+  explicit Number(int64_t v) : Object(Kind::kNumber), value(v) {}
+  const int64_t value;
 };
 struct Truth : Object {
   explicit Truth(bool v) : Object(Kind::kBoolean, true), value(v) {}
@@ -76,20 +87,38 @@ struct Dictionary : Object {
 };
 struct Error : Object {
   explicit Error(const Answer& a)
-      : Object(Kind::kError), domain(new String(a.domain)), code(a.code) {}
+      : Object(Kind::kError),
+        domain(new String(a.domain)),
+        code(a.code),
+        enclave_status(a.enclave_status) {}
   ~Error() override { Release(domain); }
   String* const domain;
   const CFIndex code;
+  const std::optional<int64_t> enclave_status;
+};
+struct Context : Object {
+  Context() : Object(Kind::kContext) {}
+  bool confirmed = false;
+};
+
+struct Item {
+  Pkey pkey;
+  bool enclave, exportable, presence;
 };
 struct Key : Object {
-  Key(Pkey k, bool is_private, bool in_enclave, bool can_export)
+  Key(Item i, bool is_private, const void* authentication_context = nullptr)
       : Object(Kind::kKey),
-        pkey(std::move(k)),
+        item(std::move(i)),
         private_half(is_private),
-        enclave(in_enclave),
-        exportable(can_export) {}
-  const Pkey pkey;
-  const bool private_half, enclave, exportable;
+        context(authentication_context) {
+    if (context != nullptr) Retain(context);
+  }
+  ~Key() override {
+    if (context != nullptr) Release(context);
+  }
+  const Item item;
+  const bool private_half;
+  const void* const context;
 };
 
 template <class T, class Ref>
@@ -97,14 +126,10 @@ T* As(Ref ref) {
   return static_cast<T*>(static_cast<Object*>(const_cast<void*>(static_cast<const void*>(ref))));
 }
 
-struct Item {
-  Pkey pkey;
-  bool enclave, exportable;
-};
-
 std::mutex mutex;
 Mac mac;
-std::map<std::string, Item> keychain;
+std::map<std::string, Item> keychain, file_keychain;
+size_t prompts = 0;
 std::vector<SecAccessControlCreateFlags> flags_made;
 std::map<std::string, size_t> calls;
 
@@ -126,6 +151,13 @@ bool TakeAnswer(const std::string& function, Answer* answer) {
 const void* Get(CFDictionaryRef dictionary, CFStringRef key) {
   return CFDictionaryGetValue(dictionary, key);
 }
+// Somebody confirms, unless they have done so for this context.
+void Ask(const void* context) {
+  if (context != nullptr && As<Context>(context)->confirmed) return;
+  ++prompts;
+  if (context != nullptr) As<Context>(context)->confirmed = true;
+}
+
 bool IsTrue(const void* value) { return value != nullptr && As<Truth>(value)->value; }
 std::string TagIn(CFDictionaryRef dictionary) {
   const void* tag = Get(dictionary, kSecAttrApplicationTag);
@@ -136,24 +168,24 @@ std::string TagIn(CFDictionaryRef dictionary) {
 
 Pkey NewPkey() { return Pkey(EVP_EC_gen("P-256"), EVP_PKEY_free); }
 
-// "Encrypted" by naming the Mac: nobody attacks the stand-in.
-Blob Wrap(const Pkey& pkey) {
+// "Encrypted" by naming the Mac: nobody attacks the stand-in. The access control is part of it.
+Blob Wrap(const Item& item) {
   uint8_t* der = nullptr;
-  const int size = i2d_PrivateKey(pkey.get(), &der);
+  const int size = i2d_PrivateKey(item.pkey.get(), &der);
   Blob blob(mac.serial.begin(), mac.serial.end());
-  blob.push_back(0);
+  blob.push_back(item.presence ? 1 : 0);
   blob.insert(blob.end(), der, der + size);
   OPENSSL_free(der);
   return blob;
 }
-Pkey Unwrap(const Blob& blob) {
+std::optional<Item> Unwrap(const Blob& blob) {
   const size_t prefix = mac.serial.size() + 1;
-  if (blob.size() <= prefix || std::memcmp(blob.data(), mac.serial.c_str(), prefix) != 0) {
-    return nullptr;
+  if (blob.size() <= prefix || std::memcmp(blob.data(), mac.serial.c_str(), prefix - 1) != 0) {
+    return std::nullopt;
   }
   const uint8_t* der = blob.data() + prefix;
-  return Pkey(d2i_AutoPrivateKey(nullptr, &der, static_cast<long>(blob.size() - prefix)),
-              EVP_PKEY_free);
+  EVP_PKEY* pkey = d2i_AutoPrivateKey(nullptr, &der, static_cast<long>(blob.size() - prefix));
+  return Item{Pkey(pkey, EVP_PKEY_free), true, false, blob[prefix - 1] == 1};
 }
 
 SecKeyRef AsRef(Key* key) { return reinterpret_cast<SecKeyRef>(static_cast<Object*>(key)); }
@@ -161,10 +193,22 @@ SecKeyRef AsRef(Key* key) { return reinterpret_cast<SecKeyRef>(static_cast<Objec
 OSStatus CheckQuery(CFDictionaryRef query) {
   const bool private_alone = Get(query, kSecAttrKeyClass) == kSecAttrKeyClassPrivate;
   if (Get(query, kSecClass) != kSecClassKey || !private_alone || TagIn(query).empty() ||
-      !IsTrue(Get(query, kSecUseDataProtectionKeychain))) {
+      Get(query, kSecUseDataProtectionKeychain) == nullptr) {
     return errSecParam;
   }
-  return mac.entitled ? errSecSuccess : errSecMissingEntitlement;
+  const bool allowed = mac.entitled || !IsTrue(Get(query, kSecUseDataProtectionKeychain));
+  return allowed ? errSecSuccess : errSecMissingEntitlement;
+}
+
+std::map<std::string, Item>& KeychainOf(CFDictionaryRef query) {
+  return IsTrue(Get(query, kSecUseDataProtectionKeychain)) ? keychain : file_keychain;
+}
+
+std::vector<std::string> TagsOf(const std::map<std::string, Item>& items) {
+  const std::lock_guard lock(mutex);
+  std::vector<std::string> tags;
+  for (const auto& [tag, item] : items) tags.push_back(tag);
+  return tags;
 }
 
 void Sleep() {
@@ -182,6 +226,8 @@ void Reset() {
   const std::lock_guard lock(mutex);
   mac = Mac();
   keychain.clear();
+  file_keychain.clear();
+  prompts = 0;
   flags_made.clear();
   calls.clear();
 }
@@ -193,22 +239,26 @@ void Answers(const std::string& function, std::vector<Answer> answers) {
   Change([&](Mac& m) { m.answers[function] = std::move(answers); });
 }
 size_t LiveObjects() { return live; }
-std::vector<std::string> KeychainTags() {
+std::vector<std::string> KeychainTags() { return TagsOf(keychain); }
+std::vector<std::string> FileKeychainTags() { return TagsOf(file_keychain); }
+size_t Prompts() {
   const std::lock_guard lock(mutex);
-  std::vector<std::string> tags;
-  for (const auto& [tag, item] : keychain) tags.push_back(tag);
-  return tags;
+  return prompts;
 }
 std::vector<SecAccessControlCreateFlags> CreatedFlags() {
   const std::lock_guard lock(mutex);
   return flags_made;
 }
+bool IsConfirmed(CFTypeRef context) { return As<Context>(context)->confirmed; }
+void Confirm(CFTypeRef context) { As<Context>(context)->confirmed = true; }
 size_t Calls(const std::string& function) {
   const std::lock_guard lock(mutex);
   return calls[function];
 }
 
 }  // namespace device_key::stand_in
+
+extern "C" id objc_alloc_init(Class);
 
 using namespace device_key::stand_in;  // what follows is not in a namespace in the real ones
 
@@ -252,6 +302,7 @@ CONSTANT(kSecMatchLimit);
 CONSTANT(kSecMatchLimitOne);
 CONSTANT(kSecPrivateKeyAttrs);
 CONSTANT(kSecReturnRef);
+CONSTANT(kSecUseAuthenticationContext);
 CONSTANT(kSecUseDataProtectionKeychain);
 CONSTANT(kSecKeyAlgorithmECDSASignatureDigestX962SHA256);
 #undef CONSTANT
@@ -290,6 +341,11 @@ CFIndex CFDataGetLength(CFDataRef data) {
 CFNumberRef CFNumberCreate(CFAllocatorRef, CFNumberType, const void* value) {
   return Made<CFNumberRef>(new Number(*static_cast<const int*>(value)));
 }
+CFTypeID CFNumberGetTypeID(void) { return static_cast<CFTypeID>(Kind::kNumber); }
+Boolean CFNumberGetValue(CFNumberRef number, CFNumberType, void* value) {
+  *static_cast<int64_t*>(value) = As<Number>(number)->value;
+  return true;
+}
 
 CFMutableDictionaryRef CFDictionaryCreateMutable(CFAllocatorRef, CFIndex,
                                                  const CFDictionaryKeyCallBacks*,
@@ -319,6 +375,25 @@ CFErrorDomain CFErrorGetDomain(CFErrorRef error) {
   return Made<CFStringRef>(As<Error>(error)->domain);
 }
 CFIndex CFErrorGetCode(CFErrorRef error) { return As<Error>(error)->code; }
+CFDictionaryRef CFErrorCopyUserInfo(CFErrorRef error) {
+  auto* details = Made<CFMutableDictionaryRef>(new Dictionary());
+  if (const auto status = As<Error>(error)->enclave_status) {
+    Object* name = new String("AKSError");
+    Object* value = new Number(*status);
+    CFDictionarySetValue(details, name, value);
+    Release(name);
+    Release(value);
+  }
+  return details;
+}
+
+Class objc_getClass(const char* name) {
+  const std::lock_guard lock(mutex);
+  static char local_authentication_context;
+  if (!mac.has_local_authentication || std::string(name) != "LAContext") return nullptr;
+  return reinterpret_cast<Class>(&local_authentication_context);
+}
+id objc_alloc_init(Class) { return Made<id>(new Context()); }
 
 SecAccessControlRef SecAccessControlCreateWithFlags(CFAllocatorRef, CFTypeRef,
                                                     SecAccessControlCreateFlags flags,
@@ -341,10 +416,19 @@ OSStatus SecItemCopyMatching(CFDictionaryRef query, CFTypeRef* result) {
   Answer answer;
   if (TakeAnswer("SecItemCopyMatching", &answer)) return static_cast<OSStatus>(answer.code);
   if (const OSStatus status = CheckQuery(query); status != errSecSuccess) return status;
-  const auto item = keychain.find(TagIn(query));
-  if (item == keychain.end()) return errSecItemNotFound;
-  *result = static_cast<Object*>(
-      new Key(item->second.pkey, true, item->second.enclave, item->second.exportable));
+  const auto found = KeychainOf(query).find(TagIn(query));
+  if (found == KeychainOf(query).end()) return errSecItemNotFound;
+  if (mac.finds_something_else) {
+    *result = static_cast<Object*>(new Number(0));
+    return errSecSuccess;
+  }
+  Item item = found->second;
+  const void* context = Get(query, kSecUseAuthenticationContext);
+  if (!item.enclave && item.presence) {
+    Ask(context);  // a software key is decrypted here
+    item.presence = false;
+  }
+  *result = static_cast<Object*>(new Key(item, true, context));
   return errSecSuccess;
 }
 
@@ -353,8 +437,10 @@ OSStatus SecItemDelete(CFDictionaryRef query) {
   Answer answer;
   if (TakeAnswer("SecItemDelete", &answer)) return static_cast<OSStatus>(answer.code);
   if (const OSStatus status = CheckQuery(query); status != errSecSuccess) return status;
-  return keychain.erase(TagIn(query)) > 0 ? errSecSuccess : errSecItemNotFound;
+  return KeychainOf(query).erase(TagIn(query)) > 0 ? errSecSuccess : errSecItemNotFound;
 }
+
+CFTypeID SecKeyGetTypeID(void) { return static_cast<CFTypeID>(Kind::kKey); }
 
 CFDictionaryRef SecKeyCopyAttributes(SecKeyRef ref) {
   const std::lock_guard lock(mutex);
@@ -362,11 +448,11 @@ CFDictionaryRef SecKeyCopyAttributes(SecKeyRef ref) {
   if (TakeAnswer("SecKeyCopyAttributes", &answer)) return nullptr;
   const Key& key = *As<Key>(ref);
   auto* attributes = Made<CFMutableDictionaryRef>(new Dictionary());
-  if (key.enclave) {
+  if (key.item.enclave) {
     CFDictionarySetValue(attributes, kSecAttrTokenID, kSecAttrTokenIDSecureEnclave);
     if (mac.gives_wrapped) {
       Object* name = new String("toid");
-      Object* value = new Data(Wrap(key.pkey));
+      Object* value = new Data(Wrap(key.item));
       CFDictionarySetValue(attributes, name, value);
       Release(name);
       Release(value);
@@ -383,10 +469,10 @@ CFDataRef SecKeyCopyExternalRepresentation(SecKeyRef ref, CFErrorRef* error) {
       Fails(error, answer)) {
     return nullptr;
   }
-  if (key.private_half && !key.exportable && Fails(error, {errSecParam})) return nullptr;
+  if (key.private_half && !key.item.exportable && Fails(error, {errSecParam})) return nullptr;
   Blob point(65);
   size_t size = 0;
-  EVP_PKEY_get_octet_string_param(key.pkey.get(), "pub", point.data(), point.size(), &size);
+  EVP_PKEY_get_octet_string_param(key.item.pkey.get(), "pub", point.data(), point.size(), &size);
   return Made<CFDataRef>(new Data(std::move(point)));
 }
 
@@ -394,7 +480,7 @@ SecKeyRef SecKeyCopyPublicKey(SecKeyRef ref) {
   const std::lock_guard lock(mutex);
   Answer answer;
   if (TakeAnswer("SecKeyCopyPublicKey", &answer)) return nullptr;
-  return AsRef(new Key(As<Key>(ref)->pkey, false, false, true));
+  return AsRef(new Key({As<Key>(ref)->item.pkey, false, true, false}, false));
 }
 
 SecKeyRef SecKeyCreateRandomKey(CFDictionaryRef parameters, CFErrorRef* error) {
@@ -405,18 +491,26 @@ SecKeyRef SecKeyCreateRandomKey(CFDictionaryRef parameters, CFErrorRef* error) {
   const bool enclave = Get(parameters, kSecAttrTokenID) == kSecAttrTokenIDSecureEnclave;
   const auto* attributes = static_cast<CFDictionaryRef>(Get(parameters, kSecPrivateKeyAttrs));
   if (enclave && !mac.has_enclave && Fails(error, {errSecUnimplemented})) return nullptr;
-  const bool controlled = Get(attributes, kSecAttrAccessControl) != nullptr;
+  const bool protection = IsTrue(Get(parameters, kSecUseDataProtectionKeychain));
+  const void* control = Get(attributes, kSecAttrAccessControl);
+  const bool controlled = control != nullptr;
+  const auto flags = controlled ? As<Control>(control)->flags : 0;
+  // Private-key usage is for the enclave, and the enclave wants it.
+  const bool usage = (flags & kSecAccessControlPrivateKeyUsage) != 0;
+  const bool wrong = usage != enclave || (controlled && !enclave && !protection);
+  if (wrong && Fails(error, {errSecParam})) return nullptr;
   if (!enclave && controlled && mac.refuses_access_control && Fails(error, {errSecAuthFailed})) {
     return nullptr;
   }
-  const bool exportable =
-      mac.exports_keys || (!enclave && Get(attributes, kSecAttrIsExtractable) != kCFBooleanFalse);
-  const Item item{NewPkey(), enclave && !mac.ignores_token, exportable};
+  const bool kept = protection ? mac.keeps_software_keys
+                               : Get(parameters, kSecAttrIsExtractable) == kCFBooleanFalse;
+  const Item item{NewPkey(), enclave && !mac.ignores_token, mac.exports_keys || !(enclave || kept),
+                  (flags & kSecAccessControlUserPresence) != 0};
   if (IsTrue(Get(attributes, kSecAttrIsPermanent))) {
-    if (!mac.entitled && Fails(error, {errSecMissingEntitlement})) return nullptr;
-    keychain[TagIn(attributes)] = item;
+    if (protection && !mac.entitled && Fails(error, {errSecMissingEntitlement})) return nullptr;
+    KeychainOf(parameters)[TagIn(attributes)] = item;
   }
-  return AsRef(new Key(item.pkey, true, item.enclave, item.exportable));
+  return AsRef(new Key(item, true));
 }
 
 CFDataRef SecKeyCreateSignature(SecKeyRef ref, SecKeyAlgorithm algorithm, CFDataRef data,
@@ -430,10 +524,11 @@ CFDataRef SecKeyCreateSignature(SecKeyRef ref, SecKeyAlgorithm algorithm, CFData
       Fails(error, {errSecParam})) {
     return nullptr;
   }
+  if (As<Key>(ref)->item.presence) Ask(As<Key>(ref)->context);
   Blob digest = As<Data>(data)->bytes;
   if (mac.signs_wrongly) digest[0] ^= 1;
   const std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(
-      EVP_PKEY_CTX_new(As<Key>(ref)->pkey.get(), nullptr), &EVP_PKEY_CTX_free);
+      EVP_PKEY_CTX_new(As<Key>(ref)->item.pkey.get(), nullptr), &EVP_PKEY_CTX_free);
   Blob signature(80);
   size_t size = signature.size();
   EVP_PKEY_sign_init(context.get());
@@ -450,10 +545,11 @@ SecKeyRef SecKeyCreateWithData(CFDataRef, CFDictionaryRef attributes, CFErrorRef
   const void* wrapped = CFDictionaryGetValue(attributes, name);
   Release(name);
   // As the real one: without the object the token makes a new key.
-  Pkey pkey =
-      wrapped == nullptr || mac.mints_on_open ? NewPkey() : Unwrap(As<Data>(wrapped)->bytes);
-  if (!pkey && Fails(error, {-3, "CryptoTokenKit"})) return nullptr;
-  return AsRef(new Key(std::move(pkey), true, true, false));
+  std::optional<Item> item = wrapped == nullptr || mac.mints_on_open
+                                 ? Item{NewPkey(), true, false, false}
+                                 : Unwrap(As<Data>(wrapped)->bytes);
+  if (!item && Fails(error, {-3, "CryptoTokenKit"})) return nullptr;
+  return AsRef(new Key(*std::move(item), true, Get(attributes, kSecUseAuthenticationContext)));
 }
 
 }  // extern "C"

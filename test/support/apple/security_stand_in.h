@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ namespace device_key::stand_in {
 struct Answer {
   CFIndex code;
   std::string domain = "NSOSStatusErrorDomain";
+  std::optional<int64_t> enclave_status = std::nullopt;  // "AKSError" in the error's details
 };
 
 // One Mac; `Reset` buys a new one.
@@ -24,6 +26,9 @@ struct Mac {
   bool entitled = true;       // the host executable
   bool gives_wrapped = true;  // the attribute "toid"
   bool exports_keys = false;  // a lie about what it was asked for
+  // Real ones export the software keys of the data-protection keychain whatever they are asked for.
+  bool keeps_software_keys = false;
+  bool has_local_authentication = true;
   bool signs_wrongly = false;
   bool mints_on_open = false;          // SecKeyCreateWithData ignores the wrapped key
   bool ignores_token = false;          // makes enclave keys in software
@@ -31,6 +36,7 @@ struct Mac {
   std::chrono::milliseconds delay{0};  // of key creation and signing
   // Answers given instead of doing what the function named does, one after the other.
   std::map<std::string, std::vector<Answer>> answers;
+  bool finds_something_else = false;    // SecItemCopyMatching returns what is not a key
   bool refuses_access_control = false;  // -25293 to software keys that have one
 };
 
@@ -38,10 +44,16 @@ void Reset();
 void Change(const std::function<void(Mac&)>& change);
 void Answers(const std::string& function, std::vector<Answer> answers);
 
-size_t LiveObjects();                     // CoreFoundation objects that are not released
-std::vector<std::string> KeychainTags();  // of the private keys in the keychain
+size_t LiveObjects();                         // CoreFoundation objects that are not released
+std::vector<std::string> KeychainTags();      // of the private keys in the data-protection keychain
+std::vector<std::string> FileKeychainTags();  // and in the login keychain
+size_t Prompts();                             // how often a person was asked
 std::vector<SecAccessControlCreateFlags> CreatedFlags();  // of each access control made
 size_t Calls(const std::string& function);
+
+// Of an LAContext.
+bool IsConfirmed(CFTypeRef context);
+void Confirm(CFTypeRef context);
 
 }  // namespace device_key::stand_in
 

@@ -14,7 +14,6 @@ using CFIndex = long;
 using CFTypeID = unsigned long;
 using CFOptionFlags = unsigned long;
 using CFStringEncoding = uint32_t;
-using CFNumberType = CFIndex;
 
 using CFTypeRef = const void*;
 using CFAllocatorRef = const struct __CFAllocator*;
@@ -37,7 +36,7 @@ struct CFDictionaryValueCallBacks {
 };
 
 constexpr CFStringEncoding kCFStringEncodingUTF8 = 0x08000100;
-constexpr CFNumberType kCFNumberIntType = 9;
+enum CFNumberType : CFIndex { kCFNumberSInt64Type = 4, kCFNumberIntType = 9 };
 
 extern const CFAllocatorRef kCFAllocatorDefault;
 extern const CFBooleanRef kCFBooleanTrue;
@@ -61,7 +60,9 @@ CFDataRef CFDataCreate(CFAllocatorRef allocator, const UInt8* bytes, CFIndex siz
 const UInt8* CFDataGetBytePtr(CFDataRef data);
 CFIndex CFDataGetLength(CFDataRef data);
 
+CFTypeID CFNumberGetTypeID(void);
 CFNumberRef CFNumberCreate(CFAllocatorRef allocator, CFNumberType type, const void* value);
+Boolean CFNumberGetValue(CFNumberRef number, CFNumberType type, void* value);
 
 CFMutableDictionaryRef CFDictionaryCreateMutable(CFAllocatorRef allocator, CFIndex capacity,
                                                  const CFDictionaryKeyCallBacks* keys,
@@ -71,6 +72,7 @@ const void* CFDictionaryGetValue(CFDictionaryRef dictionary, const void* key);
 
 CFErrorDomain CFErrorGetDomain(CFErrorRef error);
 CFIndex CFErrorGetCode(CFErrorRef error);
+CFDictionaryRef CFErrorCopyUserInfo(CFErrorRef error);
 
 }  // extern "C"
 

@@ -20,13 +20,14 @@ enum : OSStatus {
   errSecUserCanceled = -128,
   errSecNotAvailable = -25291,
   errSecAuthFailed = -25293,
+  errSecNoSuchKeychain = -25294,
   errSecItemNotFound = -25300,
   errSecInteractionNotAllowed = -25308,
   errSecInteractionRequired = -25315,
   errSecInDarkWake = -25320,
   errSecDecode = -26275,
   errSecMissingEntitlement = -34018,
-  errSecInvalidKeyBlob = -67712,
+  errSecInvalidKeyBlob = -67599,
 };
 
 enum : SecAccessControlCreateFlags {
@@ -54,6 +55,7 @@ extern const CFStringRef kSecMatchLimit;
 extern const CFStringRef kSecMatchLimitOne;
 extern const CFStringRef kSecPrivateKeyAttrs;
 extern const CFStringRef kSecReturnRef;
+extern const CFStringRef kSecUseAuthenticationContext;
 extern const CFStringRef kSecUseDataProtectionKeychain;
 extern const SecKeyAlgorithm kSecKeyAlgorithmECDSASignatureDigestX962SHA256;
 
@@ -69,6 +71,7 @@ SecKeyRef SecKeyCopyPublicKey(SecKeyRef key);
 SecKeyRef SecKeyCreateRandomKey(CFDictionaryRef parameters, CFErrorRef* error);
 CFDataRef SecKeyCreateSignature(SecKeyRef key, SecKeyAlgorithm algorithm, CFDataRef data,
                                 CFErrorRef* error);
+CFTypeID SecKeyGetTypeID(void);
 SecKeyRef SecKeyCreateWithData(CFDataRef data, CFDictionaryRef attributes, CFErrorRef* error);
 
 }  // extern "C"

@@ -6,6 +6,7 @@
 
 #include "addon/boundary.h"
 #include "addon/native_store.h"
+#include "platform/dynamic_library.h"
 #include "protocol/decode.h"
 
 namespace device_key {
@@ -38,6 +39,9 @@ void SilenceTss2() {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   SilenceTss2();
+#if defined(__APPLE__)
+  KeepThisLibraryLoaded();
+#endif
   exports.Set("NativeStore", NativeStore::Define(env));
   exports.Set("checkShape", Napi::Function::New(env, CheckShape, "checkShape"));
   return exports;

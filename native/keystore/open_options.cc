@@ -6,11 +6,13 @@
 #include "platform/error.h"
 #include "protocol/json_reader.h"
 #if defined(__linux__)
-#include "providers/pkcs11/pkcs11_provider.h"
 #include "providers/tpm2/tpm2_provider.h"
 #elif defined(__APPLE__)
 #include "providers/apple/keychain_provider.h"
 #include "providers/apple/secure_enclave_provider.h"
+#endif
+#if defined(__linux__) || defined(__APPLE__)
+#include "providers/pkcs11/pkcs11_provider.h"
 #endif
 
 namespace device_key {
@@ -138,13 +140,15 @@ std::vector<std::shared_ptr<KeyProvider>> PlatformProviders(
 #if defined(__linux__)
   providers.push_back(std::make_shared<Tpm2Provider>(
       Tpm2Options{.tcti = options.tcti, .allow_simulator = options.allow_simulator}));
-  providers.push_back(std::make_shared<Pkcs11Provider>(Pkcs11Options{
-      .module = options.pkcs11_module, .token = options.pkcs11_token, .pin = options.pkcs11_pin}));
 #elif defined(__APPLE__)
   const UserPresence user_presence{.required = options.user_presence,
                                    .reuse = options.user_presence_reuse};
   providers.push_back(std::make_shared<SecureEnclaveProvider>(user_presence));
   providers.push_back(std::make_shared<KeychainProvider>(user_presence));
+#endif
+#if defined(__linux__) || defined(__APPLE__)
+  providers.push_back(std::make_shared<Pkcs11Provider>(Pkcs11Options{
+      .module = options.pkcs11_module, .token = options.pkcs11_token, .pin = options.pkcs11_pin}));
 #endif
   return providers;
 }

@@ -50,7 +50,8 @@
           "libraries": [
             "<(openssl)/lib/libcrypto.a",
             "-framework Security",
-            "-framework CoreFoundation"
+            "-framework CoreFoundation",
+            "-lobjc"
           ]
         }]
       ]

@@ -48,11 +48,10 @@ std::string ResolveModule(const Pkcs11Options& options, const std::optional<Toke
   if (!module) return kDefaultModule;
   const bool plain = kFindsPlainNames && module->find('/') == std::string::npos;
   if (!plain && !module->starts_with('/')) {
-    throw DeviceKeyError(ErrorCode::kInvalidParams,
-                         std::string("options.pkcs11.module: expected an absolute path") +
-                             (kFindsPlainNames
-                                  ? ", or a file name that the system's loader finds"
-                                  : ""));
+    throw DeviceKeyError(
+        ErrorCode::kInvalidParams,
+        std::string("options.pkcs11.module: expected an absolute path") +
+            (kFindsPlainNames ? ", or a file name that the system's loader finds" : ""));
   }
   return *module;
 }

@@ -78,6 +78,9 @@ KeyHandle KeyHandle::FromJson(const nlohmann::json& json) {
 ScopedSecKey KeyHandle::Open(const std::string& tag, CFTypeRef context) const {
   ScopedSecKey key = home == KeyHome::kRecord ? OpenWrappedEnclaveKey(wrapped_key, context)
                                               : OpenFromKeychain(KeychainOf(home), tag, context);
+  // There macOS tells the public half only if that was stored as well (SecCDSAKeyCopyPublicKey in
+  // Apple's published SecKey.cpp), and whoever asked for a signature verifies it.
+  if (home == KeyHome::kFileKeychain) return key;
   // macOS makes a new key where it does not understand a wrapped one (SecKeyCreateWithData with a
   // token but without the token's object).
   if (PublicKeySha256(SpkiOf(key.get())) != public_key_sha256) {

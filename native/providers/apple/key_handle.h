@@ -33,7 +33,7 @@ struct KeyHandle {
   static KeyHandle FromJson(const nlohmann::json& json);
 
   // The private key that was tagged `tag`. Throws `key_lost` when it is gone or macOS opens another
-  // one. `context` may be null: see ReuseWindow.
+  // one, where that can be told. `context` may be null: see ReuseWindow.
   ScopedSecKey Open(const std::string& tag, CFTypeRef context) const;
 
   // Removes it, if it is in a keychain.

@@ -73,8 +73,9 @@ ProviderKey MakeIn(Way way, const std::string& tag, bool user_presence) {
 
 // Whether another way may do better: some Intel Macs have been reported to refuse software keys
 // with an access control (-25293, -25300), others those without one; hosts may not be entitled; and
-// the data-protection keychain exports software keys whatever kSecAttrIsExtractable says
-// (SecECPrivateKeyCopyExternalRepresentation in Apple's published SecECKey.m asks for nothing).
+// the data-protection keychain exports software keys whatever they were made with
+// (SecKeyGeneratePrivateAttributeDictionary and SecECPrivateKeyCopyExternalRepresentation in
+// Apple's published SecKey.m and SecECKey.m).
 bool MayWorkOtherwise(const DeviceKeyError& error) {
   return HasStatus(error, errSecAuthFailed) || HasStatus(error, errSecItemNotFound) ||
          error.code() == ErrorCode::kMissingEntitlement || error.code() == ErrorCode::kCryptoError;

@@ -66,9 +66,13 @@ Bytes SignDigest(SecKeyRef private_key, const Sha256Digest& digest) {
 }
 
 void CheckCannotBeExported(SecKeyRef private_key) {
-  CfErrorSlot error;
-  const ScopedCf<CFDataRef> data(SecKeyCopyExternalRepresentation(private_key, error.receive()));
-  if (!data) return;
+  const ScopedCf<CFDictionaryRef> attributes = AttributesOf(private_key);
+  const CFTypeRef extractable = CFDictionaryGetValue(attributes.get(), kSecAttrIsExtractable);
+  if (extractable == nullptr || !CFEqual(extractable, kCFBooleanTrue)) {
+    CfErrorSlot error;
+    const ScopedCf<CFDataRef> data(SecKeyCopyExternalRepresentation(private_key, error.receive()));
+    if (!data) return;
+  }
   throw DeviceKeyError(ErrorCode::kCryptoError,
                        "macOS made a key that can be exported, although it was asked for one that "
                        "cannot; it has been thrown away");

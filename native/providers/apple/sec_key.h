@@ -25,7 +25,8 @@ Bytes SpkiOf(SecKeyRef private_key);
 // DER ECDSA signature. May wait for a person.
 Bytes SignDigest(SecKeyRef private_key, const Sha256Digest& digest);
 
-// Throws `crypto_error` unless macOS refuses to hand out the private key.
+// Throws `crypto_error` when the key's attributes say that it can be exported, or when macOS hands
+// it out all the same.
 void CheckCannotBeExported(SecKeyRef private_key);
 
 }  // namespace device_key

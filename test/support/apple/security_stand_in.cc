@@ -104,6 +104,7 @@ struct Context : Object {
 struct Item {
   Pkey pkey;
   bool enclave, exportable, presence;
+  bool from_file = false;  // looked up in the login keychain
 };
 struct Key : Object {
   Key(Item i, bool is_private, const void* authentication_context = nullptr)
@@ -428,6 +429,7 @@ OSStatus SecItemCopyMatching(CFDictionaryRef query, CFTypeRef* result) {
     Ask(context);  // a software key is decrypted here
     item.presence = false;
   }
+  item.from_file = &KeychainOf(query) == &file_keychain;
   *result = static_cast<Object*>(new Key(item, true, context));
   return errSecSuccess;
 }
@@ -448,6 +450,11 @@ CFDictionaryRef SecKeyCopyAttributes(SecKeyRef ref) {
   if (TakeAnswer("SecKeyCopyAttributes", &answer)) return nullptr;
   const Key& key = *As<Key>(ref);
   auto* attributes = Made<CFMutableDictionaryRef>(new Dictionary());
+  if (!key.item.enclave) {
+    CFDictionarySetValue(
+        attributes, kSecAttrIsExtractable,
+        key.item.exportable && !mac.exports_keys ? kCFBooleanTrue : kCFBooleanFalse);
+  }
   if (key.item.enclave) {
     CFDictionarySetValue(attributes, kSecAttrTokenID, kSecAttrTokenIDSecureEnclave);
     if (mac.gives_wrapped) {
@@ -480,6 +487,7 @@ SecKeyRef SecKeyCopyPublicKey(SecKeyRef ref) {
   const std::lock_guard lock(mutex);
   Answer answer;
   if (TakeAnswer("SecKeyCopyPublicKey", &answer)) return nullptr;
+  if (As<Key>(ref)->item.from_file) return nullptr;
   return AsRef(new Key({As<Key>(ref)->item.pkey, false, true, false}, false));
 }
 

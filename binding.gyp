@@ -47,6 +47,34 @@
               "AdditionalOptions": ["/DEPENDENTLOADFLAG:0x800"]
             }
           }
+        }],
+        # Written for Xcode's command line tools and Homebrew's openssl@3 and nlohmann-json, and not
+        # yet run on a Mac. OPENSSL_PREFIX and NLOHMANN_JSON_PREFIX name other places.
+        ["OS=='mac'", {
+          "variables": {
+            "openssl": "<!(echo ${OPENSSL_PREFIX:-$(brew --prefix openssl@3)})",
+            "nlohmann_json": "<!(echo ${NLOHMANN_JSON_PREFIX:-$(brew --prefix nlohmann-json)})"
+          },
+          "include_dirs": ["<(openssl)/include", "<(nlohmann_json)/include"],
+          "xcode_settings": {
+            "MACOSX_DEPLOYMENT_TARGET": "11.0",
+            "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
+            "CLANG_CXX_LIBRARY": "libc++",
+            "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+            "GCC_ENABLE_CPP_RTTI": "YES",
+            "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
+            "DEAD_CODE_STRIPPING": "YES",
+            "OTHER_LDFLAGS": [
+              "-Wl,-exported_symbol,_napi_register_module_v1",
+              "-Wl,-exported_symbol,_node_api_module_get_api_version_v1"
+            ]
+          },
+          "libraries": [
+            "<(openssl)/lib/libcrypto.a",
+            "-framework Security",
+            "-framework CoreFoundation",
+            "-lobjc"
+          ]
         }]
       ]
     }

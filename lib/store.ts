@@ -80,7 +80,7 @@ export interface Pkcs11Options {
 export interface DeviceKeyStoreOptions {
   /**
    * Where key records are kept. Default: `DEVICE_KEY_HOME`, else `$XDG_DATA_HOME/device-keys`
-   * (`~/.local/share/device-keys`). Made with mode 0700 when the first key is created.
+   * (`~/.local/share/device-keys`), on macOS `~/Library/Application Support/device-keys`. Made with mode 0700 when the first key is created.
    */
   directory?: string;
   /**
@@ -94,6 +94,12 @@ export interface DeviceKeyStoreOptions {
    */
   allowSimulator?: boolean;
   pkcs11?: Pkcs11Options;
+  /**
+   * Whether each use of a key that this store makes has to be confirmed with Touch ID or the login
+   * password; on macOS alone, elsewhere it has no effect. With `reuseSeconds` (1 to 3,600) one
+   * confirmation holds for that long, in this store alone. Default false.
+   */
+  userPresence?: boolean | { reuseSeconds: number };
   targets?: TargetPolicy;
   /** How long one operation may wait for the hardware, in milliseconds. Default 30,000. */
   timeoutMs?: number;

@@ -6,6 +6,7 @@
 
 #include "addon/boundary.h"
 #include "addon/native_store.h"
+#include "platform/dynamic_library.h"
 #include "protocol/decode.h"
 #if defined(_WIN32)
 #include "platform/windows_api.h"
@@ -52,6 +53,9 @@ void StayLoaded() {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   StayLoaded();
   SilenceTss2();
+#if defined(__APPLE__)
+  KeepThisLibraryLoaded();
+#endif
   exports.Set("NativeStore", NativeStore::Define(env));
   exports.Set("checkShape", Napi::Function::New(env, CheckShape, "checkShape"));
   return exports;

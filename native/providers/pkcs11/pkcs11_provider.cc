@@ -11,7 +11,20 @@
 namespace device_key {
 namespace {
 
+// dlopen(3) of macOS also looks for a plain file name in the working directory, which anybody may
+// have written; Homebrew's p11-kit is at a path that depends on the processor.
+#if defined(__APPLE__) && defined(__aarch64__)
+constexpr char kDefaultModule[] = "/opt/homebrew/lib/p11-kit-proxy.dylib";
+#elif defined(__APPLE__)
+constexpr char kDefaultModule[] = "/usr/local/lib/p11-kit-proxy.dylib";
+#else
 constexpr char kDefaultModule[] = "p11-kit-proxy.so";
+#endif
+#if defined(__APPLE__)
+constexpr bool kFindsPlainNames = false;
+#else
+constexpr bool kFindsPlainNames = true;
+#endif
 constexpr char kHandleMember[] = "token";
 constexpr std::chrono::seconds kUnloadTimeout{5};
 
@@ -33,10 +46,12 @@ std::string ResolveModule(const Pkcs11Options& options, const std::optional<Toke
   if (!module && token) module = token->module_path;
   if (!module) module = Environment("DEVICE_KEY_PKCS11_MODULE");
   if (!module) return kDefaultModule;
-  if (!module->starts_with('/') && module->find('/') != std::string::npos) {
-    throw DeviceKeyError(ErrorCode::kInvalidParams,
-                         "options.pkcs11.module: expected an absolute path, or a file name that "
-                         "the system's loader finds");
+  const bool plain = kFindsPlainNames && module->find('/') == std::string::npos;
+  if (!plain && !module->starts_with('/')) {
+    throw DeviceKeyError(
+        ErrorCode::kInvalidParams,
+        std::string("options.pkcs11.module: expected an absolute path") +
+            (kFindsPlainNames ? ", or a file name that the system's loader finds" : ""));
   }
   return *module;
 }

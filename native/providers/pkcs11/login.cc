@@ -35,12 +35,19 @@ LoginError PinRequired(const Token& token) {
 
 }  // namespace
 
+RefusedPins& RefusedPins::OfProcess() {
+  static auto& refused = *new RefusedPins;
+  return refused;
+}
+
 bool RefusedPins::Contains(const TokenIdentity& token, const Pin& pin) const {
+  const std::lock_guard lock(mutex_);
   return !refused_.empty() &&
          std::find(refused_.begin(), refused_.end(), DigestOf(token, pin)) != refused_.end();
 }
 
 void RefusedPins::Add(const TokenIdentity& token, const Pin& pin) {
+  const std::lock_guard lock(mutex_);
   if (salt_.empty()) salt_ = RandomBytes(kSaltBytes);
   refused_.push_back(DigestOf(token, pin));
 }

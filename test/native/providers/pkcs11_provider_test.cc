@@ -102,6 +102,18 @@ TEST_F(Pkcs11ProviderTest, TriesAWrongPinOnceForAllProviders) {
       "refused this PIN before");
 }
 
+TEST_F(Pkcs11ProviderTest, TriesAWrongPinOnceForAllNamesOfTheModule) {
+  Pkcs11Options options = Options();
+  options.pin.value = "wrong one";
+  ExpectError(
+      ErrorCode::kPinIncorrect, [&] { Pkcs11Provider(options).Create(id_, {}, Limits()); },
+      "CKR_PIN_INCORRECT");
+  options.module = "/usr/lib/../lib/softhsm/libsofthsm2.so";
+  ExpectError(
+      ErrorCode::kPinIncorrect, [&] { Pkcs11Provider(options).Create(id_, {}, Limits()); },
+      "refused this PIN before");
+}
+
 TEST_F(Pkcs11ProviderTest, FindsAndDeletesAKeyThatWasNeverRecorded) {
   Pkcs11Provider provider(Options());
   const ProviderKey key = provider.Create(id_, {}, Limits());

@@ -28,8 +28,8 @@ class PendingKeys {
 
   // Deletes the keys of `provider` that were announced long before `now` (Unix seconds) and never
   // recorded. Those that cannot be deleted now are left to the next sweep. Throws `pin_required`,
-  // `pin_incorrect`, `pin_locked` and `user_canceled` alone: a PIN that was given for this operation
-  // has been used up then, and going on would ask for it once more, for ever.
+  // `pin_incorrect`, `pin_locked` and `user_canceled` alone: a PIN that was given for this
+  // operation has been used up then, and going on would ask for it once more, for ever.
   void Sweep(KeyProvider& provider, int64_t now, const OperationLimits& limits) const;
 
  private:

@@ -87,7 +87,7 @@ void LogIn(TokenSession& session, const PinSource& source, RefusedPins& refused)
   if (!token.has(CKF_LOGIN_REQUIRED) || session.IsLoggedIn()) return;
   const CK_FLAGS flags = ReadTokenFlags(session.module(), token.slot);
   if (const auto obstacle = LoginObstacle(token, flags, source)) throw AsLoginError(*obstacle);
-  const std::optional<Pin> pin = source.Take();
+  const std::optional<Pin> pin = source.Take(token.identity.Uri());
   if (!pin && source.prompt != nullptr && (flags & CKF_PROTECTED_AUTHENTICATION_PATH) == 0) {
     source.prompt->Ask(QuestionFor(token, flags));
     throw PinRequired(token);

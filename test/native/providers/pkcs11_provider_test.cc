@@ -1,6 +1,7 @@
 #include "providers/pkcs11/pkcs11_provider.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -135,6 +136,13 @@ TEST_F(Pkcs11ProviderTest, SaysWhenALibraryIsNoModule) {
   ExpectError(
       ErrorCode::kLibraryMissing, [&] { Pkcs11Provider(options).Create(id_, {}, Limits()); },
       "C_GetFunctionList");
+}
+
+TEST_F(Pkcs11ProviderTest, SaysWhenAModuleLacksItsConfiguration) {
+  setenv("SOFTHSM2_CONF", "/nonexistent/softhsm2.conf", 1);
+  ExpectError(
+      ErrorCode::kPlatformError, [&] { Pkcs11Provider(Options()).Create(id_, {}, Limits()); },
+      "may lack its configuration");
 }
 
 // The module's own thread is not in a forked child: what the library knows of itself is what

@@ -25,8 +25,9 @@ interface Answer {
 export interface ClientOptions {
   // Beside `essentialEnvironment`.
   env?: Record<string, string>;
-  // Answers to questions for a PIN, in turn.
-  answers?: string[];
+  // Answers to questions for a PIN, in turn or by the token's label; where there is none of the latter,
+  // the question stays open.
+  answers?: string[] | Record<string, string>;
   // Who runs it.
   uid?: number;
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "providers/pkcs11/key_objects.h"
+#include "providers/pkcs11/login.h"
 #include "providers/pkcs11/pkcs11_status.h"
 
 namespace device_key {
@@ -167,7 +168,7 @@ Token Pkcs11Provider::ChooseToken(ModuleState& state, const Choice& choice) {
 
 TokenSession& Pkcs11Provider::OpenChosen(ModuleState& state, const Choice& choice) {
   TokenSession& session = state.SessionWith(ChooseToken(state, choice));
-  LogIn(session, choice.pin, state.refused_pins());
+  LogIn(session, choice.pin, RefusedPins::OfProcess());
   return session;
 }
 
@@ -180,7 +181,7 @@ TokenSession& Pkcs11Provider::OpenRecorded(ModuleState& state, const Choice& cho
   }
   // The PIN is that of the token that was chosen; another one would count it as a wrong try.
   const bool is_chosen = !choice.token || choice.token->Matches(session->token().identity);
-  LogIn(*session, is_chosen ? choice.pin : PinSource{}, state.refused_pins());
+  LogIn(*session, is_chosen ? choice.pin : PinSource{}, RefusedPins::OfProcess());
   return *session;
 }
 

@@ -37,6 +37,13 @@ TEST_F(KeychainProviderTest, TakesTheLoginKeychainWhereTheOtherExportsItsKeys) {
   EXPECT_TRUE(KeychainTags().empty());
 }
 
+TEST_F(KeychainProviderTest, ExportsNoKeyWhoseAttributesSayThatItCouldBe) {
+  Create(provider_, id_);
+
+  // Of the key in the login keychain: the private half, which is refused, and the public one.
+  EXPECT_EQ(stand_in::Calls("SecKeyCopyExternalRepresentation"), 2u);
+}
+
 TEST_F(KeychainProviderTest, PrefersTheDataProtectionKeychainWhereItKeepsItsKeys) {
   Change([](Mac& mac) { mac.keeps_software_keys = true; });
   const ProviderKey key = Create(provider_, id_);

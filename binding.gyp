@@ -25,6 +25,56 @@
             "-Wl,-z,relro,-z,now"
           ],
           "libraries": ["-l:libcrypto.a", "-ldl", "-lpthread"]
+        }],
+        # Written for MSVC, with a static OpenSSL 3 in OPENSSL_ROOT_DIR; not run yet (docs/windows.md).
+        # node-gyp's own delay-load hook maps node.exe to the host.
+        ["OS=='win'", {
+          "defines": ["WIN32_LEAN_AND_MEAN", "NOMINMAX", "_WIN32_WINNT=0x0A00"],
+          "include_dirs": ["<!(node -p \"process.env.OPENSSL_ROOT_DIR || 'C:/Program Files/OpenSSL-Win64'\")/include"],
+          "libraries": [
+            "<!(node -p \"process.env.OPENSSL_ROOT_DIR || 'C:/Program Files/OpenSSL-Win64'\")/lib/libcrypto_static.lib",
+            "advapi32.lib", "bcrypt.lib", "crypt32.lib", "user32.lib", "ws2_32.lib"
+          ],
+          "msvs_settings": {
+            "VCCLCompilerTool": {
+              "ExceptionHandling": 1,
+              "RuntimeLibrary": 0,
+              "RuntimeTypeInfo": "true",
+              "AdditionalOptions": ["/std:c++20", "/utf-8"]
+            },
+            "VCLinkerTool": {
+              # System32 alone for what is imported, like the LoadLibraryExW calls.
+              "AdditionalOptions": ["/DEPENDENTLOADFLAG:0x800"]
+            }
+          }
+        }],
+        # Written for Xcode's command line tools and Homebrew's openssl@3 and nlohmann-json, and not
+        # yet run on a Mac. OPENSSL_PREFIX and NLOHMANN_JSON_PREFIX name other places.
+        ["OS=='mac'", {
+          "variables": {
+            "openssl": "<!(echo ${OPENSSL_PREFIX:-$(brew --prefix openssl@3)})",
+            "nlohmann_json": "<!(echo ${NLOHMANN_JSON_PREFIX:-$(brew --prefix nlohmann-json)})"
+          },
+          "include_dirs": ["<(openssl)/include", "<(nlohmann_json)/include"],
+          "xcode_settings": {
+            "MACOSX_DEPLOYMENT_TARGET": "11.0",
+            "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
+            "CLANG_CXX_LIBRARY": "libc++",
+            "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+            "GCC_ENABLE_CPP_RTTI": "YES",
+            "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
+            "DEAD_CODE_STRIPPING": "YES",
+            "OTHER_LDFLAGS": [
+              "-Wl,-exported_symbol,_napi_register_module_v1",
+              "-Wl,-exported_symbol,_node_api_module_get_api_version_v1"
+            ]
+          },
+          "libraries": [
+            "<(openssl)/lib/libcrypto.a",
+            "-framework Security",
+            "-framework CoreFoundation",
+            "-lobjc"
+          ]
         }]
       ]
     }

@@ -1,6 +1,6 @@
 'use strict';
 
-// In-process too (test/support/environment.ts): the modules of this machine are none of the tests' business.
+// In-process too (test/support/platform.ts): the modules of this machine are none of the tests' business.
 process.env.DEVICE_KEY_PKCS11_MODULE ??= '/nonexistent/pkcs11.so';
 
 /** @type {import('jest').Config} */

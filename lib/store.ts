@@ -71,7 +71,7 @@ export interface Pkcs11Options {
    * `DEVICE_KEY_PKCS11_PIN`, else the token's own PIN pad.
    */
   pin?: string | ((question: Pkcs11PinQuestion) => string | Promise<string>);
-  /** A file with the PIN, read whenever the token wants it. */
+  /** A regular file with the PIN, read whenever the token wants it. */
   pinFile?: string;
   /** Whether to try a PIN when a wrong one would lock the token. Default false. */
   allowFinalTry?: boolean;
@@ -80,7 +80,7 @@ export interface Pkcs11Options {
 export interface DeviceKeyStoreOptions {
   /**
    * Where key records are kept. Default: `DEVICE_KEY_HOME`, else `$XDG_DATA_HOME/device-keys`
-   * (`~/.local/share/device-keys`). Made with mode 0700 when the first key is created.
+   * (`~/.local/share/device-keys`), on macOS `~/Library/Application Support/device-keys`. Made with mode 0700 when the first key is created.
    */
   directory?: string;
   /**
@@ -94,6 +94,12 @@ export interface DeviceKeyStoreOptions {
    */
   allowSimulator?: boolean;
   pkcs11?: Pkcs11Options;
+  /**
+   * Whether each use of a key that this store makes has to be confirmed with Touch ID or the login
+   * password; on macOS alone, elsewhere it has no effect. With `reuseSeconds` (1 to 3,600) one
+   * confirmation holds for that long, in this store alone. Default false.
+   */
+  userPresence?: boolean | { reuseSeconds: number };
   targets?: TargetPolicy;
   /** How long one operation may wait for the hardware, in milliseconds. Default 30,000. */
   timeoutMs?: number;
@@ -162,6 +168,8 @@ interface Pending {
   /** Stops listening to the operation's signal. */
   release?: () => void;
   over?: boolean;
+  /** How often it had to wait for a PIN. */
+  pinRounds?: number;
 }
 
 /**
@@ -178,6 +186,7 @@ export class DeviceKeyStore {
   readonly #askPin: AskPin | undefined;
   /** Set while somebody is asked for a PIN. */
   #pin: Promise<void> | undefined;
+  readonly #waitingForPin = new Set<Pending>();
   #closing: Promise<void> | undefined;
 
   private constructor(options: DeviceKeyStoreOptions) {
@@ -287,10 +296,15 @@ export class DeviceKeyStore {
    * have. Resolves when the hardware has been let go. Calling it again returns the same promise.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#request(() => this.#native.close()).then(() => {
-      openStores.delete(this.#native);
-      if (openStores.size === 0) process.off('exit', abandonOpenStores);
-    });
+    if (!this.#closing) {
+      this.#closing = this.#request(() => this.#native.close()).then(() => {
+        openStores.delete(this.#native);
+        if (openStores.size === 0) process.off('exit', abandonOpenStores);
+      });
+      // Whoever is asked may never answer.
+      const closed = new DeviceKeyError('closed', 'the key store is closed; open another');
+      for (const pending of this.#waitingForPin) this.#fail(pending, closed);
+    }
     return this.#closing;
   }
 
@@ -314,8 +328,7 @@ export class DeviceKeyStore {
       const onAbort = () => {
         // Without a request it waits for a PIN.
         if (pending.request !== undefined && !this.#native.cancel(pending.request)) return;
-        this.#end(pending);
-        reject(canceled(signal));
+        this.#fail(pending, canceled(signal));
       };
       signal.addEventListener('abort', onAbort, { once: true });
       pending.release = () => {
@@ -329,31 +342,36 @@ export class DeviceKeyStore {
       pending.request = pending.start();
       this.#pending.set(pending.request, pending);
     } catch (error) {
-      this.#end(pending);
-      pending.reject(thrownToError(error));
+      this.#fail(pending, thrownToError(error));
     }
   }
 
   #end(pending: Pending): void {
     if (pending.request !== undefined) this.#pending.delete(pending.request);
+    this.#waitingForPin.delete(pending);
     pending.release?.();
     pending.over = true;
+  }
+
+  #fail(pending: Pending, error: unknown): void {
+    this.#end(pending);
+    pending.reject(error);
   }
 
   #settle(settlements: Settlement[]): void {
     for (const { request, result, error } of settlements) {
       const pending = this.#pending.get(request);
       if (!pending) continue;
-      if (error?.code === 'pin_required' && this.#askPin) {
+      if (error?.code === 'pin_required' && this.#askPin && !this.#closing) {
         this.#pending.delete(request);
         pending.request = undefined;
         void this.#startWithPin(pending, error);
         continue;
       }
-      this.#end(pending);
       if (error) {
-        pending.reject(toDeviceKeyError(error));
+        this.#fail(pending, toDeviceKeyError(error));
       } else {
+        this.#end(pending);
         pending.resolve(JSON.parse(result ?? 'null'));
       }
     }
@@ -361,20 +379,22 @@ export class DeviceKeyStore {
 
   /** Has the PIN asked for, once for all operations that wait for it, and starts the operation again. */
   async #startWithPin(pending: Pending, error: NativeError): Promise<void> {
+    this.#waitingForPin.add(pending);
     try {
-      this.#pin ??= this.#answerPinQuestion(error).finally(() => (this.#pin = undefined));
-      await this.#pin;
-      if (!pending.over) this.#start(pending);
+      // Wrong PINs end operations; this is for a token that wants to be logged in to for ever.
+      pending.pinRounds = (pending.pinRounds ?? 0) + 1;
+      if (pending.pinRounds > maxPinRounds) throw toDeviceKeyError(error);
+      await (this.#pin ??= this.#answerPinQuestion(error).finally(() => (this.#pin = undefined)));
+      if (this.#waitingForPin.delete(pending)) this.#start(pending);
     } catch (cause) {
-      if (pending.over) return;
-      this.#end(pending);
-      pending.reject(cause);
+      if (!pending.over) this.#fail(pending, cause);
     }
   }
 
   async #answerPinQuestion(error: NativeError): Promise<void> {
     const question = JSON.parse(this.#native.takePinQuestion()) as Pkcs11PinQuestion | null;
-    if (!question || !this.#askPin) throw toDeviceKeyError(error);
+    // The answer that another operation has got since may do for this one.
+    if (!question || !this.#askPin) return;
     let pin: unknown;
     try {
       pin = await this.#askPin(question);
@@ -386,9 +406,13 @@ export class DeviceKeyStore {
     if (typeof pin !== 'string' || pin === '') {
       throw new DeviceKeyError('user_canceled', `${error.message}; no PIN was given when asked`);
     }
-    this.#native.answerPin(pin);
+    // A PIN that nobody waits for any more would stay.
+    if (this.#waitingForPin.size > 0) this.#native.answerPin(pin);
   }
 }
+
+/** How often one operation may be started again for want of a PIN. */
+const maxPinRounds = 10;
 
 type AskPin = Exclude<Pkcs11Options['pin'], string | undefined>;
 

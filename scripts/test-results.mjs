@@ -1,5 +1,5 @@
 // Sums up result files: `node scripts/test-results.mjs [--total] FILE...`, each a JUnit report of
-// ctest (.xml), a JSON report of Jest (.json) or a list of scripts/lint (.txt).
+// ctest or GoogleTest (.xml), a JSON report of Jest (.json) or a list of scripts/lint (.txt).
 //
 // Prints a line for each file, and with --total a last line "N passed, N failed". A file that is
 // missing is a runner that did not get to its end: one failure. Exits with 1 when anything failed
@@ -10,7 +10,11 @@ import { parseArgs } from 'node:util';
 
 const readers = {
   '.xml': (text) => {
-    const count = (name) => Number(new RegExp(`<testsuite[^>]*\\s${name}="(\\d+)"`).exec(text)[1]);
+    // ctest writes one <testsuite>; GoogleTest writes several, in a <testsuites>.
+    const count = (name) =>
+      [...text.matchAll(new RegExp(`<testsuite\\s[^>]*?\\b${name}="(\\d+)"`, 'g'))]
+        .map(([, number]) => Number(number))
+        .reduce((sum, number) => sum + number, 0);
     const failed = count('failures');
     const skipped = count('skipped') + count('disabled');
     return { passed: count('tests') - failed - skipped, failed, skipped };

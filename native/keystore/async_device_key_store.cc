@@ -199,7 +199,7 @@ std::string AsyncDeviceKeyStore::TakePinQuestion() {
 }
 
 void AsyncDeviceKeyStore::AnswerPin(std::string_view pin) {
-  if (pin_prompt_ != nullptr) pin_prompt_->Answer(std::string(pin));
+  if (pin_prompt_ != nullptr) pin_prompt_->Answer(Pin(std::string(pin)));
 }
 
 bool AsyncDeviceKeyStore::Cancel(uint64_t id) {

@@ -6,6 +6,7 @@
 
 #include "crypto/p256.h"
 #include "platform/error.h"
+#include "platform/path_text.h"
 #include "protocol/rules.h"
 #include "protocol/signed_bytes.h"
 
@@ -156,7 +157,7 @@ std::vector<ListedKey> DeviceKeyStore::List() { return records_.List(); }
 
 nlohmann::ordered_json DeviceKeyStore::Support(const OperationLimits& limits) {
   nlohmann::ordered_json support = providers_.Support(limits);
-  nlohmann::ordered_json store = {{"directory", records_.directory().string()},
+  nlohmann::ordered_json store = {{"directory", Utf8FromPath(records_.directory())},
                                   {"available", true},
                                   {"code", nullptr},
                                   {"message", nullptr}};

@@ -4,10 +4,18 @@
 
 #include "platform/data_directory.h"
 #include "platform/error.h"
+#include "platform/path_text.h"
 #include "protocol/json_reader.h"
 #if defined(__linux__)
-#include "providers/pkcs11/pkcs11_provider.h"
 #include "providers/tpm2/tpm2_provider.h"
+#elif defined(_WIN32)
+#include "providers/cng/cng_provider.h"
+#elif defined(__APPLE__)
+#include "providers/apple/keychain_provider.h"
+#include "providers/apple/secure_enclave_provider.h"
+#endif
+#if defined(__linux__) || defined(__APPLE__)
+#include "providers/pkcs11/pkcs11_provider.h"
 #endif
 
 namespace device_key {
@@ -70,6 +78,19 @@ void DecodePkcs11(const nlohmann::json& json, OpenOptions& options) {
   }
 }
 
+void DecodeUserPresence(const nlohmann::json& value, OpenOptions& options) {
+  constexpr int64_t kMaxReuseSeconds = 3600;
+  if (value.is_object() && value.size() == 1 && value.contains("reuseSeconds")) {
+    options.user_presence = true;
+    options.user_presence_reuse = std::chrono::seconds(
+        DecodeCount("userPresence.reuseSeconds", value["reuseSeconds"], kMaxReuseSeconds));
+    return;
+  }
+  if (!value.is_boolean())
+    ThrowInvalid("userPresence", "a boolean, or an object with reuseSeconds");
+  options.user_presence = value.get<bool>();
+}
+
 nlohmann::json ReadOptions(std::string_view json_text) {
   try {
     nlohmann::json options = ReadJson(json_text);
@@ -90,7 +111,7 @@ OpenOptions DecodeOpenOptions(std::string_view json_text) {
   OpenOptions options;
   for (const auto& [name, value] : json.items()) {
     if (name == "directory") {
-      options.directory = DecodeText(name, value);
+      options.directory = PathFromUtf8(DecodeText(name, value));
     } else if (name == "targets") {
       options.targets = DecodeTargetPolicy(value);
     } else if (name == "timeoutMs") {
@@ -103,11 +124,13 @@ OpenOptions DecodeOpenOptions(std::string_view json_text) {
       options.allow_simulator = DecodeFlag(name, value);
     } else if (name == "pkcs11") {
       DecodePkcs11(value, options);
+    } else if (name == "userPresence") {
+      DecodeUserPresence(value, options);
     } else {
       throw DeviceKeyError(ErrorCode::kInvalidParams,
                            "options." + name +
                                ": no such option; there are directory, targets, timeoutMs, "
-                               "queueLimit, tcti, allowSimulator and pkcs11");
+                               "queueLimit, tcti, allowSimulator, pkcs11 and userPresence");
     }
   }
   if (options.directory.empty()) options.directory = DefaultStoreDirectory();
@@ -120,8 +143,18 @@ std::vector<std::shared_ptr<KeyProvider>> PlatformProviders(
 #if defined(__linux__)
   providers.push_back(std::make_shared<Tpm2Provider>(
       Tpm2Options{.tcti = options.tcti, .allow_simulator = options.allow_simulator}));
+#elif defined(__APPLE__)
+  const UserPresence user_presence{.required = options.user_presence,
+                                   .reuse = options.user_presence_reuse};
+  providers.push_back(std::make_shared<SecureEnclaveProvider>(user_presence));
+  providers.push_back(std::make_shared<KeychainProvider>(user_presence));
+#endif
+#if defined(__linux__) || defined(__APPLE__)
   providers.push_back(std::make_shared<Pkcs11Provider>(Pkcs11Options{
       .module = options.pkcs11_module, .token = options.pkcs11_token, .pin = options.pkcs11_pin}));
+#elif defined(_WIN32)
+  providers.push_back(std::make_shared<CngProvider>(CngKeyStore::kPlatform));
+  providers.push_back(std::make_shared<CngProvider>(CngKeyStore::kSoftware));
 #endif
   return providers;
 }

@@ -29,13 +29,17 @@ struct OpenOptions {
   std::optional<std::string> pkcs11_module;
   std::optional<std::string> pkcs11_token;
   PinSource pkcs11_pin;
+  // Whether each use of a new key has to be confirmed by a person, and for how long that holds.
+  // macOS alone has it.
+  bool user_presence = false;
+  std::chrono::seconds user_presence_reuse{0};
 };
 
 // From the JSON text {"directory"?, "targets"?, "timeoutMs"?, "queueLimit"?, "tcti"?,
 // "allowSimulator"?, "pkcs11"?: {"module"?, "token"?, "pin"? (a string, or {"ask": true} for a
-// PinPrompt), "pinFile"?, "allowFinalTry"?}}; what is absent takes its default, from the
-// environment where there is one. Throws `invalid_params` naming the option, also for options that
-// it does not know.
+// PinPrompt), "pinFile"?, "allowFinalTry"?}, "userPresence"? (a boolean, or {"reuseSeconds": 1 to
+// 3600})}; what is absent takes its default, from the environment where there is one. Throws
+// `invalid_params` naming the option, also for options that it does not know.
 OpenOptions DecodeOpenOptions(std::string_view json_text);
 
 // The providers of this platform, hardware first. Touches no hardware.

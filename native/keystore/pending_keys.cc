@@ -24,6 +24,20 @@ std::optional<KeyId> KeyIdFromFileName(std::string_view name) {
   return KeyId::Parse(name.substr(0, name.size() - kSuffix.size()));
 }
 
+// What the token would say to its next user as well, after one more try of the PIN or one more
+// question for it.
+bool IsAboutPin(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kPinRequired:
+    case ErrorCode::kPinIncorrect:
+    case ErrorCode::kPinLocked:
+    case ErrorCode::kUserCanceled:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // Whether `text` announces a key of the provider `name`.
 bool IsOf(std::string_view name, const std::string& text) {
   const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -64,7 +78,8 @@ void PendingKeys::Sweep(KeyProvider& provider, int64_t now, const OperationLimit
       // It may have been recorded, and its process died before it could say so here.
       if (!directory->Stat(key_id->str() + ".json")) provider.Delete(*key_id, nullptr, limits);
       directory->Remove(name, limits.deadline);
-    } catch (const DeviceKeyError&) {
+    } catch (const DeviceKeyError& error) {
+      if (IsAboutPin(error.code())) throw;
       // The token may be out.
     }
   }

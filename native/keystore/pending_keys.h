@@ -27,7 +27,9 @@ class PendingKeys {
   void Withdraw(const KeyId& key_id) const;
 
   // Deletes the keys of `provider` that were announced long before `now` (Unix seconds) and never
-  // recorded. Those that cannot be deleted now are left to the next sweep; never throws for them.
+  // recorded. Those that cannot be deleted now are left to the next sweep. Throws `pin_required`,
+  // `pin_incorrect`, `pin_locked` and `user_canceled` alone: a PIN that was given for this
+  // operation has been used up then, and going on would ask for it once more, for ever.
   void Sweep(KeyProvider& provider, int64_t now, const OperationLimits& limits) const;
 
  private:

@@ -3,6 +3,8 @@
 #include <string_view>
 #include <utility>
 
+#include "platform/path_text.h"
+
 namespace device_key {
 namespace {
 
@@ -86,12 +88,12 @@ std::vector<ListedKey> RecordStore::List() {
 }
 
 std::string RecordStore::PathOf(const KeyId& key_id) const {
-  return (directory_ / FileName(key_id)).string();
+  return Utf8FromPath(directory_ / FileName(key_id));
 }
 
 DeviceKeyError RecordStore::NotFound(const KeyId& key_id) const {
   return DeviceKeyError(ErrorCode::kKeyNotFound,
-                        "there is no key " + key_id.str() + " in " + directory_.string() +
+                        "there is no key " + key_id.str() + " in " + Utf8FromPath(directory_) +
                             ": it was deleted, or belongs to another store directory or user");
 }
 

@@ -34,6 +34,12 @@ class DynamicLibrary {
   void* handle_;
 };
 
+// Keeps the library that this code is part of loaded until the process ends. Node.js unloads an
+// addon with the last environment that loaded it (a worker's), and threads that were given up
+// (BoundedCall, a PKCS#11 module) may still run its code. For macOS, whose linker has no
+// `-z nodelete`; does nothing elsewhere.
+void KeepThisLibraryLoaded();
+
 }  // namespace device_key
 
 #endif  // DEVICE_KEY_PLATFORM_DYNAMIC_LIBRARY_H_

@@ -43,4 +43,13 @@ void* DynamicLibrary::Find(const char* name) const {
   return address;
 }
 
+void KeepThisLibraryLoaded() {
+#if defined(__APPLE__)
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&KeepThisLibraryLoaded), &info) != 0) {
+    dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+  }
+#endif
+}
+
 }  // namespace device_key

@@ -12,7 +12,12 @@
 #include <string_view>
 #include <vector>
 
+#include "platform/path_text.h"
+#if defined(_WIN32)
+#include "platform/unique_handle.h"
+#else
 #include "platform/unique_fd.h"
+#endif
 
 namespace device_key {
 
@@ -21,7 +26,7 @@ struct FileStamp {
   uint64_t device = 0;
   uint64_t inode = 0;
   int64_t size = 0;
-  int64_t modified_ns = 0;
+  int64_t modified_ns = 0;  // since 1970
   int64_t changed_ns = 0;
   bool operator==(const FileStamp&) const = default;
 };
@@ -31,11 +36,22 @@ struct FileContents {
   FileStamp stamp;
 };
 
+// What keeps a file or directory of the operating system open.
+#if defined(_WIN32)
+using OpenFile = UniqueHandle;
+#else
+using OpenFile = UniqueFd;
+#endif
+
 // An open directory of small files. Opening it refuses, with `store_insecure`, one that another
 // user owns or that the group or others can write to, and one that is reached through a symbolic
 // link as its last component; all further work goes through the open directory, so that a swapped
 // path cannot redirect it. File names are single components. Threads and processes may share a
 // directory; one object may be used by several threads.
+//
+// On Windows the mode is an access list, the group and others are everyone but this user, the
+// system and the administrators, and nobody can rename or remove the directory while it is open.
+// Paths may be longer than MAX_PATH.
 //
 // Everything throws `store_unwritable` for what the operating system refuses (disk full, read-only,
 // no permission, I/O error), with its words.
@@ -89,14 +105,15 @@ class PrivateDirectory {
   std::vector<std::string> List() const;
 
  private:
-  PrivateDirectory(std::filesystem::path path, int fd) : path_(std::move(path)), fd_(fd) {}
+  PrivateDirectory(std::filesystem::path path, OpenFile directory)
+      : path_(std::move(path)), directory_(std::move(directory)) {}
 
-  UniqueFd Lock(Deadline deadline) const;
+  OpenFile Lock(Deadline deadline) const;
   void Replace(const std::string& name, std::string_view contents) const;
-  std::string PathOf(const std::string& name) const { return (path_ / name).string(); }
+  std::string PathOf(const std::string& name) const { return Utf8FromPath(path_ / name); }
 
-  std::filesystem::path path_;  // for messages only, once open
-  int fd_;
+  std::filesystem::path path_;  // on POSIX for messages only, once open
+  OpenFile directory_;
 };
 
 }  // namespace device_key

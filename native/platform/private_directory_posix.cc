@@ -199,7 +199,7 @@ std::optional<PrivateDirectory> PrivateDirectory::Open(const fs::path& path) {
   const fs::path clean = WithoutTrailingSeparator(path);
   UniqueFd fd = OpenChecked(clean);
   if (!fd.valid()) return std::nullopt;
-  return PrivateDirectory(clean, fd.Release());
+  return PrivateDirectory(clean, std::move(fd));
 }
 
 PrivateDirectory PrivateDirectory::OpenOrCreate(const fs::path& path) {
@@ -212,17 +212,15 @@ PrivateDirectory PrivateDirectory::OpenOrCreate(const fs::path& path) {
   if (!fd.valid()) {
     ThrowErrno("the key store directory " + clean.string() + " cannot be opened", ENOENT);
   }
-  return PrivateDirectory(clean, fd.Release());
+  return PrivateDirectory(clean, std::move(fd));
 }
 
-PrivateDirectory::PrivateDirectory(PrivateDirectory&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
-
-PrivateDirectory::~PrivateDirectory() { const UniqueFd closed_here(fd_); }
+PrivateDirectory::PrivateDirectory(PrivateDirectory&&) noexcept = default;
+PrivateDirectory::~PrivateDirectory() = default;
 
 std::optional<FileStamp> PrivateDirectory::Stat(const std::string& name) const {
   struct stat status;
-  if (fstatat(fd_, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+  if (fstatat(directory_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT) return std::nullopt;
     ThrowErrno(PathOf(name) + " cannot be read", errno);
   }
@@ -231,8 +229,9 @@ std::optional<FileStamp> PrivateDirectory::Stat(const std::string& name) const {
 
 std::optional<FileContents> PrivateDirectory::Read(const std::string& name) const {
   // O_NONBLOCK: opening a FIFO would otherwise wait for its other end.
-  const UniqueFd fd(Retry(
-      [&] { return openat(fd_, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
+  const UniqueFd fd(Retry([&] {
+    return openat(directory_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  }));
   if (!fd.valid()) {
     if (errno == ENOENT) return std::nullopt;
     if (errno == ELOOP) {
@@ -267,7 +266,7 @@ std::optional<FileContents> PrivateDirectory::Read(const std::string& name) cons
 }
 
 void PrivateDirectory::CheckWritable() const {
-  if (!TemporaryFile(fd_).valid()) {
+  if (!TemporaryFile(directory_.get()).valid()) {
     ThrowErrno("the key store directory " + path_.string() + " cannot be written to", errno);
   }
 }
@@ -278,15 +277,15 @@ void PrivateDirectory::WriteNew(const std::string& name, std::string_view conten
   // random, so that guards against a mistake, not against a race.
   if (Stat(name)) ThrowErrno(failure, EEXIST);
   Replace(name, contents);
-  if (!SyncDirectory(fd_)) {
+  if (!SyncDirectory(directory_.get())) {
     const int error = errno;
-    unlinkat(fd_, name.c_str(), 0);
+    unlinkat(directory_.get(), name.c_str(), 0);
     ThrowErrno(failure, error);
   }
 }
 
 void PrivateDirectory::Replace(const std::string& name, std::string_view contents) const {
-  TemporaryFile file(fd_);
+  TemporaryFile file(directory_.get());
   if (!file.valid() || !file.Write(contents) || !file.Sync() || !file.RenameTo(name)) {
     ThrowErrno(PathOf(name) + " cannot be written", errno);
   }
@@ -300,7 +299,8 @@ void PrivateDirectory::Replace(const std::string& name, std::string_view content
 UniqueFd PrivateDirectory::Lock(Deadline deadline) const {
   constexpr std::chrono::milliseconds kPause{5};
   const std::string failure = "the key store directory " + path_.string() + " cannot be locked";
-  UniqueFd lock(Retry([&] { return openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  UniqueFd lock(
+      Retry([&] { return openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!lock.valid()) {
     if (errno == ENOENT) return lock;
     ThrowErrno(failure, errno);
@@ -329,7 +329,8 @@ bool PrivateDirectory::Update(
   const std::optional<std::string> changed = change(current->bytes);
   if (!changed) return true;
   Replace(name, *changed);
-  if (!SyncDirectory(fd_)) ThrowErrno(PathOf(name) + " cannot be written for good", errno);
+  if (!SyncDirectory(directory_.get()))
+    ThrowErrno(PathOf(name) + " cannot be written for good", errno);
   return true;
 }
 
@@ -337,18 +338,20 @@ bool PrivateDirectory::Remove(const std::string& name, Deadline deadline) const 
   // Without the lock, an Update that has read the file already would bring it back.
   const UniqueFd lock = Lock(deadline);
   if (!lock.valid()) return false;
-  if (unlinkat(fd_, name.c_str(), 0) != 0) {
+  if (unlinkat(directory_.get(), name.c_str(), 0) != 0) {
     if (errno == ENOENT) return false;
     ThrowErrno(PathOf(name) + " cannot be removed", errno);
   }
-  if (!SyncDirectory(fd_)) ThrowErrno(PathOf(name) + " cannot be removed for good", errno);
+  if (!SyncDirectory(directory_.get()))
+    ThrowErrno(PathOf(name) + " cannot be removed for good", errno);
   return true;
 }
 
 std::vector<std::string> PrivateDirectory::List() const {
   const std::string failure = "the key store directory " + path_.string() + " cannot be listed";
   // A descriptor of its own, since the position in a directory belongs to the open file.
-  UniqueFd fd(Retry([&] { return openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  UniqueFd fd(
+      Retry([&] { return openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!fd.valid()) {
     if (errno == ENOENT) return {};  // removed since it was opened
     ThrowErrno(failure, errno);
@@ -363,9 +366,9 @@ std::vector<std::string> PrivateDirectory::List() const {
     const std::string name = entry->d_name;
     if (name.starts_with(kTemporaryPrefix)) {
       struct stat status;
-      if (fstatat(fd_, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+      if (fstatat(directory_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
           std::time(nullptr) - status.st_mtime > kStaleAfterSeconds) {
-        unlinkat(fd_, name.c_str(), 0);  // a failure leaves it to the next listing
+        unlinkat(directory_.get(), name.c_str(), 0);  // a failure leaves it to the next listing
       }
     } else if (name != "." && name != "..") {
       names.push_back(name);

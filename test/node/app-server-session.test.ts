@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
-import { bareEnvironment } from '../support/environment';
+import { essentialEnvironment } from '../support/platform';
 import { SoftwareTpm } from '../support/swtpm';
 
 const root = path.join(__dirname, '../..');
@@ -21,7 +21,7 @@ test('a client in another language gets proofs that OpenSSL verifies, and an ans
       {
         cwd: root,
         env: {
-          ...bareEnvironment,
+          ...essentialEnvironment,
           DEVICE_KEY_HOME: directory,
           DEVICE_KEY_TCTI: tpm.tcti,
           DEVICE_KEY_ALLOW_SIMULATOR: '1',

@@ -1,17 +1,19 @@
-// The life of a key on the command line, with a real software TPM.
+// The life of a key on the command line, with a software TPM (on Windows, a stand-in).
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { DeviceKeyCreateResponse, DeviceKeySignResponse } from '../../types/v2';
 import { CliUser, connectionPayload } from '../support/cli';
-import { SoftwareTpm } from '../support/swtpm';
+import { startTpm } from '../support/machine';
+import { testUnlessWindows } from '../support/platform';
+import type { SoftwareTpm } from '../support/swtpm';
 
 let tpm: SoftwareTpm;
 let user: CliUser;
 let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => {
-  tpm = await SoftwareTpm.start();
+  tpm = await startTpm();
   user = await CliUser.create();
   env = { DEVICE_KEY_TCTI: tpm.tcti, DEVICE_KEY_ALLOW_SIMULATOR: '1' };
 });
@@ -47,14 +49,14 @@ describe('create', () => {
     );
   });
 
-  test('refuses a simulator that was not allowed', async () => {
+  testUnlessWindows('refuses a simulator that was not allowed', async () => {
     const error = await user.jsonError(['create', '--account', 'user-1', '--client', 'laptop'], {
       env: { DEVICE_KEY_TCTI: tpm.tcti },
     });
     expect(error.code).toBe('hardware_unavailable');
   });
 
-  test('takes the TPM and the simulator from options', async () => {
+  testUnlessWindows('takes the TPM and the simulator from options', async () => {
     const args = ['create', '--account', 'user-1', '--client', 'laptop'];
     const options = ['--tcti', tpm.tcti, '--allow-simulator', '--timeout-ms', '20000'];
     const { code } = await user.run([...args, ...options]);

@@ -13,7 +13,15 @@ describe('the npm package', () => {
   // Packed in a copy, because packing rebuilds dist/, which other tests are using.
   beforeAll(async () => {
     const copy = await mkdtemp(path.join(tmpdir(), 'dk-pack-'));
-    const notCopied = ['.git', 'node_modules', 'build', 'build-cmake', '.cache', 'dist'];
+    const notCopied = [
+      '.git',
+      'node_modules',
+      'build',
+      'build-cmake',
+      'build-windows',
+      '.cache',
+      'dist',
+    ];
     try {
       await cp(root, copy, {
         recursive: true,

@@ -1,6 +1,6 @@
 // Keys in a PKCS#11 token, on a machine without a TPM: SoftHSM, seen by pkcs11-tool as well.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
@@ -11,7 +11,7 @@ import {
 } from '../../dist/index.js';
 import { runChild } from '../support/child';
 import { outcome, outcomes } from '../support/outcome';
-import { binding } from '../support/payloads';
+import { binding, connectionPayload } from '../support/payloads';
 import { publicKeyOf, verifies } from '../support/proof';
 import { SoftHsm, pkcs11Spy, softHsmModule } from '../support/softhsm';
 import { TokenClient, type ClientOptions } from '../support/token-client';
@@ -51,6 +51,14 @@ async function start(
   const client = await TokenClient.start(optionsWith(pkcs11), { ...options, env });
   clients.push(client);
   return client;
+}
+
+// As if its process had died long ago before it was recorded.
+async function abandon(keyId: string): Promise<void> {
+  const file = path.join(home, 'keys', keyId);
+  await rm(`${file}.json`);
+  await writeFile(`${file}.pending`, '{"version":1,"provider":"pkcs11"}', { mode: 0o600 });
+  await utimes(`${file}.pending`, 0, 0);
 }
 
 async function rejection(promise: Promise<unknown>): Promise<DeviceKeyError> {
@@ -203,6 +211,40 @@ describe('the PIN', () => {
     ]);
   });
 
+  test('goes to the token that was asked about, of several', async () => {
+    const one = await (await start()).create();
+    await hsm.addToken('another', '5678');
+    const another = await (await start({ token: 'another', pin: '5678' })).create();
+    await stopClients();
+    const client = await start({}, { answers: { 'device keys': hsm.pin, another: '5678' } });
+    const calls = [one, another].map(({ keyId }) => ({
+      method: 'sign',
+      params: { keyId, payload: connectionPayload() },
+    }));
+    expect(await client.call('together', calls)).toHaveLength(2);
+    expect((await client.questions()).map(({ label }) => label).sort()).toEqual([
+      'another',
+      'device keys',
+    ]);
+  });
+
+  test('that is not given yet when the store is closed rejects what waits for it', async () => {
+    const client = await start({}, { answers: {} });
+    const created = outcome(client.create());
+    while ((await client.questions()).length === 0);
+    await client.call('close');
+    expect(await created).toBe('closed');
+  });
+
+  test('that is wrong is the end of a creation that finds abandoned keys', async () => {
+    const { keyId } = await (await start()).create();
+    await stopClients();
+    await abandon(keyId);
+    const client = await start({}, { answers: { 'device keys': 'wrong one' } });
+    expect(await outcome(client.create())).toBe('pin_incorrect');
+    expect(await client.questions()).toHaveLength(1);
+  });
+
   test('not being given is a cancellation', async () => {
     const client = await start({}, { answers: [''] });
     expect(await outcome(client.create())).toBe('user_canceled');
@@ -226,6 +268,17 @@ describe('the PIN', () => {
   test('is in no message', async () => {
     const error = await rejection((await start({ pin: 'wrong one' })).create());
     expect(error.message).not.toContain('wrong one');
+  });
+});
+
+describe('a key whose process died before it was recorded', () => {
+  test('is deleted by a later creation', async () => {
+    const { keyId } = await (await start()).create();
+    await abandon(keyId);
+    const next = await (await start()).create();
+    const objects = await hsm.tool(['--list-objects']);
+    expect(objects).toContain(next.keyId);
+    expect(objects).not.toContain(keyId);
   });
 });
 

@@ -2,6 +2,7 @@
 import { Child, type ChildResult } from '../support/child';
 import { TestMachine } from '../support/machine';
 import { connectionPayload } from '../support/payloads';
+import { testUnlessWindows } from '../support/platform';
 import type { DeviceKeySignParams } from '../../dist/index.js';
 
 const manyRequests = 1000;
@@ -59,7 +60,7 @@ test('process.exit in the middle of a delivery of results ends it as well', asyn
   });
 });
 
-test.each(['of itself', 'process.exit', 'process.exit at the first result'])(
+testUnlessWindows.each(['of itself', 'process.exit', 'process.exit at the first result'])(
   'a process that ends by %s leaves nothing in the TPM',
   async (end) => {
     await ended(end, 20);
@@ -80,15 +81,18 @@ describe('with a TPM that hangs', () => {
     expect(elapsedMs).toBeLessThan(15_000);
   });
 
-  test('process.exit does not wait for it to forget the keys that are loaded', async () => {
-    const exiting = child('process.exit at SIGUSR2', 1);
-    await exiting.printed('ready');
-    machine.tpm.pause();
-    exiting.kill('SIGUSR2');
-    const { exitCode, signal, elapsedMs } = await exiting.result;
-    expect({ exitCode, signal }).toEqual({ exitCode: 7, signal: null });
-    expect(elapsedMs).toBeLessThan(15_000);
-  });
+  testUnlessWindows(
+    'process.exit does not wait for it to forget the keys that are loaded',
+    async () => {
+      const exiting = child('process.exit at SIGUSR2', 1);
+      await exiting.printed('ready');
+      machine.tpm.pause();
+      exiting.kill('SIGUSR2');
+      const { exitCode, signal, elapsedMs } = await exiting.result;
+      expect({ exitCode, signal }).toEqual({ exitCode: 7, signal: null });
+      expect(elapsedMs).toBeLessThan(15_000);
+    },
+  );
 
   test('it serves the next process when it goes on', async () => {
     machine.tpm.pause();

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 
-import { bareEnvironment } from './environment';
+import { essentialEnvironment, tied } from './platform';
 
 const root = path.join(__dirname, '../..');
 
@@ -20,7 +20,7 @@ export interface ChildResult<Output> {
 }
 
 export interface ChildOptions {
-  // Beside `bareEnvironment`.
+  // Beside `essentialEnvironment`.
   env?: Record<string, string>;
   nodeArguments?: string[];
   // A child that has not ended by then is killed, which shows as `signal`.
@@ -37,18 +37,14 @@ export class Child<Output> {
     const { env = {}, nodeArguments = [], limitMs = 30_000 } = options;
     const file = path.join(root, 'test/node/children', script);
     const started = performance.now();
-    // setpriv has the kernel kill the child when this process is gone.
-    this.process = spawn(
-      'setpriv',
-      ['--pdeathsig', 'KILL', process.execPath, ...nodeArguments, file, JSON.stringify(input)],
-      {
-        cwd: root,
-        env: { ...bareEnvironment, ...env },
-        stdio: ['ignore', 'pipe', 'pipe'],
-        timeout: limitMs,
-        killSignal: 'SIGKILL',
-      },
-    );
+    const [program, ...args] = tied([process.execPath, ...nodeArguments, file]);
+    this.process = spawn(program, [...args, JSON.stringify(input)], {
+      cwd: root,
+      env: { ...essentialEnvironment, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: limitMs,
+      killSignal: 'SIGKILL',
+    });
     this.result = this.collect(started);
     // What went wrong is for whoever awaits the result.
     this.result.catch(() => undefined);

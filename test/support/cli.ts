@@ -3,10 +3,9 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { bareEnvironment } from './environment';
+import { essentialEnvironment, onWindows, scratchPrefix } from './platform';
 
 export const binary = path.join(__dirname, '../../dist/cli/main.js');
 
@@ -31,11 +30,11 @@ export class CliUser {
   private constructor(readonly home: string) {}
 
   static async create(): Promise<CliUser> {
-    return new CliUser(await mkdtemp(path.join(tmpdir(), 'dk-cli-')));
+    return new CliUser(await mkdtemp(`${scratchPrefix}cli-`));
   }
 
   get store(): string {
-    return path.join(this.home, '.local/share/device-keys');
+    return path.join(this.home, onWindows ? 'AppData/Local' : '.local/share', 'device-keys');
   }
 
   async run(args: string[], options: CliOptions = {}): Promise<CliResult> {
@@ -65,7 +64,7 @@ export class CliUser {
   ): ChildProcessWithoutNullStreams {
     const [program = '', ...rest] = [...under, process.execPath, options.binary ?? binary, ...args];
     return spawn(program, rest, {
-      env: { ...bareEnvironment, HOME: this.home, ...env },
+      env: { ...essentialEnvironment, HOME: this.home, USERPROFILE: this.home, ...env },
       stdio: 'pipe',
     });
   }
@@ -74,7 +73,7 @@ export class CliUser {
   spawnOnTerminal(args: string[], env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNullStreams {
     const quoted = [process.execPath, binary, ...args].map((word) => `'${word}'`).join(' ');
     return spawn('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], {
-      env: { ...bareEnvironment, HOME: this.home, TERM: 'xterm', SHELL: '/bin/sh', ...env },
+      env: { ...essentialEnvironment, HOME: this.home, TERM: 'xterm', SHELL: '/bin/sh', ...env },
       stdio: 'pipe',
     });
   }

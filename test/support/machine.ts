@@ -1,10 +1,18 @@
-// What a user's machine has: a TPM, here a software one, and a directory for key records.
+// What a user's machine has: a TPM, here a software one (on Windows a stand-in for its key store),
+// and a directory for key records.
 import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { DeviceKeyStore, type DeviceKeyStoreOptions } from '../../dist/index.js';
 import { binding } from './payloads';
+import { onWindows, scratchPrefix } from './platform';
 import { SoftwareTpm } from './swtpm';
+import { StandInTpm } from './windows/stand-in-key-store';
+
+// Tests that use more of a SoftwareTpm than a StandInTpm has are not run on Windows.
+export async function startTpm(): Promise<SoftwareTpm> {
+  return onWindows ? (new StandInTpm() as unknown as SoftwareTpm) : SoftwareTpm.start();
+}
 
 export class TestMachine {
   private readonly stores: DeviceKeyStore[] = [];
@@ -15,7 +23,7 @@ export class TestMachine {
   ) {}
 
   static async start(): Promise<TestMachine> {
-    return new TestMachine(await SoftwareTpm.start(), await mkdtemp('/tmp/dk-home-'));
+    return new TestMachine(await startTpm(), await mkdtemp(`${scratchPrefix}home-`));
   }
 
   // Does not exist before the first key does.
@@ -24,7 +32,7 @@ export class TestMachine {
   }
 
   get options(): DeviceKeyStoreOptions {
-    return { directory: this.directory, tcti: this.tpm.tcti, allowSimulator: true };
+    return { directory: this.directory, ...this.tpm.options };
   }
 
   recordPath(keyId: string): string {

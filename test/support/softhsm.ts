@@ -36,13 +36,10 @@ export class SoftHsm {
     return path.join(this.directory, 'tokens');
   }
 
-  async addToken(label: string): Promise<void> {
+  async addToken(label: string, pin = this.pin): Promise<void> {
     await run(
       'softhsm2-util',
-      [
-        ...['--init-token', '--free', '--label', label],
-        ...['--pin', this.pin, '--so-pin', this.soPin],
-      ],
+      [...['--init-token', '--free', '--label', label], ...['--pin', pin, '--so-pin', this.soPin]],
       { env: { ...process.env, ...this.environment } },
     );
   }

@@ -20,6 +20,11 @@ export class SoftwareTpm {
   // The TCTI configuration string that reaches it.
   readonly tcti: string;
 
+  // What DeviceKeyStore.open needs to know of it.
+  get options(): { tcti: string; allowSimulator: true } {
+    return { tcti: this.tcti, allowSimulator: true };
+  }
+
   private child: ChildProcess | undefined;
   private stateDirectory = '';
   private states = 0;

@@ -13,7 +13,7 @@ import {
   type DeviceKeySupport,
   type Pkcs11PinQuestion,
 } from '../../dist/index.js';
-import { bareEnvironment } from './environment';
+import { essentialEnvironment } from './platform';
 import { binding, connectionPayload } from './payloads';
 
 interface Answer {
@@ -23,10 +23,11 @@ interface Answer {
 }
 
 export interface ClientOptions {
-  // Beside `bareEnvironment`.
+  // Beside `essentialEnvironment`.
   env?: Record<string, string>;
-  // Answers to questions for a PIN, in turn.
-  answers?: string[];
+  // Answers to questions for a PIN, in turn or by the token's label; where there is none of the latter,
+  // the question stays open.
+  answers?: string[] | Record<string, string>;
   // Who runs it.
   uid?: number;
 }
@@ -40,7 +41,7 @@ export class TokenClient {
   private constructor({ env, uid }: ClientOptions) {
     const script = path.join(__dirname, '../node/children/token-client.cjs');
     this.child = fork(script, [], {
-      env: { ...bareEnvironment, ...env },
+      env: { ...essentialEnvironment, ...env },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       ...(uid === undefined ? {} : { uid, gid: uid }),
     });

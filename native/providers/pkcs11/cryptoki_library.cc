@@ -44,7 +44,11 @@ void CryptokiLibrary::Initialize() {
   arguments.flags = CKF_OS_LOCKING_OK;
   CK_RV rv = functions_->C_Initialize(&arguments);
   if (rv == CKR_CANT_LOCK) rv = functions_->C_Initialize(nullptr);
-  if (rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) CheckPkcs11("start " + name_, rv);
+  if (rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) {
+    // All that SoftHSM says about either is CKR_GENERAL_ERROR.
+    CheckPkcs11("start " + name_ + ", which may lack its configuration or the right to read it",
+                rv);
+  }
   initialized_ = rv == CKR_OK ? Initialized::kByUs : Initialized::kByOthers;
   process_ = getpid();
 }

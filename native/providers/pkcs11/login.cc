@@ -35,12 +35,19 @@ LoginError PinRequired(const Token& token) {
 
 }  // namespace
 
+RefusedPins& RefusedPins::OfProcess() {
+  static auto& refused = *new RefusedPins;
+  return refused;
+}
+
 bool RefusedPins::Contains(const TokenIdentity& token, const Pin& pin) const {
+  const std::lock_guard lock(mutex_);
   return !refused_.empty() &&
          std::find(refused_.begin(), refused_.end(), DigestOf(token, pin)) != refused_.end();
 }
 
 void RefusedPins::Add(const TokenIdentity& token, const Pin& pin) {
+  const std::lock_guard lock(mutex_);
   if (salt_.empty()) salt_ = RandomBytes(kSaltBytes);
   refused_.push_back(DigestOf(token, pin));
 }
@@ -80,7 +87,7 @@ void LogIn(TokenSession& session, const PinSource& source, RefusedPins& refused)
   if (!token.has(CKF_LOGIN_REQUIRED) || session.IsLoggedIn()) return;
   const CK_FLAGS flags = ReadTokenFlags(session.module(), token.slot);
   if (const auto obstacle = LoginObstacle(token, flags, source)) throw AsLoginError(*obstacle);
-  const std::optional<Pin> pin = source.Take();
+  const std::optional<Pin> pin = source.Take(token.identity.Uri());
   if (!pin && source.prompt != nullptr && (flags & CKF_PROTECTED_AUTHENTICATION_PATH) == 0) {
     source.prompt->Ask(QuestionFor(token, flags));
     throw PinRequired(token);

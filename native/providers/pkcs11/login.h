@@ -2,6 +2,7 @@
 #ifndef DEVICE_KEY_PROVIDERS_PKCS11_LOGIN_H_
 #define DEVICE_KEY_PROVIDERS_PKCS11_LOGIN_H_
 
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -20,15 +21,19 @@ class LoginError : public DeviceKeyError {
   using DeviceKeyError::DeviceKeyError;
 };
 
-// The PINs that tokens have refused in this process, as salted digests. Used by one thread.
+// The PINs that tokens have refused, as salted digests. Thread-safe.
 class RefusedPins {
  public:
+  // Those of this process, whichever module it reached the token through.
+  static RefusedPins& OfProcess();
+
   bool Contains(const TokenIdentity& token, const Pin& pin) const;
   void Add(const TokenIdentity& token, const Pin& pin);
 
  private:
   Sha256Digest DigestOf(const TokenIdentity& token, const Pin& pin) const;
 
+  mutable std::mutex mutex_;
   Bytes salt_;  // empty until the first
   std::vector<Sha256Digest> refused_;
 };

@@ -1,10 +1,14 @@
 #include "providers/pkcs11/pin.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cerrno>
-#include <fstream>
 #include <system_error>
 
 #include "platform/error.h"
+#include "platform/unique_fd.h"
 
 namespace device_key {
 namespace {
@@ -16,12 +20,19 @@ constexpr size_t kMaxPinBytes = 1024;
                        "the PIN file " + file + " cannot be used: " + reason);
 }
 
+std::string LastSystemError() { return std::generic_category().message(errno); }
+
 Pin ReadPinFile(const std::string& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) ThrowUnusable(file, std::generic_category().message(errno));
+  // Not blocking, and regular files alone: a pipe that nobody writes to would keep the thread that
+  // all users of the module share.
+  const UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat status {};
+  if (!fd.valid() || fstat(fd.get(), &status) != 0) ThrowUnusable(file, LastSystemError());
+  if (!S_ISREG(status.st_mode)) ThrowUnusable(file, "it is not a regular file");
   std::string text(kMaxPinBytes + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(stream.gcount()));
+  const ssize_t size = read(fd.get(), text.data(), text.size());
+  if (size < 0) ThrowUnusable(file, LastSystemError());
+  text.resize(static_cast<size_t>(size));
   if (text.ends_with('\n')) text.pop_back();
   if (text.ends_with('\r')) text.pop_back();
   Pin pin(std::move(text));
@@ -46,19 +57,23 @@ void PinPrompt::Ask(nlohmann::json question) {
 
 nlohmann::json PinPrompt::TakeQuestion() {
   const std::lock_guard lock(mutex_);
+  if (question_.is_null()) return nullptr;
+  taken_uri_ = question_["uri"].get<std::string>();
   return std::exchange(question_, nullptr);
 }
 
-void PinPrompt::Answer(std::string pin) {
+void PinPrompt::Answer(Pin pin) {
   const std::lock_guard lock(mutex_);
-  answer_ = std::move(pin);
+  answers_.erase(taken_uri_);
+  answers_.emplace(taken_uri_, std::move(pin));
 }
 
-std::optional<Pin> PinPrompt::TakeAnswer() {
+std::optional<Pin> PinPrompt::TakeAnswer(std::string_view uri) {
   const std::lock_guard lock(mutex_);
-  if (!answer_) return std::nullopt;
-  std::optional<Pin> pin(std::in_place, *std::move(answer_));
-  answer_.reset();
+  const auto answer = answers_.find(uri);
+  if (answer == answers_.end()) return std::nullopt;
+  std::optional<Pin> pin(std::move(answer->second));
+  answers_.erase(answer);
   return pin;
 }
 
@@ -68,10 +83,10 @@ std::string_view PinSource::kind() const {
   return prompt != nullptr ? "prompt" : "none";
 }
 
-std::optional<Pin> PinSource::Take() const {
+std::optional<Pin> PinSource::Take(std::string_view uri) const {
   if (value) return std::optional<Pin>(std::in_place, *value);
   if (file) return ReadPinFile(*file);
-  if (prompt != nullptr) return prompt->TakeAnswer();
+  if (prompt != nullptr) return prompt->TakeAnswer(uri);
   return std::nullopt;
 }
 

@@ -15,7 +15,6 @@
 #include "platform/task_queue.h"
 #include "providers/key_provider.h"
 #include "providers/pkcs11/cryptoki_library.h"
-#include "providers/pkcs11/login.h"
 #include "providers/pkcs11/token_session.h"
 
 namespace device_key {
@@ -38,8 +37,6 @@ class ModuleState {
   const std::list<TokenSession>& sessions() const { return sessions_; }
   void ForgetKey(const KeyId& id);
 
-  RefusedPins& refused_pins() { return refused_pins_; }
-
   // Closes all sessions and finalizes the module; it is initialized again when it is next used.
   void Reset();
 
@@ -48,7 +45,6 @@ class ModuleState {
 
   CryptokiLibrary library_;
   std::list<TokenSession> sessions_;
-  RefusedPins refused_pins_;
 };
 
 class Pkcs11Module {

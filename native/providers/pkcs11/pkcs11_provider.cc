@@ -6,12 +6,26 @@
 #include <utility>
 
 #include "providers/pkcs11/key_objects.h"
+#include "providers/pkcs11/login.h"
 #include "providers/pkcs11/pkcs11_status.h"
 
 namespace device_key {
 namespace {
 
+// dlopen(3) of macOS also looks for a plain file name in the working directory, which anybody may
+// have written; Homebrew's p11-kit is at a path that depends on the processor.
+#if defined(__APPLE__) && defined(__aarch64__)
+constexpr char kDefaultModule[] = "/opt/homebrew/lib/p11-kit-proxy.dylib";
+#elif defined(__APPLE__)
+constexpr char kDefaultModule[] = "/usr/local/lib/p11-kit-proxy.dylib";
+#else
 constexpr char kDefaultModule[] = "p11-kit-proxy.so";
+#endif
+#if defined(__APPLE__)
+constexpr bool kFindsPlainNames = false;
+#else
+constexpr bool kFindsPlainNames = true;
+#endif
 constexpr char kHandleMember[] = "token";
 constexpr std::chrono::seconds kUnloadTimeout{5};
 
@@ -33,10 +47,12 @@ std::string ResolveModule(const Pkcs11Options& options, const std::optional<Toke
   if (!module && token) module = token->module_path;
   if (!module) module = Environment("DEVICE_KEY_PKCS11_MODULE");
   if (!module) return kDefaultModule;
-  if (!module->starts_with('/') && module->find('/') != std::string::npos) {
-    throw DeviceKeyError(ErrorCode::kInvalidParams,
-                         "options.pkcs11.module: expected an absolute path, or a file name that "
-                         "the system's loader finds");
+  const bool plain = kFindsPlainNames && module->find('/') == std::string::npos;
+  if (!plain && !module->starts_with('/')) {
+    throw DeviceKeyError(
+        ErrorCode::kInvalidParams,
+        std::string("options.pkcs11.module: expected an absolute path") +
+            (kFindsPlainNames ? ", or a file name that the system's loader finds" : ""));
   }
   return *module;
 }
@@ -152,7 +168,7 @@ Token Pkcs11Provider::ChooseToken(ModuleState& state, const Choice& choice) {
 
 TokenSession& Pkcs11Provider::OpenChosen(ModuleState& state, const Choice& choice) {
   TokenSession& session = state.SessionWith(ChooseToken(state, choice));
-  LogIn(session, choice.pin, state.refused_pins());
+  LogIn(session, choice.pin, RefusedPins::OfProcess());
   return session;
 }
 
@@ -165,7 +181,7 @@ TokenSession& Pkcs11Provider::OpenRecorded(ModuleState& state, const Choice& cho
   }
   // The PIN is that of the token that was chosen; another one would count it as a wrong try.
   const bool is_chosen = !choice.token || choice.token->Matches(session->token().identity);
-  LogIn(*session, is_chosen ? choice.pin : PinSource{}, state.refused_pins());
+  LogIn(*session, is_chosen ? choice.pin : PinSource{}, RefusedPins::OfProcess());
   return *session;
 }
 

@@ -1,5 +1,7 @@
 #include "providers/pkcs11/token_uri.h"
 
+#include <algorithm>
+
 #include "platform/error.h"
 
 namespace device_key {
@@ -82,6 +84,15 @@ class Parser {
   const std::string_view what_;
 };
 
+// Schemes have no case (RFC 3986, section 3.1). Taken for a label, a URI's PIN would be in
+// messages.
+bool HasScheme(std::string_view text) {
+  return text.size() >= kScheme.size() &&
+         std::equal(kScheme.begin(), kScheme.end(), text.begin(), [](char scheme, char c) {
+           return scheme == (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+         });
+}
+
 bool Fits(const std::optional<std::string>& wanted, const std::string& value) {
   return !wanted || *wanted == value;
 }
@@ -99,7 +110,7 @@ std::string TokenIdentity::Uri() const {
 
 TokenUri TokenUri::Parse(std::string_view text, std::string_view what) {
   TokenUri uri;
-  if (!text.starts_with(kScheme)) {
+  if (!HasScheme(text)) {
     uri.label_or_serial = text;
     return uri;
   }
@@ -119,7 +130,10 @@ TokenUri TokenUri::Parse(std::string_view text, std::string_view what) {
   parser.EachAttribute(
       text.substr(question + 1), '&', [&](std::string_view name, std::string value) {
         if (name == "module-path") return parser.Set(uri.module_path, name, std::move(value));
-        if (name == "pin-value") return parser.Set(uri.pin_value, name, std::move(value));
+        if (name == "pin-value") {
+          if (value.empty()) parser.Fail("pin-value: expected a PIN");
+          return parser.Set(uri.pin_value, name, std::move(value));
+        }
         if (name == "pin-source") {
           constexpr std::string_view kFile = "file:";
           if (value.starts_with(kFile)) value.erase(0, kFile.size());
@@ -133,6 +147,8 @@ TokenUri TokenUri::Parse(std::string_view text, std::string_view what) {
         parser.Fail("the attribute " + std::string(name) +
                     " is not supported; there are module-path, pin-source and pin-value");
       });
+  // RFC 7512, section 2.4.
+  if (uri.pin_source && uri.pin_value) parser.Fail("expected one of pin-source and pin-value");
   return uri;
 }
 

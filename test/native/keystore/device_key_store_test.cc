@@ -2,11 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <csignal>
 #include <thread>
 
 #include "crypto/p256.h"
@@ -15,6 +11,13 @@
 #include "platform/expect_error.h"
 #include "platform/temporary_directory.h"
 #include "protocol/signed_bytes.h"
+
+#if !defined(_WIN32)
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#endif
 
 namespace device_key {
 namespace {
@@ -140,7 +143,7 @@ TEST_F(DeviceKeyStoreTest, ChecksParamsBeforeItAsksHardware) {
 
 TEST_F(DeviceKeyStoreTest, ChecksTheStoreBeforeItAsksHardware) {
   fs::create_directory(directory_);
-  chmod(directory_.c_str(), 0777);
+  LetOthersWrite(directory_);
 
   ExpectError(ErrorCode::kStoreInsecure, [&] { Create(store_); });
   EXPECT_EQ(provider_->creations, 0);
@@ -170,7 +173,7 @@ TEST_F(DeviceKeyStoreTest, AsksWhetherToCommitWhenTheKeyExistsAndTheRecordDoesNo
 TEST_F(DeviceKeyStoreTest, DeletesTheKeyWhenItsRecordCannotBeWritten) {
   ExpectError(ErrorCode::kStoreInsecure, [&] {
     store_.Create({.account_user_id = "account-1", .client_id = "client-1"}, NoHurry(), [&] {
-      chmod(directory_.c_str(), 0777);
+      LetOthersWrite(directory_);
       return true;
     });
   });
@@ -440,26 +443,10 @@ TEST_F(DeviceKeyStoreTest, LeavesAKeyForNobodyWhenItsHardwareCannotBindIt) {
 
 TEST_F(DeviceKeyStoreTest, LeavesAKeyForNobodyWhenItsRecordCannotBeWritten) {
   const KeyId key_id = CreateUnbound();
-  provider_->after_bind = [&] { chmod(directory_.c_str(), 0777); };
+  provider_->after_bind = [&] { LetOthersWrite(directory_); };
 
   ExpectError(ErrorCode::kStoreInsecure, [&] { Enroll(store_, key_id); });
-  chmod(directory_.c_str(), 0700);
-
-  EXPECT_EQ(AccountOf(key_id), "");
-  EXPECT_NO_THROW(Enroll(store_, key_id, "account-2"));
-}
-
-TEST_F(DeviceKeyStoreTest, LeavesAKeyForNobodyWhenAProcessDiesBetweenHardwareAndRecord) {
-  const KeyId key_id = CreateUnbound();
-  const pid_t child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    provider_->after_bind = [] { raise(SIGKILL); };
-    Enroll(store_, key_id);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFSIGNALED(status));
+  KeepOthersOut(directory_);
 
   EXPECT_EQ(AccountOf(key_id), "");
   EXPECT_NO_THROW(Enroll(store_, key_id, "account-2"));
@@ -532,16 +519,19 @@ TEST_F(DeviceKeyStoreTest, SupportTellsAboutTheStoreAndCreatesNothing) {
 
 TEST_F(DeviceKeyStoreTest, SupportTellsWhyTheStoreCannotBeUsed) {
   fs::create_directory(directory_);
-  chmod(directory_.c_str(), 0777);
+  LetOthersWrite(directory_);
 
   const nlohmann::ordered_json store = store_.Support(NoHurry())["store"];
 
   EXPECT_EQ(store["available"], false);
   EXPECT_EQ(store["code"], "store_insecure");
-  EXPECT_NE(store["message"].get<std::string>().find("chmod"), std::string::npos);
+  EXPECT_NE(store["message"].get<std::string>().find("can be written by other users"),
+            std::string::npos);
 }
 
-// Several processes.
+// Several processes. Windows cannot fork; the tests for it start node.exe instead.
+
+#if !defined(_WIN32)
 
 // Creates, signs with and deletes keys, and lists all the while; 0 when everything held.
 int Churn(DeviceKeyStore& store) {
@@ -650,6 +640,23 @@ TEST_F(DeviceKeyStoreTest, OneOfTwoProcessesDeletesAKey) {
   EXPECT_EQ(here + WEXITSTATUS(status), 1);
   EXPECT_TRUE(store_.List().empty());
 }
+
+TEST_F(DeviceKeyStoreTest, LeavesAKeyForNobodyWhenAProcessDiesBetweenHardwareAndRecord) {
+  const KeyId key_id = CreateUnbound();
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    provider_->after_bind = [] { raise(SIGKILL); };
+    Enroll(store_, key_id);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+
+  EXPECT_EQ(AccountOf(key_id), "");
+  EXPECT_NO_THROW(Enroll(store_, key_id, "account-2"));
+}
+#endif
 
 }  // namespace
 }  // namespace device_key

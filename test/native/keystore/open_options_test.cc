@@ -9,13 +9,15 @@ namespace {
 
 TEST(OpenOptionsTest, TakesEveryOption) {
   const OpenOptions options = DecodeOpenOptions(
-      R"({"directory":"/d","timeoutMs":1,"queueLimit":2,"tcti":"swtpm:","allowSimulator":true})");
+      R"({"directory":"/d","timeoutMs":1,"queueLimit":2,"tcti":"swtpm:","allowSimulator":true,"userPresence":{"reuseSeconds":60}})");
 
   EXPECT_EQ(options.directory, "/d");
   EXPECT_EQ(options.timeout, std::chrono::milliseconds(1));
   EXPECT_EQ(options.queue_limit, 2u);
   EXPECT_EQ(options.tcti, "swtpm:");
   EXPECT_EQ(options.allow_simulator, true);
+  EXPECT_TRUE(options.user_presence);
+  EXPECT_EQ(options.user_presence_reuse, std::chrono::seconds(60));
 }
 
 TEST(OpenOptionsTest, LeavesWhatIsAbsentToTheEnvironment) {
@@ -50,6 +52,12 @@ INSTANTIATE_TEST_SUITE_P(
                     OptionCase{R"({"tcti":""})", "options.tcti"},
                     OptionCase{R"({"tcti":null})", "options.tcti"},
                     OptionCase{R"({"allowSimulator":1})", "options.allowSimulator"},
+                    OptionCase{R"({"userPresence":"yes"})", "options.userPresence"},
+                    OptionCase{R"({"userPresence":{}})", "options.userPresence"},
+                    OptionCase{R"({"userPresence":{"reuseSeconds":0}})",
+                               "options.userPresence.reuseSeconds"},
+                    OptionCase{R"({"userPresence":{"reuseSeconds":3601}})",
+                               "options.userPresence.reuseSeconds"},
                     OptionCase{R"({"timeoutMs":0})", "options.timeoutMs"},
                     OptionCase{R"({"timeoutMs":-1})", "options.timeoutMs"},
                     OptionCase{R"({"timeoutMs":1.5})", "options.timeoutMs"},

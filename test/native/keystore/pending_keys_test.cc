@@ -114,6 +114,19 @@ TEST_F(PendingKeysTest, AKeyThatCannotBeDeletedNowIsLeftForLater) {
   EXPECT_EQ(Files(".pending"), 1u);
 }
 
+TEST_F(PendingKeysTest, AWrongPinForASweepIsNotAskedForAgainToMakeAKey) {
+  provider_->error = DeviceKeyError(ErrorCode::kDeviceTimeout, "too slow");
+  ExpectError(
+      ErrorCode::kDeviceTimeout, [&] { Create(); }, "too slow");
+  provider_->error.reset();
+  now_ += PendingKeys::kAbandonedAfterSeconds + 1;
+  provider_->on_delete = [] { throw DeviceKeyError(ErrorCode::kPinIncorrect, "wrong"); };
+  ExpectError(
+      ErrorCode::kPinIncorrect, [&] { Create(); }, "wrong");
+  EXPECT_EQ(provider_->keys(), 1u);
+  EXPECT_EQ(Files(".pending"), 1u);
+}
+
 TEST_F(PendingKeysTest, AnotherProvidersKeyIsLeftToIt) {
   const KeyId key_id = KeyId::Generate(ProtectionClass::kOsProtectedNonextractable);
   PendingKeys(path_).Announce(

@@ -9,6 +9,8 @@ namespace {
 
 #ifdef __APPLE__
 constexpr char kMathLibrary[] = "/usr/lib/libSystem.B.dylib";
+#elif defined(_WIN32)
+constexpr char kMathLibrary[] = "msvcrt.dll";
 #else
 constexpr char kMathLibrary[] = "libm.so.6";
 #endif

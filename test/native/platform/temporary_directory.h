@@ -2,28 +2,73 @@
 #ifndef DEVICE_KEY_TEST_PLATFORM_TEMPORARY_DIRECTORY_H_
 #define DEVICE_KEY_TEST_PLATFORM_TEMPORARY_DIRECTORY_H_
 
-#include <stdlib.h>
-#include <sys/stat.h>
-
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 
+#if defined(_WIN32)
+#include <random>
+#include <vector>
+
+#include "platform/access_list.h"
+#else
+#include <stdlib.h>
+#include <sys/stat.h>
+#endif
+
 namespace device_key {
+
+#if defined(_WIN32)
+inline std::filesystem::path MakeTemporaryDirectory() {
+  std::random_device random;
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() /
+      ("device-key-test-" + std::to_string(random()) + std::to_string(random()));
+  if (!std::filesystem::create_directory(path)) throw std::runtime_error("no directory");
+  return path;
+}
+
+// libstdc++'s remove_all now and then tries for ever (GCC 12 under Wine).
+inline void RemoveTree(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const std::filesystem::directory_iterator entries(path, ignored);
+  const std::vector<std::filesystem::directory_entry> found(begin(entries), end(entries));
+  for (const auto& entry : found) RemoveTree(entry.path());
+  std::filesystem::remove(path, ignored);
+}
+#else
+inline std::filesystem::path MakeTemporaryDirectory() {
+  std::string path = std::filesystem::temp_directory_path() / "device-key-test-XXXXXX";
+  if (mkdtemp(path.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
+  return path;
+}
+
+inline void RemoveTree(const std::filesystem::path& path) {
+  std::error_code ignored;
+  std::filesystem::remove_all(path, ignored);
+}
+
+inline void LetOthersWrite(const std::filesystem::path& path) {
+  chmod(path.c_str(), std::filesystem::is_directory(path) ? 0777 : 0666);
+}
+
+inline void KeepOthersOut(const std::filesystem::path& path) {
+  chmod(path.c_str(), std::filesystem::is_directory(path) ? 0700 : 0600);
+}
+
+inline mode_t ModeOf(const std::filesystem::path& path) {
+  struct stat status = {};
+  lstat(path.c_str(), &status);
+  return status.st_mode & 07777;
+}
+#endif
 
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string path = std::filesystem::temp_directory_path() / "device-key-test-XXXXXX";
-    if (mkdtemp(path.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-    path_ = path;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
+  TemporaryDirectory() = default;
+  ~TemporaryDirectory() { RemoveTree(path_); }
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
 
@@ -31,7 +76,7 @@ class TemporaryDirectory {
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
 
  private:
-  std::filesystem::path path_;
+  const std::filesystem::path path_ = MakeTemporaryDirectory();
 };
 
 inline std::string ReadFile(const std::filesystem::path& path) {
@@ -43,13 +88,7 @@ inline std::string ReadFile(const std::filesystem::path& path) {
 
 inline void WriteFile(const std::filesystem::path& path, const std::string& contents) {
   std::ofstream(path, std::ios::binary) << contents;
-  chmod(path.c_str(), 0600);
-}
-
-inline mode_t ModeOf(const std::filesystem::path& path) {
-  struct stat status = {};
-  lstat(path.c_str(), &status);
-  return status.st_mode & 07777;
+  KeepOthersOut(path);
 }
 
 // The number of entries of a directory, hidden ones included.

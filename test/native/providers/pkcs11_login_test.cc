@@ -1,6 +1,13 @@
 #include "providers/pkcs11/login.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "platform/expect_error.h"
+#include "platform/temporary_directory.h"
 
 namespace device_key {
 namespace {
@@ -62,12 +69,62 @@ TEST(RefusedPinsTest, AreRememberedForTheirTokenAlone) {
 
 TEST(PinPromptTest, GivesQuestionAndAnswerOnce) {
   PinPrompt prompt;
-  prompt.Ask({{"label", "card"}});
-  prompt.Answer("1234");
-  EXPECT_EQ(prompt.TakeQuestion()["label"], "card");
+  prompt.Ask({{"uri", "pkcs11:token=card"}});
+  EXPECT_EQ(prompt.TakeQuestion()["uri"], "pkcs11:token=card");
   EXPECT_TRUE(prompt.TakeQuestion().is_null());
-  EXPECT_EQ(prompt.TakeAnswer()->text(), "1234");
-  EXPECT_FALSE(prompt.TakeAnswer().has_value());
+  prompt.Answer(Pin("1234"));
+  EXPECT_EQ(prompt.TakeAnswer("pkcs11:token=card")->text(), "1234");
+  EXPECT_FALSE(prompt.TakeAnswer("pkcs11:token=card").has_value());
+}
+
+TEST(PinPromptTest, GivesTheAnswerToTheTokenThatWasAskedAbout) {
+  PinPrompt prompt;
+  prompt.Ask({{"uri", "pkcs11:token=card"}});
+  prompt.TakeQuestion();
+  prompt.Ask({{"uri", "pkcs11:token=other"}});  // while the first is being answered
+  prompt.Answer(Pin("1234"));
+  EXPECT_FALSE(prompt.TakeAnswer("pkcs11:token=other").has_value());
+  prompt.TakeQuestion();
+  prompt.Answer(Pin("5678"));  // before the first has been taken
+  EXPECT_EQ(prompt.TakeAnswer("pkcs11:token=card")->text(), "1234");
+  EXPECT_EQ(prompt.TakeAnswer("pkcs11:token=other")->text(), "5678");
+}
+
+class PinFileTest : public ::testing::Test {
+ protected:
+  void ExpectUnusable(const std::string& reason) const {
+    PinSource source;
+    source.file = path_;
+    ExpectError(
+        ErrorCode::kPinRequired, [&] { source.Take(""); }, reason);
+  }
+
+  const TemporaryDirectory directory_;
+  const std::filesystem::path path_ = directory_.path() / "pin";
+};
+
+TEST_F(PinFileTest, HoldsThePinAndAtMostANewline) {
+  std::ofstream(path_) << "12 34\n\n";
+  PinSource source;
+  source.file = path_;
+  EXPECT_EQ(source.Take("")->text(), "12 34\n");
+}
+
+TEST_F(PinFileTest, HasToBeThere) { ExpectUnusable("No such file"); }
+
+TEST_F(PinFileTest, HasToBeARegularFile) {
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);  // reading it would wait for somebody to write
+  ExpectUnusable("not a regular file");
+}
+
+TEST_F(PinFileTest, HasToHoldSomething) {
+  std::ofstream(path_) << "\n";
+  ExpectUnusable("empty");
+}
+
+TEST_F(PinFileTest, HasToBeShort) {
+  std::ofstream(path_) << std::string(100'000, '1');
+  ExpectUnusable("too long");
 }
 
 }  // namespace

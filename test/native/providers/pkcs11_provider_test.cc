@@ -1,6 +1,7 @@
 #include "providers/pkcs11/pkcs11_provider.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,6 +103,18 @@ TEST_F(Pkcs11ProviderTest, TriesAWrongPinOnceForAllProviders) {
       "refused this PIN before");
 }
 
+TEST_F(Pkcs11ProviderTest, TriesAWrongPinOnceForAllNamesOfTheModule) {
+  Pkcs11Options options = Options();
+  options.pin.value = "wrong one";
+  ExpectError(
+      ErrorCode::kPinIncorrect, [&] { Pkcs11Provider(options).Create(id_, {}, Limits()); },
+      "CKR_PIN_INCORRECT");
+  options.module = "/usr/lib/../lib/softhsm/libsofthsm2.so";
+  ExpectError(
+      ErrorCode::kPinIncorrect, [&] { Pkcs11Provider(options).Create(id_, {}, Limits()); },
+      "refused this PIN before");
+}
+
 TEST_F(Pkcs11ProviderTest, FindsAndDeletesAKeyThatWasNeverRecorded) {
   Pkcs11Provider provider(Options());
   const ProviderKey key = provider.Create(id_, {}, Limits());
@@ -123,6 +136,13 @@ TEST_F(Pkcs11ProviderTest, SaysWhenALibraryIsNoModule) {
   ExpectError(
       ErrorCode::kLibraryMissing, [&] { Pkcs11Provider(options).Create(id_, {}, Limits()); },
       "C_GetFunctionList");
+}
+
+TEST_F(Pkcs11ProviderTest, SaysWhenAModuleLacksItsConfiguration) {
+  setenv("SOFTHSM2_CONF", "/nonexistent/softhsm2.conf", 1);
+  ExpectError(
+      ErrorCode::kPlatformError, [&] { Pkcs11Provider(Options()).Create(id_, {}, Limits()); },
+      "may lack its configuration");
 }
 
 // The module's own thread is not in a forked child: what the library knows of itself is what

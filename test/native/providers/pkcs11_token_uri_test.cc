@@ -42,16 +42,25 @@ TEST(TokenUriTest, ReadsBackTheUriOfAToken) {
 }
 
 TEST(TokenUriTest, ReadsTheQuery) {
-  const TokenUri uri = Parse(
-      "pkcs11:token=t?module-path=/usr/lib/m.so&pin-source=file:///run/my%20pin&pin-value=12%26");
+  const TokenUri uri =
+      Parse("pkcs11:token=t?module-path=/usr/lib/m.so&pin-source=file:///run/my%20pin");
   EXPECT_EQ(uri.module_path, "/usr/lib/m.so");
   EXPECT_EQ(uri.pin_source, "/run/my pin");
-  EXPECT_EQ(uri.pin_value, "12&");
+  EXPECT_EQ(Parse("pkcs11:?pin-value=12%26").pin_value, "12&");
 }
 
 TEST(TokenUriTest, DescribesATokenWithoutItsPin) {
   EXPECT_EQ(Parse("pkcs11:token=t;serial=1?pin-value=1234").Description(),
             "pkcs11:serial=1;token=t");
+}
+
+TEST(TokenUriTest, TakesTheSchemeInAnyCase) {
+  EXPECT_EQ(Parse("PKCS11:token=t?pin-value=1234").Description(), "pkcs11:token=t");
+}
+
+TEST(TokenUriTest, RefusesAnEmptyPinAndTwoSourcesOfIt) {
+  ExpectRefused("pkcs11:token=t?pin-value=", "pin-value: expected a PIN");
+  ExpectRefused("pkcs11:token=t?pin-source=/run/pin&pin-value=1234", "pin-source and pin-value");
 }
 
 TEST(TokenUriTest, RefusesAttributesThatItWouldHaveToIgnore) {

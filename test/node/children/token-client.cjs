@@ -1,6 +1,6 @@
 // A program that uses device keys, as the test that forked it tells it to: {id, method, params} in,
 // {id, result} or {id, error} out. The method 'open' takes the store's options; with `answers`,
-// each question for a PIN gets the next of them, and `questions` returns what was asked.
+// each question for a PIN gets the next of them, or its token's, and `questions` returns what was asked.
 const { DeviceKeyStore } = require('node-device-key');
 
 let store;
@@ -11,7 +11,8 @@ function open({ options, answers }) {
   if (answers) {
     pkcs11.pin = async (question) => {
       questions.push(question);
-      return answers.shift();
+      if (Array.isArray(answers)) return answers.shift();
+      return answers[question.label] ?? new Promise(() => {});
     };
   }
   store = DeviceKeyStore.open({ ...options, pkcs11 });

@@ -1,0 +1,41 @@
+# The addon for Windows, as device_key.node. -DNODE_ADDON_API and -DNODE_API_HEADERS name the
+# directories of the two npm packages.
+file(STRINGS native/sources.txt addon_source_lines REGEX "^addon ")
+list(TRANSFORM addon_source_lines REPLACE "^[a-z]+ +" "" OUTPUT_VARIABLE addon_sources)
+
+# Delay-loaded, so that the hook decides what "node.exe" means, and where bcrypt.dll (OpenSSL's
+# randomness) is looked for.
+set(delay_imports)
+macro(delay_import dll definitions library)
+  add_custom_command(OUTPUT ${library}
+    COMMAND ${CMAKE_DLLTOOL} -d ${definitions} -D ${dll} -y ${library}
+    DEPENDS ${definitions} VERBATIM)
+  list(APPEND delay_imports ${CMAKE_BINARY_DIR}/${library})
+endmacro()
+delay_import(node.exe ${NODE_API_HEADERS}/def/node_api.def libnode_delayed.a)
+file(WRITE ${CMAKE_BINARY_DIR}/bcrypt.def "LIBRARY bcrypt.dll\nEXPORTS\nBCryptGenRandom\n")
+delay_import(bcrypt.dll ${CMAKE_BINARY_DIR}/bcrypt.def libbcrypt_delayed.a)
+
+add_library(addon MODULE ${addon_sources} native/addon/delay_load_win.cc ${delay_imports})
+set_target_properties(addon PROPERTIES PREFIX "" OUTPUT_NAME device_key SUFFIX .node
+  LINK_DEPENDS "${delay_imports}")
+target_include_directories(addon SYSTEM PRIVATE ${NODE_ADDON_API} ${NODE_API_HEADERS}/include)
+target_compile_definitions(addon PRIVATE NAPI_VERSION=8 NAPI_CPP_EXCEPTIONS
+  NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED)
+# No time stamp: two builds of one source are the same file.
+target_link_options(addon PRIVATE -Wl,--gc-sections -Wl,--no-insert-timestamp -s)
+target_link_libraries(addon PRIVATE device_key ${delay_imports} delayimp)
+
+# What stands in for DLLs of Windows in the tests, which run under Wine. `planted` is the same key
+# store as an impostor that tells when it is loaded.
+function(stand_in target dll source)
+  add_library(${target} MODULE EXCLUDE_FROM_ALL test/support/windows/${source})
+  set_target_properties(${target} PROPERTIES PREFIX "" OUTPUT_NAME ${dll} SUFFIX .dll
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${target})
+  target_link_libraries(${target} PRIVATE bcrypt)
+  target_link_options(${target} PRIVATE -Wl,--kill-at)
+endfunction()
+stand_in(stand_in ncrypt stand_in_ncrypt.cc)
+stand_in(planted ncrypt stand_in_ncrypt.cc)
+target_compile_definitions(planted PRIVATE PLANTED)
+stand_in(stand_in_prng bcryptprimitives bcryptprimitives.cc)

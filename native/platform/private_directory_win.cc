@@ -1,0 +1,508 @@
+#include "platform/windows_api.h"
+// After <windows.h>.
+#include <aclapi.h>
+#include <sddl.h>
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+
+#include "platform/error.h"
+#include "platform/private_directory.h"
+
+namespace device_key {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kTemporaryPrefix[] = ".tmp-";
+constexpr char kLockName[] = ".tmp-lock";
+constexpr uint64_t kStaleAfter = 600ULL * 10'000'000;  // in FILETIME's units of 100 ns
+constexpr std::chrono::milliseconds kPause{5};
+
+struct LocalFreeing {
+  void operator()(void* memory) const { LocalFree(memory); }
+};
+template <class T>
+using LocalPtr = std::unique_ptr<T, LocalFreeing>;
+
+struct FindClosing {
+  void operator()(void* find) const { FindClose(find); }
+};
+using ScopedFind = std::unique_ptr<void, FindClosing>;
+
+[[noreturn]] void ThrowWindows(const std::string& what, DWORD error) {
+  throw DeviceKeyError(ErrorCode::kStoreUnwritable, what + ": " + WindowsMessage(error), error);
+}
+
+[[noreturn]] void ThrowInsecure(const std::string& message) {
+  throw DeviceKeyError(ErrorCode::kStoreInsecure, message);
+}
+
+// The form of an absolute path that has no limit of 260 characters (\\?\, which also switches the
+// interpretation of names off: "nul" and trailing dots are names like any other).
+std::wstring Extended(const fs::path& path) {
+  const std::wstring text = path.wstring();
+  if (text.starts_with(L"\\\\?\\") || text.starts_with(L"\\\\.\\")) return text;
+  if (text.starts_with(L"\\\\")) return L"\\\\?\\UNC\\" + text.substr(2);
+  return L"\\\\?\\" + text;
+}
+
+// Absolute, with backslashes alone, as \\?\ needs it, and without a separator at the end.
+fs::path Clean(const fs::path& path) {
+  fs::path clean = fs::absolute(path).lexically_normal().make_preferred();
+  while (clean.has_relative_path() && clean.filename().empty()) clean = clean.parent_path();
+  return clean;
+}
+
+struct Sid {
+  std::vector<uint8_t> bytes;
+  PSID get() const { return const_cast<uint8_t*>(bytes.data()); }
+};
+
+Sid CurrentUser() {
+  HANDLE token = nullptr;
+  if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) {
+    ThrowWindows("the user of this process cannot be told", GetLastError());
+  }
+  const UniqueHandle scoped_token(token);
+  DWORD size = 0;
+  GetTokenInformation(token, TokenUser, nullptr, 0, &size);
+  std::vector<uint8_t> buffer(size);
+  if (!GetTokenInformation(token, TokenUser, buffer.data(), size, &size)) {
+    ThrowWindows("the user of this process cannot be told", GetLastError());
+  }
+  PSID sid = reinterpret_cast<TOKEN_USER*>(buffer.data())->User.Sid;
+  const auto* first = static_cast<const uint8_t*>(sid);
+  return {{first, first + GetLengthSid(sid)}};
+}
+
+std::wstring SidText(PSID sid) {
+  LPWSTR text = nullptr;
+  if (!ConvertSidToStringSidW(sid, &text)) return L"?";
+  const LocalPtr<wchar_t> scoped_text(text);
+  return text;
+}
+
+// Whom a file cannot be kept from in any case, or stands for its owner (CREATOR OWNER, OWNER
+// RIGHTS).
+bool IsSystem(PSID sid) {
+  return IsWellKnownSid(sid, WinLocalSystemSid) ||
+         IsWellKnownSid(sid, WinBuiltinAdministratorsSid) ||
+         IsWellKnownSid(sid, WinCreatorOwnerSid) || IsWellKnownSid(sid, WinCreatorOwnerRightsSid);
+}
+
+// Owned by this user, who alone may do anything, nothing inherited ("P"). Without an owner it
+// would be Administrators' when an elevated process makes it.
+class PrivateAccess {
+ public:
+  PrivateAccess() {
+    const std::wstring user = SidText(CurrentUser().get());
+    const std::wstring text = L"O:" + user + L"D:P(A;OICI;FA;;;" + user + L")";
+    PSECURITY_DESCRIPTOR descriptor = nullptr;
+    if (!ConvertStringSecurityDescriptorToSecurityDescriptorW(text.c_str(), SDDL_REVISION_1,
+                                                              &descriptor, nullptr)) {
+      ThrowWindows("An access list for this user alone cannot be made", GetLastError());
+    }
+    descriptor_.reset(descriptor);
+    attributes_ = {sizeof attributes_, descriptor, FALSE};
+  }
+  SECURITY_ATTRIBUTES* get() { return &attributes_; }
+
+ private:
+  LocalPtr<void> descriptor_;
+  SECURITY_ATTRIBUTES attributes_;
+};
+
+// Refuses what another user owns or could have written. `what` begins the message.
+void CheckPrivate(HANDLE file, const std::string& what, const std::string& path) {
+  PSID owner = nullptr;
+  PACL access = nullptr;
+  PSECURITY_DESCRIPTOR descriptor = nullptr;
+  const DWORD error =
+      GetSecurityInfo(file, SE_FILE_OBJECT, OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION,
+                      &owner, nullptr, &access, nullptr, &descriptor);
+  if (error != ERROR_SUCCESS) ThrowWindows(what + " cannot be examined", error);
+  const LocalPtr<void> scoped_descriptor(descriptor);
+  const Sid user = CurrentUser();
+  if (owner == nullptr || (!EqualSid(owner, user.get()) && !IsSystem(owner))) {
+    ThrowInsecure(what +
+                  " belongs to another user: run as that user, or give it to this one with "
+                  "`icacls \"" +
+                  path + "\" /setowner %USERNAME%`");
+  }
+  const std::string cure = ": check what it holds, then run `icacls \"" + path +
+                           "\" /inheritance:r /grant:r %USERNAME%:(OI)(CI)F`";
+  if (access == nullptr) ThrowInsecure(what + " can be written by everyone" + cure);
+  constexpr DWORD kWriting = FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_WRITE_EA |
+                             FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_WRITE |
+                             GENERIC_ALL;
+  for (DWORD i = 0; i < access->AceCount; ++i) {
+    void* entry = nullptr;
+    if (!GetAce(access, i, &entry)) ThrowWindows(what + " cannot be examined", GetLastError());
+    const auto* header = static_cast<const ACE_HEADER*>(entry);
+    // Allowing entries of the other types are for directory services and applications' conditions.
+    if (header->AceType != ACCESS_ALLOWED_ACE_TYPE) continue;
+    auto* allowed = static_cast<ACCESS_ALLOWED_ACE*>(entry);
+    PSID sid = &allowed->SidStart;
+    if ((allowed->Mask & kWriting) == 0 || EqualSid(sid, user.get()) || IsSystem(sid)) continue;
+    ThrowInsecure(what + " can be written by other users (" + Utf8FromWide(SidText(sid)) + ")" +
+                  cure);
+  }
+}
+
+// Junctions and symbolic links lead elsewhere; other reparse points (OneDrive's, deduplicated
+// files) are the file itself.
+bool LeadsElsewhere(HANDLE file) {
+  FILE_ATTRIBUTE_TAG_INFO info{};
+  return GetFileInformationByHandleEx(file, FileAttributeTagInfo, &info, sizeof info) &&
+         (info.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0 &&
+         IsReparseTagNameSurrogate(info.ReparseTag);
+}
+
+bool IsMissing(DWORD error) {
+  return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND;
+}
+
+// Not valid when there is no such directory. As long as it is open nobody can rename or remove it
+// (it is not shared for deletion), nor what it is in: the path goes on meaning this directory.
+UniqueHandle OpenChecked(const fs::path& path) {
+  const std::string what = "the key store directory " + Utf8FromPath(path);
+  UniqueHandle directory(CreateFileW(Extended(path).c_str(), FILE_LIST_DIRECTORY | READ_CONTROL,
+                                     FILE_SHARE_READ | FILE_SHARE_WRITE, nullptr, OPEN_EXISTING,
+                                     FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT,
+                                     nullptr));
+  if (!directory.valid()) {
+    const DWORD error = GetLastError();
+    if (IsMissing(error)) return directory;
+    ThrowWindows(what + " cannot be opened", error);
+  }
+  FILE_BASIC_INFO info{};
+  if (!GetFileInformationByHandleEx(directory.get(), FileBasicInfo, &info, sizeof info)) {
+    ThrowWindows(what + " cannot be read", GetLastError());
+  }
+  if (LeadsElsewhere(directory.get())) {
+    ThrowInsecure(what + " is a link, which is never followed: name the directory itself");
+  }
+  if ((info.FileAttributes & FILE_ATTRIBUTE_DIRECTORY) == 0) {
+    ThrowWindows(what + " cannot be opened", ERROR_DIRECTORY);
+  }
+  CheckPrivate(directory.get(), what, Utf8FromPath(path));
+  return directory;
+}
+
+void MakeDirectories(const fs::path& path, PrivateAccess& access) {
+  if (CreateDirectoryW(Extended(path).c_str(), access.get())) return;
+  DWORD error = GetLastError();
+  if (error == ERROR_ALREADY_EXISTS) return;  // whatever it is, opening it will tell
+  if (error == ERROR_PATH_NOT_FOUND && path.has_relative_path() && path.parent_path() != path) {
+    MakeDirectories(path.parent_path(), access);
+    if (CreateDirectoryW(Extended(path).c_str(), access.get())) return;
+    error = GetLastError();
+    if (error == ERROR_ALREADY_EXISTS) return;
+  }
+  ThrowWindows("the key store directory " + Utf8FromPath(path) + " cannot be created", error);
+}
+
+// Virus scanners and indexers open new files for a moment, and a file that is being deleted stays
+// until the last of its readers has gone.
+bool WillPass(DWORD error) {
+  return error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED ||
+         error == ERROR_DELETE_PENDING || error == ERROR_LOCK_VIOLATION;
+}
+
+// Calls `attempt` until it returns ERROR_SUCCESS or an error that does not pass, for a second at
+// most.
+template <class Attempt>
+DWORD Persist(Attempt attempt) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  DWORD error = attempt();
+  while (WillPass(error) && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(kPause);
+    error = attempt();
+  }
+  return error;
+}
+
+// NTFS finds names whatever their case, and two key ids may differ in that alone.
+bool IsSpelt(const std::wstring& path, const std::string& name) {
+  WIN32_FIND_DATAW found{};
+  const HANDLE find = FindFirstFileW(path.c_str(), &found);
+  if (find == INVALID_HANDLE_VALUE) return false;
+  const ScopedFind scoped_find(find);
+  return Utf8FromWide(found.cFileName) == name;
+}
+
+// Since 1970; a FILETIME counts 100 ns from 1601.
+int64_t UnixNanoseconds(const LARGE_INTEGER& time) {
+  constexpr int64_t kFrom1601To1970 = 116'444'736'000'000'000;
+  return (time.QuadPart - kFrom1601To1970) * 100;
+}
+
+FileStamp StampOf(HANDLE file, const std::string& path) {
+  BY_HANDLE_FILE_INFORMATION identity{};
+  FILE_BASIC_INFO times{};
+  if (!GetFileInformationByHandle(file, &identity) ||
+      !GetFileInformationByHandleEx(file, FileBasicInfo, &times, sizeof times)) {
+    ThrowWindows(path + " cannot be read", GetLastError());
+  }
+  return {
+      .device = identity.dwVolumeSerialNumber,
+      .inode = uint64_t{identity.nFileIndexHigh} << 32 | identity.nFileIndexLow,
+      .size = static_cast<int64_t>(uint64_t{identity.nFileSizeHigh} << 32 | identity.nFileSizeLow),
+      .modified_ns = UnixNanoseconds(times.LastWriteTime),
+      .changed_ns = UnixNanoseconds(times.ChangeTime)};
+}
+
+// Not valid when there is no such file.
+UniqueHandle OpenForReading(const fs::path& path, const std::string& name, DWORD access) {
+  const std::wstring extended = Extended(path / WideFromUtf8(name));
+  UniqueHandle file;
+  const DWORD error = Persist([&] {
+    file = UniqueHandle(CreateFileW(
+        extended.c_str(), access, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
+        OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS, nullptr));
+    return file.valid() ? ERROR_SUCCESS : GetLastError();
+  });
+  if (IsMissing(error)) return {};
+  if (error != ERROR_SUCCESS) {
+    ThrowWindows(Utf8FromPath(path / WideFromUtf8(name)) + " cannot be opened", error);
+  }
+  if (!IsSpelt(extended, name)) return {};
+  return file;
+}
+
+// A new, empty file in a directory, which is removed again unless it was renamed into place.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const fs::path& directory) : directory_(directory) {
+    PrivateAccess access;
+    const uint64_t salt =
+        (uint64_t{GetCurrentProcessId()} << 32 | GetCurrentThreadId()) ^ GetTickCount64() << 20;
+    for (uint64_t i = 0; i < 100; ++i) {
+      path_ = Extended(directory / WideFromUtf8(kTemporaryPrefix + std::to_string(salt + i)));
+      file_ = UniqueHandle(CreateFileW(path_.c_str(), GENERIC_WRITE, 0, access.get(), CREATE_NEW,
+                                       FILE_ATTRIBUTE_NORMAL, nullptr));
+      error_ = file_.valid() ? ERROR_SUCCESS : GetLastError();
+      if (error_ != ERROR_FILE_EXISTS) return;
+    }
+  }
+  ~TemporaryFile() {
+    if (path_.empty() || error_ == ERROR_FILE_EXISTS) return;
+    file_ = UniqueHandle();
+    Persist([&] { return DeleteFileW(path_.c_str()) ? ERROR_SUCCESS : GetLastError(); });
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  // What went wrong last; ERROR_SUCCESS when nothing did.
+  DWORD error() const { return error_; }
+
+  void Write(std::string_view contents) {
+    DWORD written = 0;
+    if (error_ != ERROR_SUCCESS) return;
+    // Records are far shorter than a DWORD can tell, and a disk file takes them whole or fails.
+    if (!WriteFile(file_.get(), contents.data(), static_cast<DWORD>(contents.size()), &written,
+                   nullptr) ||
+        written != contents.size() || !FlushFileBuffers(file_.get())) {
+      error_ = GetLastError();
+    }
+  }
+  void MoveTo(const std::string& name, DWORD flags) {
+    if (error_ != ERROR_SUCCESS) return;
+    file_ = UniqueHandle();
+    const std::wstring target = Extended(directory_ / WideFromUtf8(name));
+    error_ = Persist([&] {
+      if (MoveFileExW(path_.c_str(), target.c_str(), flags | MOVEFILE_WRITE_THROUGH)) {
+        return DWORD{ERROR_SUCCESS};
+      }
+      const DWORD error = GetLastError();
+      // Wine says so now and then while another opens the file that is replaced.
+      const bool is_race =
+          error == ERROR_ALREADY_EXISTS && (flags & MOVEFILE_REPLACE_EXISTING) != 0;
+      return is_race ? DWORD{ERROR_SHARING_VIOLATION} : error;
+    });
+    if (error_ == ERROR_SUCCESS) path_.clear();
+  }
+
+ private:
+  const fs::path& directory_;
+  std::wstring path_;
+  UniqueHandle file_;
+  DWORD error_ = ERROR_SUCCESS;
+};
+
+}  // namespace
+
+std::optional<PrivateDirectory> PrivateDirectory::Open(const fs::path& path) {
+  const fs::path clean = Clean(path);
+  UniqueHandle directory = OpenChecked(clean);
+  if (!directory.valid()) return std::nullopt;
+  return PrivateDirectory(clean, std::move(directory));
+}
+
+PrivateDirectory PrivateDirectory::OpenOrCreate(const fs::path& path) {
+  const fs::path clean = Clean(path);
+  UniqueHandle directory = OpenChecked(clean);
+  if (!directory.valid()) {
+    PrivateAccess access;
+    MakeDirectories(clean, access);
+    directory = OpenChecked(clean);
+  }
+  if (!directory.valid()) {
+    ThrowWindows("the key store directory " + Utf8FromPath(clean) + " cannot be opened",
+                 ERROR_PATH_NOT_FOUND);
+  }
+  return PrivateDirectory(clean, std::move(directory));
+}
+
+PrivateDirectory::PrivateDirectory(PrivateDirectory&&) noexcept = default;
+PrivateDirectory::~PrivateDirectory() = default;
+
+std::optional<FileStamp> PrivateDirectory::Stat(const std::string& name) const {
+  const UniqueHandle file = OpenForReading(path_, name, FILE_READ_ATTRIBUTES);
+  if (!file.valid()) return std::nullopt;
+  return StampOf(file.get(), PathOf(name));
+}
+
+std::optional<FileContents> PrivateDirectory::Read(const std::string& name) const {
+  const UniqueHandle file = OpenForReading(path_, name, GENERIC_READ | READ_CONTROL);
+  if (!file.valid()) return std::nullopt;
+  if (LeadsElsewhere(file.get())) {
+    ThrowInsecure(PathOf(name) + " is a link, which is never followed: remove it");
+  }
+  FILE_BASIC_INFO info{};
+  if (GetFileType(file.get()) != FILE_TYPE_DISK ||
+      !GetFileInformationByHandleEx(file.get(), FileBasicInfo, &info, sizeof info) ||
+      (info.FileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0) {
+    ThrowInsecure(PathOf(name) + " is not a regular file: remove it");
+  }
+  CheckPrivate(file.get(), PathOf(name), PathOf(name));
+
+  // One byte more than allowed tells a file that is too long.
+  FileContents contents{.bytes = {}, .stamp = StampOf(file.get(), PathOf(name))};
+  contents.bytes.resize(std::min<size_t>(static_cast<size_t>(contents.stamp.size), kMaxFileBytes) +
+                        1);
+  size_t length = 0;
+  while (length < contents.bytes.size()) {
+    DWORD count = 0;
+    if (!ReadFile(file.get(), contents.bytes.data() + length,
+                  static_cast<DWORD>(contents.bytes.size() - length), &count, nullptr)) {
+      ThrowWindows(PathOf(name) + " cannot be read", GetLastError());
+    }
+    if (count == 0) break;
+    length += count;
+  }
+  if (length > kMaxFileBytes) {
+    throw DeviceKeyError(ErrorCode::kStoreCorrupt, PathOf(name) + " is longer than " +
+                                                       std::to_string(kMaxFileBytes) +
+                                                       " bytes, so it is not a key record");
+  }
+  contents.bytes.resize(length);
+  return contents;
+}
+
+void PrivateDirectory::CheckWritable() const {
+  const TemporaryFile file(path_);
+  if (file.error() != ERROR_SUCCESS) {
+    ThrowWindows("the key store directory " + Utf8FromPath(path_) + " cannot be written to",
+                 file.error());
+  }
+}
+
+void PrivateDirectory::WriteNew(const std::string& name, std::string_view contents) const {
+  TemporaryFile file(path_);
+  file.Write(contents);
+  file.MoveTo(name, 0);
+  if (file.error() != ERROR_SUCCESS)
+    ThrowWindows(PathOf(name) + " cannot be written", file.error());
+}
+
+void PrivateDirectory::Replace(const std::string& name, std::string_view contents) const {
+  TemporaryFile file(path_);
+  file.Write(contents);
+  file.MoveTo(name, MOVEFILE_REPLACE_EXISTING);
+  if (file.error() != ERROR_SUCCESS)
+    ThrowWindows(PathOf(name) + " cannot be written", file.error());
+}
+
+// A file that one process at a time can have open, and that goes with whoever has.
+OpenFile PrivateDirectory::Lock(Deadline deadline) const {
+  const std::wstring path = Extended(path_ / WideFromUtf8(kLockName));
+  const std::string failure =
+      "the key store directory " + Utf8FromPath(path_) + " cannot be locked";
+  PrivateAccess access;
+  while (true) {
+    UniqueHandle lock(CreateFileW(path.c_str(), GENERIC_WRITE | DELETE, 0, access.get(),
+                                  OPEN_ALWAYS, FILE_FLAG_DELETE_ON_CLOSE, nullptr));
+    if (lock.valid()) return lock;
+    const DWORD error = GetLastError();
+    if (IsMissing(error)) return {};
+    if (!WillPass(error)) ThrowWindows(failure, error);
+    if (std::chrono::steady_clock::now() >= deadline) {
+      throw DeviceKeyError(ErrorCode::kStoreUnwritable,
+                           failure +
+                               ": another process has locked it and does not let go, or this one "
+                               "may not write to it. End the other and try again",
+                           error);
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+bool PrivateDirectory::Update(
+    const std::string& name,
+    const std::function<std::optional<std::string>(const std::string&)>& change,
+    Deadline deadline) const {
+  const UniqueHandle lock = Lock(deadline);
+  if (!lock.valid()) return false;
+  const std::optional<FileContents> current = Read(name);
+  if (!current) return false;
+  const std::optional<std::string> changed = change(current->bytes);
+  if (changed) Replace(name, *changed);
+  return true;
+}
+
+bool PrivateDirectory::Remove(const std::string& name, Deadline deadline) const {
+  // Without the lock, an Update that has read the file already would bring it back.
+  const UniqueHandle lock = Lock(deadline);
+  if (!lock.valid()) return false;
+  const std::wstring path = Extended(path_ / WideFromUtf8(name));
+  if (!IsSpelt(path, name)) return false;
+  const DWORD error =
+      Persist([&] { return DeleteFileW(path.c_str()) ? ERROR_SUCCESS : GetLastError(); });
+  if (IsMissing(error)) return false;
+  if (error != ERROR_SUCCESS) ThrowWindows(PathOf(name) + " cannot be removed", error);
+  return true;
+}
+
+std::vector<std::string> PrivateDirectory::List() const {
+  WIN32_FIND_DATAW found{};
+  const HANDLE find = FindFirstFileW(Extended(path_ / L"*").c_str(), &found);
+  if (find == INVALID_HANDLE_VALUE) {
+    const DWORD error = GetLastError();
+    if (IsMissing(error)) return {};
+    ThrowWindows("the key store directory " + Utf8FromPath(path_) + " cannot be listed", error);
+  }
+  const ScopedFind scoped_find(find);
+  FILETIME now;
+  GetSystemTimeAsFileTime(&now);
+  const auto ticks = [](const FILETIME& time) {
+    return uint64_t{time.dwHighDateTime} << 32 | time.dwLowDateTime;
+  };
+  std::vector<std::string> names;
+  do {
+    const std::string name = Utf8FromWide(found.cFileName);
+    if (name.starts_with(kTemporaryPrefix)) {
+      if (ticks(now) > ticks(found.ftLastWriteTime) + kStaleAfter) {
+        DeleteFileW(Extended(path_ / found.cFileName).c_str());  // a failure leaves it for later
+      }
+    } else if (name != "." && name != "..") {
+      names.push_back(name);
+    }
+  } while (FindNextFileW(find, &found));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace device_key

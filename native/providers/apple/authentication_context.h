@@ -1,0 +1,57 @@
+// One person's confirmation, good for several uses of keys.
+#ifndef DEVICE_KEY_PROVIDERS_APPLE_AUTHENTICATION_CONTEXT_H_
+#define DEVICE_KEY_PROVIDERS_APPLE_AUTHENTICATION_CONTEXT_H_
+
+#include <CoreFoundation/CoreFoundation.h>
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "platform/error.h"
+
+namespace device_key {
+
+// How long a confirmation holds. macOS asks by itself when a key that wants user presence is used,
+// and does not ask again while the same LAContext is handed to it, for as long as that lives; one
+// that nobody has confirmed always asks. So a window is an LAContext that is thrown away in time.
+// Thread-safe.
+class ReuseWindow {
+ public:
+  // 0 asks for every use.
+  explicit ReuseWindow(std::chrono::seconds length) : length_(length) {}
+
+  // Returns what `use(context)` does; `context` is for kSecUseAuthenticationContext, and null when
+  // every use is to be confirmed. The window opens with the first use that succeeds; one that fails
+  // closes it.
+  template <class Use>
+  auto During(Use use) {
+    const Context context = Current();
+    try {
+      auto result = use(static_cast<CFTypeRef>(context.get()));
+      Confirm(context);
+      return result;
+    } catch (const DeviceKeyError&) {
+      Close(context);
+      throw;
+    }
+  }
+
+ private:
+  using Context = std::shared_ptr<const void>;
+  using Clock = std::chrono::steady_clock;
+
+  Context Current();
+  void Confirm(const Context& context);
+  void Close(const Context& context);
+
+  const std::chrono::seconds length_;
+  std::mutex mutex_;
+  Context context_;
+  std::optional<Clock::time_point> end_;  // once confirmed
+};
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROVIDERS_APPLE_AUTHENTICATION_CONTEXT_H_

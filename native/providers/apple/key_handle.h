@@ -1,0 +1,47 @@
+// What a key record keeps about a key of this Mac.
+#ifndef DEVICE_KEY_PROVIDERS_APPLE_KEY_HANDLE_H_
+#define DEVICE_KEY_PROVIDERS_APPLE_KEY_HANDLE_H_
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "crypto/bytes.h"
+#include "providers/apple/keychain.h"
+#include "providers/apple/sec_key.h"
+
+namespace device_key {
+
+// Where a private key is; a key stays where it was made.
+enum class KeyHome {
+  kKeychain,      // the data-protection keychain
+  kFileKeychain,  // the login keychain
+  kRecord,        // the record itself, in a form that this Mac's enclave alone can read
+};
+
+// "keychain", "fileKeychain", "record".
+std::string_view KeyHomeName(KeyHome home);
+
+// {"home":"keychain","publicKeySha256":"..."}; with "wrappedKeyBase64" when the home is the record.
+struct KeyHandle {
+  KeyHome home;
+  Bytes wrapped_key;  // empty in the keychains
+  Bytes public_key_sha256;
+
+  nlohmann::json ToJson() const;
+  // Throws `store_corrupt`.
+  static KeyHandle FromJson(const nlohmann::json& json);
+
+  // The private key that was tagged `tag`. Throws `key_lost` when it is gone or macOS opens another
+  // one, where that can be told. `context` may be null: see ReuseWindow.
+  ScopedSecKey Open(const std::string& tag, CFTypeRef context) const;
+
+  // Removes it, if it is in a keychain.
+  void Delete(const std::string& tag) const;
+};
+
+Bytes PublicKeySha256(ByteView spki);
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROVIDERS_APPLE_KEY_HANDLE_H_

@@ -1,0 +1,57 @@
+#include "providers/apple/keychain.h"
+
+#include "providers/apple/apple_status.h"
+
+namespace device_key {
+namespace {
+
+// Private keys alone: a query without the key class would also match the public half. Without the
+// last attribute macOS asks the file-based keychain.
+CfDictionary ItemQuery(Keychain keychain, const std::string& tag) {
+  CfDictionary query;
+  query.Set(kSecClass, kSecClassKey)
+      .Set(kSecAttrKeyClass, kSecAttrKeyClassPrivate)
+      .Set(kSecAttrApplicationTag, CfData(AsBytes(tag)))
+      .Set(kSecUseDataProtectionKeychain,
+           keychain == Keychain::kDataProtection ? kCFBooleanTrue : kCFBooleanFalse);
+  return query;
+}
+
+}  // namespace
+
+void MakePermanent(CfDictionary& private_key_attributes, const std::string& tag) {
+  private_key_attributes.Set(kSecAttrIsPermanent, kCFBooleanTrue)
+      .Set(kSecAttrApplicationTag, CfData(AsBytes(tag)))
+      .Set(kSecAttrLabel, CfString("Device key " + tag));
+}
+
+ScopedSecKey FindInKeychain(Keychain keychain, const std::string& tag, CFTypeRef context) {
+  CfDictionary query = ItemQuery(keychain, tag);
+  query.Set(kSecReturnRef, kCFBooleanTrue).Set(kSecMatchLimit, kSecMatchLimitOne);
+  if (context != nullptr) query.Set(kSecUseAuthenticationContext, context);
+  CFTypeRef result = nullptr;
+  const OSStatus status = SecItemCopyMatching(query.get(), &result);
+  ScopedCf<CFTypeRef> found(result);
+  if (status == errSecItemNotFound) return nullptr;
+  if (status != errSecSuccess) throw AppleError("look the key up in the keychain", status);
+  if (!found || CFGetTypeID(found.get()) != SecKeyGetTypeID()) {
+    throw DeviceKeyError(ErrorCode::kPlatformError,
+                         "the keychain found something that is not a key");
+  }
+  return ScopedSecKey(static_cast<SecKeyRef>(const_cast<void*>(found.release())));
+}
+
+ScopedSecKey OpenFromKeychain(Keychain keychain, const std::string& tag, CFTypeRef context) {
+  ScopedSecKey key = FindInKeychain(keychain, tag, context);
+  if (!key) throw AppleError("find the key in the keychain", errSecItemNotFound);
+  return key;
+}
+
+void DeleteFromKeychain(Keychain keychain, const std::string& tag) {
+  const OSStatus status = SecItemDelete(ItemQuery(keychain, tag).get());
+  if (status != errSecSuccess && status != errSecItemNotFound) {
+    throw AppleError("delete the key from the keychain", status);
+  }
+}
+
+}  // namespace device_key

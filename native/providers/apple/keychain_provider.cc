@@ -1,0 +1,176 @@
+#include "providers/apple/keychain_provider.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "providers/apple/access_control.h"
+#include "providers/apple/apple_status.h"
+#include "providers/apple/bounded_call.h"
+#include "providers/apple/key_handle.h"
+#include "providers/apple/keychain.h"
+
+namespace device_key {
+namespace {
+
+constexpr char kProbeTag[] = "node-device-key software probe";
+
+// A way to make a key, and what it is called in messages.
+enum class Way { kAccessControl, kNoAccessControl, kFileKeychain };
+
+const char* NameOf(Way way) {
+  switch (way) {
+    case Way::kAccessControl:
+      return "in the data-protection keychain with an access control";
+    case Way::kNoAccessControl:
+      return "in the data-protection keychain without one";
+    case Way::kFileKeychain:
+      break;
+  }
+  return "in the login keychain";
+}
+
+CfDictionary AttributesFor(Way way, const std::string& tag, bool user_presence) {
+  CfDictionary private_key;
+  MakePermanent(private_key, tag);
+  private_key.Set(kSecAttrIsExtractable, kCFBooleanFalse);
+  if (way == Way::kAccessControl) {
+    // No private-key usage: it is refused outside the enclave.
+    private_key.Set(kSecAttrAccessControl,
+                    AccessControl(user_presence ? kSecAccessControlUserPresence : 0));
+  } else if (way == Way::kNoAccessControl) {
+    private_key.Set(kSecAttrAccessible, kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly);
+  }
+  CfDictionary attributes = P256Attributes();
+  attributes
+      .Set(kSecPrivateKeyAttrs, private_key)
+      // The file-based keychain looks for it here.
+      .Set(kSecAttrIsExtractable, kCFBooleanFalse)
+      .Set(kSecUseDataProtectionKeychain,
+           way == Way::kFileKeychain ? kCFBooleanFalse : kCFBooleanTrue);
+  return attributes;
+}
+
+// Makes the key and reads back that it cannot be exported.
+ProviderKey MakeIn(Way way, const std::string& tag, bool user_presence) {
+  const bool file = way == Way::kFileKeychain;
+  const Keychain keychain = file ? Keychain::kFile : Keychain::kDataProtection;
+  // An answer other than "no such key" (locked, not entitled) comes before there is a key.
+  if (FindInKeychain(keychain, tag)) DeleteFromKeychain(keychain, tag);
+  const ScopedSecKey key = CreateSecKey(AttributesFor(way, tag, user_presence));
+  try {
+    CheckCannotBeExported(key.get());
+    Bytes spki = SpkiOf(key.get());
+    const KeyHandle handle{.home = file ? KeyHome::kFileKeychain : KeyHome::kKeychain,
+                           .wrapped_key = {},
+                           .public_key_sha256 = PublicKeySha256(spki)};
+    return {std::move(spki), handle.ToJson()};
+  } catch (const DeviceKeyError&) {
+    DeleteFromKeychain(keychain, tag);
+    throw;
+  }
+}
+
+// Whether another way may do better: some Intel Macs have been reported to refuse software keys
+// with an access control (-25293, -25300), others those without one; hosts may not be entitled; and
+// the data-protection keychain exports software keys whatever they were made with
+// (SecKeyGeneratePrivateAttributeDictionary and SecECPrivateKeyCopyExternalRepresentation in
+// Apple's published SecKey.m and SecECKey.m).
+bool MayWorkOtherwise(const DeviceKeyError& error) {
+  return HasStatus(error, errSecAuthFailed) || HasStatus(error, errSecItemNotFound) ||
+         error.code() == ErrorCode::kMissingEntitlement || error.code() == ErrorCode::kCryptoError;
+}
+
+struct Made {
+  ProviderKey key;
+  std::string refusals;  // of the ways before; empty for the first
+};
+
+Made Make(const std::string& tag, bool user_presence) {
+  std::optional<DeviceKeyError> failure;
+  std::string refusals;
+  for (const Way way : {Way::kAccessControl, Way::kNoAccessControl, Way::kFileKeychain}) {
+    // User presence is nothing but an access control.
+    if (user_presence && way != Way::kAccessControl) break;
+    // It would be refused for the same reason.
+    if (way == Way::kNoAccessControl && failure->code() == ErrorCode::kMissingEntitlement) continue;
+    try {
+      return {MakeIn(way, tag, user_presence), std::move(refusals)};
+    } catch (const DeviceKeyError& error) {
+      failure = error;
+      if (!refusals.empty()) refusals += "; ";
+      refusals += std::string(NameOf(way)) + ": " + error.what();
+      if (!MayWorkOtherwise(error)) break;
+    }
+  }
+  // That a key would be exported means that this Mac has nothing to offer, not that it is broken.
+  const ErrorCode code = failure->code() == ErrorCode::kCryptoError
+                             ? ErrorCode::kHardwareUnavailable
+                             : failure->code();
+  throw DeviceKeyError(code, "no keychain key could be made; " + refusals,
+                       failure->platform_status());
+}
+
+// For keys that nobody waits for any more.
+void DeleteQuietly(const std::string& tag, const nlohmann::json& handle) {
+  try {
+    KeyHandle::FromJson(handle).Delete(tag);
+  } catch (const DeviceKeyError&) {
+    // There is nobody left to tell.
+  }
+}
+
+}  // namespace
+
+Availability KeychainProvider::Probe(const OperationLimits& limits) {
+  Availability availability;
+  availability.details = {{"userPresence", user_presence_.required}};
+  try {
+    // With user presence, which may not be had; making a key asks nobody.
+    availability.details.update(
+        BoundedCall<nlohmann::json>(limits, [presence = user_presence_.required] {
+          const Made made = Make(kProbeTag, presence);
+          const KeyHandle handle = KeyHandle::FromJson(made.key.handle);
+          handle.Delete(kProbeTag);
+          return nlohmann::json{
+              {"home", KeyHomeName(handle.home)},
+              {"homeReason", made.refusals.empty() ? "it does not export keys" : made.refusals}};
+        }));
+  } catch (const DeviceKeyError& error) {
+    availability.error = error;
+  }
+  return availability;
+}
+
+ProviderKey KeychainProvider::Create(const KeyId& id, const KeyBinding&,
+                                     const OperationLimits& limits) {
+  return BoundedCall<ProviderKey>(
+      limits,
+      [tag = id.str(), presence = user_presence_.required] { return Make(tag, presence).key; },
+      [tag = id.str()](const ProviderKey& late) { DeleteQuietly(tag, late.handle); });
+}
+
+Bytes KeychainProvider::Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding&,
+                             const Sha256Digest& digest, const OperationLimits& limits) {
+  return BoundedCall<Bytes>(
+      limits, [window = window_, tag = id.str(), stored = KeyHandle::FromJson(handle), digest] {
+        return window->During(
+            [&](CFTypeRef context) { return SignDigest(stored.Open(tag, context).get(), digest); });
+      });
+}
+
+void KeychainProvider::Delete(const KeyId& id, const nlohmann::json& handle,
+                              const OperationLimits& limits) {
+  BoundedCall<bool>(limits, [tag = id.str(), handle] {
+    if (handle.is_null()) {
+      // The one first that does not depend on entitlements.
+      DeleteFromKeychain(Keychain::kFile, tag);
+      DeleteFromKeychain(Keychain::kDataProtection, tag);
+    } else {
+      KeyHandle::FromJson(handle).Delete(tag);
+    }
+    return true;
+  });
+}
+
+}  // namespace device_key

@@ -1,0 +1,34 @@
+// What can be done with a SecKey, whatever it lives in.
+#ifndef DEVICE_KEY_PROVIDERS_APPLE_SEC_KEY_H_
+#define DEVICE_KEY_PROVIDERS_APPLE_SEC_KEY_H_
+
+#include <Security/Security.h>
+
+#include "crypto/bytes.h"
+#include "crypto/sha256.h"
+#include "providers/apple/cf_values.h"
+
+namespace device_key {
+
+using ScopedSecKey = ScopedCf<SecKeyRef>;
+
+// The attributes that every P-256 key of ours has. Add to them.
+CfDictionary P256Attributes();
+
+// Throws what macOS answered.
+ScopedSecKey CreateSecKey(const CfDictionary& attributes);
+ScopedCf<CFDictionaryRef> AttributesOf(SecKeyRef key);
+
+// The SubjectPublicKeyInfo of the private key's public half.
+Bytes SpkiOf(SecKeyRef private_key);
+
+// DER ECDSA signature. May wait for a person.
+Bytes SignDigest(SecKeyRef private_key, const Sha256Digest& digest);
+
+// Throws `crypto_error` when the key's attributes say that it can be exported, or when macOS hands
+// it out all the same.
+void CheckCannotBeExported(SecKeyRef private_key);
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROVIDERS_APPLE_SEC_KEY_H_

@@ -1,0 +1,29 @@
+// Keys inside the Secure Enclave, in either of their homes.
+#ifndef DEVICE_KEY_PROVIDERS_APPLE_SECURE_ENCLAVE_H_
+#define DEVICE_KEY_PROVIDERS_APPLE_SECURE_ENCLAVE_H_
+
+#include <string>
+
+#include "providers/apple/sec_key.h"
+
+namespace device_key {
+
+// Makes a key that is an item of the keychain, tagged `tag`, and reads back that the enclave has
+// it. Throws `missing_entitlement` where the host executable may not use the keychain.
+ScopedSecKey MakeEnclaveKeyInKeychain(const std::string& tag, bool user_presence);
+
+// Makes a key that lives nowhere but in `wrapped`: its private half, encrypted by this Mac's
+// enclave and useless anywhere else. The host needs no entitlement for it.
+struct WrappedEnclaveKey {
+  ScopedSecKey key;
+  Bytes wrapped;
+};
+WrappedEnclaveKey MakeWrappedEnclaveKey(bool user_presence);
+
+// Throws `key_lost` for a key of another Mac. The caller compares the public key: see
+// KeyHandle::Open. `context` may be null: see ReuseWindow.
+ScopedSecKey OpenWrappedEnclaveKey(ByteView wrapped, CFTypeRef context);
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROVIDERS_APPLE_SECURE_ENCLAVE_H_

@@ -1,0 +1,120 @@
+#include "providers/apple/secure_enclave_provider.h"
+
+#include <string>
+#include <utility>
+
+#include "providers/apple/bounded_call.h"
+#include "providers/apple/key_handle.h"
+#include "providers/apple/keychain.h"
+#include "providers/apple/secure_enclave.h"
+
+namespace device_key {
+namespace {
+
+// Keys of Probe, which are deleted at once; a process that died in between leaves one behind for
+// the next probe.
+constexpr char kProbeTag[] = "node-device-key probe";
+
+ProviderKey Described(SecKeyRef key, KeyHome home, Bytes wrapped) {
+  Bytes spki = SpkiOf(key);
+  const KeyHandle handle{
+      .home = home, .wrapped_key = std::move(wrapped), .public_key_sha256 = PublicKeySha256(spki)};
+  return {std::move(spki), handle.ToJson()};
+}
+
+ProviderKey MakeInKeychain(const std::string& tag, bool user_presence) {
+  // An answer other than "no such key" (locked, not entitled) comes before there is a key.
+  if (FindInKeychain(Keychain::kDataProtection, tag)) {
+    DeleteFromKeychain(Keychain::kDataProtection, tag);
+  }
+  const ScopedSecKey key = MakeEnclaveKeyInKeychain(tag, user_presence);
+  try {
+    return Described(key.get(), KeyHome::kKeychain, {});
+  } catch (const DeviceKeyError&) {
+    DeleteFromKeychain(Keychain::kDataProtection, tag);
+    throw;
+  }
+}
+
+ProviderKey MakeInRecord(bool user_presence) {
+  WrappedEnclaveKey made = MakeWrappedEnclaveKey(user_presence);
+  ProviderKey key = Described(made.key.get(), KeyHome::kRecord, std::move(made.wrapped));
+  // A key that cannot be opened again would be lost at the next start; find out now. Opening asks
+  // nobody, signing does.
+  KeyHandle::FromJson(key.handle).Open(/*tag=*/{}, /*context=*/nullptr);
+  return key;
+}
+
+ProviderKey Make(const std::string& tag, bool user_presence) {
+  try {
+    return MakeInKeychain(tag, user_presence);
+  } catch (const DeviceKeyError& error) {
+    if (error.code() != ErrorCode::kMissingEntitlement) throw;
+  }
+  return MakeInRecord(user_presence);
+}
+
+// For keys that nobody waits for any more.
+void DeleteQuietly(const std::string& tag, const nlohmann::json& handle) {
+  try {
+    KeyHandle::FromJson(handle).Delete(tag);
+  } catch (const DeviceKeyError&) {
+    // There is nobody left to tell.
+  }
+}
+
+}  // namespace
+
+Availability SecureEnclaveProvider::Probe(const OperationLimits& limits) {
+  Availability availability;
+  availability.details = {{"userPresence", user_presence_.required}};
+  try {
+    const KeyHome home = BoundedCall<KeyHome>(limits, [] {
+      // Without user presence: nobody is to be asked for a probe.
+      const KeyHandle handle = KeyHandle::FromJson(Make(kProbeTag, /*user_presence=*/false).handle);
+      handle.Delete(kProbeTag);
+      return handle.home;
+    });
+    availability.details["home"] = KeyHomeName(home);
+    availability.details["homeReason"] =
+        home == KeyHome::kKeychain
+            ? "the host executable may use the data-protection keychain"
+            : "the host executable lacks the entitlement keychain-access-groups (-34018)";
+  } catch (const DeviceKeyError& error) {
+    availability.error = error;
+  }
+  return availability;
+}
+
+ProviderKey SecureEnclaveProvider::Create(const KeyId& id, const KeyBinding&,
+                                          const OperationLimits& limits) {
+  return BoundedCall<ProviderKey>(
+      limits, [tag = id.str(), presence = user_presence_.required] { return Make(tag, presence); },
+      [tag = id.str()](const ProviderKey& late) { DeleteQuietly(tag, late.handle); });
+}
+
+Bytes SecureEnclaveProvider::Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding&,
+                                  const Sha256Digest& digest, const OperationLimits& limits) {
+  return BoundedCall<Bytes>(
+      limits, [window = window_, tag = id.str(), stored = KeyHandle::FromJson(handle), digest] {
+        return window->During(
+            [&](CFTypeRef context) { return SignDigest(stored.Open(tag, context).get(), digest); });
+      });
+}
+
+void SecureEnclaveProvider::Delete(const KeyId& id, const nlohmann::json& handle,
+                                   const OperationLimits& limits) {
+  BoundedCall<bool>(limits, [tag = id.str(), handle] {
+    if (handle.is_null()) {
+      // One that was to live in a record, which was never written, is nowhere. Another program may
+      // have been entitled to the keychain, so the absence of a key is not concluded from
+      // `missing_entitlement`.
+      DeleteFromKeychain(Keychain::kDataProtection, tag);
+    } else {
+      KeyHandle::FromJson(handle).Delete(tag);
+    }
+    return true;
+  });
+}
+
+}  // namespace device_key

@@ -1,0 +1,263 @@
+#include "providers/cng/cng_provider.h"
+
+#include <array>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "crypto/p256.h"
+#include "providers/cng/cng_status.h"
+#include "providers/cng/ncrypt_library.h"
+
+namespace device_key {
+namespace {
+
+// ncrypt.h of the Windows SDK; mingw-w64's has neither. Since Windows 11 24H2 the flag is also
+// called NCRYPT_REQUIRE_VBS_FLAG: the call fails where there is no isolation.
+constexpr DWORD kRequireIsolation = 0x00020000;
+constexpr wchar_t kIsolationProperty[] = L"Virtual Iso";
+
+constexpr size_t kCoordinateSize = 32;
+constexpr size_t kSignatureSize = 2 * kCoordinateSize;
+
+const wchar_t* StoreName(CngKeyStore store) {
+  return store == CngKeyStore::kPlatform ? L"Microsoft Platform Crypto Provider"
+                                         : L"Microsoft Software Key Storage Provider";
+}
+
+std::wstring KeyName(const KeyId& id) { return L"device-key/" + WideFromUtf8(id.str()); }
+
+NCryptHandle OpenStore(CngKeyStore store) {
+  NCRYPT_PROV_HANDLE handle = 0;
+  CheckCng("open the key store",
+           NCryptLibrary::Get().OpenStorageProvider(&handle, StoreName(store), 0));
+  return NCryptHandle(handle);
+}
+
+// The platform provider opens even where there is no TPM; what kind of TPM it has it can only tell
+// when there is one. Returns that text, such as "TPM-Version:2.0 -Level:0-Revision:1.38-...".
+std::string RequireTpm(const NCryptHandle& store) {
+  wchar_t text[256] = {};
+  DWORD size = 0;
+  const SECURITY_STATUS status = NCryptLibrary::Get().GetProperty(
+      store.get(), L"PCP_PLATFORM_TYPE", reinterpret_cast<PBYTE>(text), sizeof text - sizeof *text,
+      &size, NCRYPT_SILENT_FLAG);
+  if (IsNotReady(static_cast<uint32_t>(status))) {
+    throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
+                         "this machine has no TPM that Windows can use; enable it (TPM, PTT or "
+                         "fTPM) in the firmware's set-up, then see what tpm.msc says under Status",
+                         static_cast<uint32_t>(status));
+  }
+  CheckCng("find a TPM", status);
+  return Utf8FromWide(text);
+}
+
+DWORD ReadNumber(const NCryptHandle& key, const wchar_t* property) {
+  DWORD value = 0;
+  DWORD size = 0;
+  CheckCng("read the key's properties",
+           NCryptLibrary::Get().GetProperty(key.get(), property, reinterpret_cast<PBYTE>(&value),
+                                            sizeof value, &size, NCRYPT_SILENT_FLAG));
+  if (size != sizeof value) {
+    throw DeviceKeyError(ErrorCode::kPlatformError,
+                         "could not read the key's properties: Windows answered with a value of " +
+                             std::to_string(size) + " bytes");
+  }
+  return value;
+}
+
+// What keeps the key from being copied is read back, never assumed.
+void RequireNotExportable(const NCryptHandle& key) {
+  const DWORD policy = ReadNumber(key, NCRYPT_EXPORT_POLICY_PROPERTY);
+  if (policy != 0) {
+    throw DeviceKeyError(ErrorCode::kPlatformError,
+                         "Windows made a key that may be exported (export policy " +
+                             std::to_string(policy) + "); it is not used");
+  }
+}
+
+bool IsIsolated(const NCryptHandle& key) {
+  try {
+    return ReadNumber(key, kIsolationProperty) != 0;
+  } catch (const DeviceKeyError&) {
+    return false;  // not claimed
+  }
+}
+
+// NCryptDeleteKey frees the handle when it succeeds, and only then.
+SECURITY_STATUS Delete(NCryptHandle key) {
+  const SECURITY_STATUS status = NCryptLibrary::Get().DeleteKey(key.get(), NCRYPT_SILENT_FLAG);
+  if (status >= 0) static_cast<void>(key.Release());
+  return status;
+}
+
+Bytes ReadSpki(const NCryptHandle& key) {
+  struct {
+    BCRYPT_ECCKEY_BLOB header;
+    std::array<uint8_t, 2 * kCoordinateSize> point;
+  } blob = {};
+  static_assert(sizeof blob == sizeof(BCRYPT_ECCKEY_BLOB) + 2 * kCoordinateSize);
+  DWORD size = 0;
+  CheckCng("read the public key",
+           NCryptLibrary::Get().ExportKey(key.get(), 0, BCRYPT_ECCPUBLIC_BLOB, nullptr,
+                                          reinterpret_cast<PBYTE>(&blob), sizeof blob, &size,
+                                          NCRYPT_SILENT_FLAG));
+  // The platform provider may call a P-256 key by the magic for curves that have a name elsewhere
+  // (BCRYPT_ECDSA_PUBLIC_GENERIC_MAGIC, "ECDP").
+  constexpr ULONG kGenericMagic = 0x50444345;
+  const bool is_p256 =
+      blob.header.dwMagic == BCRYPT_ECDSA_PUBLIC_P256_MAGIC || blob.header.dwMagic == kGenericMagic;
+  if (size != sizeof blob || !is_p256 || blob.header.cbKey != kCoordinateSize) {
+    throw DeviceKeyError(ErrorCode::kPlatformError,
+                         "could not read the public key: Windows answered with something else than "
+                         "a P-256 key");
+  }
+  const ByteView point(blob.point);
+  return SpkiFromPoint(point.first(kCoordinateSize), point.last(kCoordinateSize));
+}
+
+// Never over a key that exists: without NCRYPT_OVERWRITE_KEY_FLAG a name that is taken is an error.
+NCryptHandle MakeKey(const NCryptHandle& store, const KeyId& id, DWORD flags) {
+  const NCryptLibrary& ncrypt = NCryptLibrary::Get();
+  NCRYPT_KEY_HANDLE handle = 0;
+  CheckCng("make a key",
+           ncrypt.CreatePersistedKey(store.get(), &handle, BCRYPT_ECDSA_P256_ALGORITHM,
+                                     KeyName(id).c_str(), 0, flags));
+  NCryptHandle key(handle);
+  DWORD usage = NCRYPT_ALLOW_SIGNING_FLAG;
+  CheckCng("make a key",
+           ncrypt.SetProperty(key.get(), NCRYPT_KEY_USAGE_PROPERTY, reinterpret_cast<PBYTE>(&usage),
+                              sizeof usage, NCRYPT_SILENT_FLAG));
+  DWORD policy = 0;
+  CheckCng("make a key",
+           ncrypt.SetProperty(key.get(), NCRYPT_EXPORT_POLICY_PROPERTY,
+                              reinterpret_cast<PBYTE>(&policy), sizeof policy, NCRYPT_SILENT_FLAG));
+  CheckCng("make a key", ncrypt.FinalizeKey(key.get(), NCRYPT_SILENT_FLAG));
+  return key;
+}
+
+// What an older Windows, or one without VBS, says to the flag that asks for isolation.
+bool IsWithoutIsolation(const DeviceKeyError& error) {
+  switch (error.platform_status().value_or(0)) {
+    case 0x80090009:  // NTE_BAD_FLAGS
+    case 0x80090027:  // NTE_INVALID_PARAMETER
+    case 0x80090029:  // NTE_NOT_SUPPORTED
+      return true;
+    default:
+      return false;
+  }
+}
+
+NCryptHandle MakeKeyIn(CngKeyStore store, const NCryptHandle& opened, const KeyId& id) {
+  if (store == CngKeyStore::kSoftware) {
+    try {
+      return MakeKey(opened, id, kRequireIsolation);
+    } catch (const DeviceKeyError& error) {
+      if (!IsWithoutIsolation(error)) throw;
+    }
+  }
+  return MakeKey(opened, id, 0);
+}
+
+ProviderKey CreateKey(CngKeyStore store, const KeyId& id, const GaveUp& gave_up) {
+  const NCryptHandle opened = OpenStore(store);
+  if (store == CngKeyStore::kPlatform) RequireTpm(opened);
+  NCryptHandle key = MakeKeyIn(store, opened, id);
+  try {
+    RequireNotExportable(key);
+    ProviderKey made{ReadSpki(key), {{"keyName", Utf8FromWide(KeyName(id))}}};
+    if (store == CngKeyStore::kSoftware) made.handle["isolated"] = IsIsolated(key);
+    if (!gave_up()) return made;
+    throw DeviceKeyError(ErrorCode::kCanceled, "nobody waits for the key any more");
+  } catch (const DeviceKeyError& error) {
+    const SECURITY_STATUS status = Delete(std::move(key));
+    if (status >= 0) throw;
+    // With this code the announcement stays, so that the key is swept (see ProviderSet).
+    throw DeviceKeyError(
+        ErrorCode::kPlatformError,
+        std::string(error.what()) + "; and " + CngError("delete the new key", status).what(),
+        error.platform_status());
+  }
+}
+
+// A null handle when there is no such key.
+NCryptHandle FindKey(CngKeyStore store, const KeyId& id) {
+  const NCryptHandle opened = OpenStore(store);
+  NCRYPT_KEY_HANDLE handle = 0;
+  const SECURITY_STATUS status = NCryptLibrary::Get().OpenKey(
+      opened.get(), &handle, KeyName(id).c_str(), 0, NCRYPT_SILENT_FLAG);
+  if (IsNoSuchKey(status)) return {};
+  CheckCng("open the key", status);
+  return NCryptHandle(handle);
+}
+
+Bytes SignDigest(CngKeyStore store, const KeyId& id, Sha256Digest digest) {
+  const NCryptHandle key = FindKey(store, id);
+  if (key.get() == 0) throw CngError("open the key", static_cast<int32_t>(NTE_BAD_KEYSET));
+  std::array<uint8_t, kSignatureSize> signature{};
+  DWORD size = 0;
+  CheckCng("sign",
+           NCryptLibrary::Get().SignHash(
+               key.get(), nullptr, digest.data(), static_cast<DWORD>(digest.size()),
+               signature.data(), static_cast<DWORD>(signature.size()), &size, NCRYPT_SILENT_FLAG));
+  if (size != signature.size()) {
+    throw DeviceKeyError(
+        ErrorCode::kPlatformError,
+        "could not sign: Windows answered with a signature of " + std::to_string(size) + " bytes");
+  }
+  const ByteView view(signature);
+  return EcdsaDerFromRaw(view.first(kCoordinateSize), view.last(kCoordinateSize));
+}
+
+}  // namespace
+
+std::string_view CngProvider::name() const {
+  return key_store_ == CngKeyStore::kPlatform ? "cng-platform" : "cng-software";
+}
+
+ProtectionClass CngProvider::protection_class() const {
+  return key_store_ == CngKeyStore::kPlatform ? ProtectionClass::kHardwareTpm
+                                              : ProtectionClass::kOsProtectedNonextractable;
+}
+
+Availability CngProvider::Probe(const OperationLimits& limits) {
+  const auto found = std::make_shared<Availability>();
+  found->details = {{"keyStore", Utf8FromWide(StoreName(key_store_))}};
+  try {
+    calls_.Run(limits, [found, store = key_store_](const GaveUp& gave_up) {
+      nlohmann::json details = nlohmann::json::object();
+      const NCryptHandle opened = OpenStore(store);
+      if (store == CngKeyStore::kPlatform) details["platformType"] = RequireTpm(opened);
+      if (!gave_up()) found->details.update(details);
+    });
+  } catch (const DeviceKeyError& error) {
+    return {.error = error, .details = {{"keyStore", Utf8FromWide(StoreName(key_store_))}}};
+  }
+  return *found;
+}
+
+ProviderKey CngProvider::Create(const KeyId& id, const KeyBinding&, const OperationLimits& limits) {
+  const auto made = std::make_shared<ProviderKey>();
+  calls_.Run(limits, [made, id, store = key_store_](const GaveUp& gave_up) {
+    *made = CreateKey(store, id, gave_up);
+  });
+  return std::move(*made);
+}
+
+Bytes CngProvider::Sign(const KeyId& id, const nlohmann::json&, const KeyBinding&,
+                        const Sha256Digest& digest, const OperationLimits& limits) {
+  const auto signature = std::make_shared<Bytes>();
+  calls_.Run(limits, [signature, id, digest, store = key_store_](const GaveUp&) {
+    *signature = SignDigest(store, id, digest);
+  });
+  return std::move(*signature);
+}
+
+void CngProvider::Delete(const KeyId& id, const nlohmann::json&, const OperationLimits& limits) {
+  calls_.Run(limits, [id, store = key_store_](const GaveUp&) {
+    NCryptHandle key = FindKey(store, id);
+    if (key.get() != 0) CheckCng("delete the key", device_key::Delete(std::move(key)));
+  });
+}
+
+}  // namespace device_key

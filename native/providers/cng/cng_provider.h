@@ -1,0 +1,48 @@
+// Device keys in the key stores of Windows: Cryptography API: Next Generation (CNG).
+#ifndef DEVICE_KEY_PROVIDERS_CNG_CNG_PROVIDER_H_
+#define DEVICE_KEY_PROVIDERS_CNG_CNG_PROVIDER_H_
+
+#include <memory>
+#include <string_view>
+
+#include "providers/cng/blocking_calls.h"
+#include "providers/key_provider.h"
+
+namespace device_key {
+
+enum class CngKeyStore {
+  kPlatform,  // Microsoft Platform Crypto Provider: in the TPM
+  // Microsoft Software Key Storage Provider: encrypted files, used by a process of the system;
+  // isolated by the hypervisor (VBS) where Windows offers that.
+  kSoftware,
+};
+
+// The keys are the user's own and persist in the store under "device-key/<key id>"; the record's
+// handle is {"keyName": ..., "isolated"?: ...}. Nothing ever asks the user (NCRYPT_SILENT_FLAG).
+// Thread-safe: calls take turns.
+class CngProvider : public KeyProvider {
+ public:
+  explicit CngProvider(CngKeyStore key_store) : key_store_(key_store) {}
+
+  // "cng-platform" and "cng-software".
+  std::string_view name() const override;
+  ProtectionClass protection_class() const override;
+  bool keeps_keys() const override { return true; }
+
+  Availability Probe(const OperationLimits& limits) override;
+  ProviderKey Create(const KeyId& id, const KeyBinding& binding,
+                     const OperationLimits& limits) override;
+  Bytes Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+             const Sha256Digest& digest, const OperationLimits& limits) override;
+  void Delete(const KeyId& id, const nlohmann::json& handle,
+              const OperationLimits& limits) override;
+  void Unload(const KeyId&) override {}  // nothing is kept loaded
+
+ private:
+  const CngKeyStore key_store_;
+  BlockingCalls calls_;
+};
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROVIDERS_CNG_CNG_PROVIDER_H_

@@ -1,0 +1,37 @@
+// What the status values of Windows' key stores mean to us.
+#ifndef DEVICE_KEY_PROVIDERS_CNG_CNG_STATUS_H_
+#define DEVICE_KEY_PROVIDERS_CNG_CNG_STATUS_H_
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "platform/error.h"
+
+namespace device_key {
+
+struct CngStatus {
+  uint32_t status;  // an HRESULT
+  const char* name;
+  ErrorCode code;
+  const char* cure;  // a sentence
+};
+
+// Every status that has a meaning of its own; the others are `platform_error`.
+std::span<const CngStatus> CngStatuses();
+
+// `attempt` is a verb phrase: "make a key". The raw status is kept as platform_status.
+DeviceKeyError CngError(std::string_view attempt, int32_t status);
+
+// Throws CngError for a status that is a failure.
+void CheckCng(std::string_view attempt, int32_t status);
+
+// Whether there is no key of the name that was asked for.
+bool IsNoSuchKey(int32_t status);
+
+// Whether the TPM said that it is not ready: of a TPM that was found, a fault that passes.
+bool IsNotReady(uint32_t status);
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_PROVIDERS_CNG_CNG_STATUS_H_

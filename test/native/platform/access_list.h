@@ -1,0 +1,24 @@
+// Access lists of Windows, as tests set and see them.
+#ifndef DEVICE_KEY_TEST_PLATFORM_ACCESS_LIST_H_
+#define DEVICE_KEY_TEST_PLATFORM_ACCESS_LIST_H_
+
+#include <filesystem>
+#include <string>
+
+namespace device_key {
+
+// Gives everyone every right.
+void LetOthersWrite(const std::filesystem::path& path);
+
+// Gives this user every right, and nobody else any.
+void KeepOthersOut(const std::filesystem::path& path);
+
+// The access list in Windows' notation (SDDL), with "ME" for this user: "D:P(A;OICI;FA;;;ME)".
+std::string AccessList(const std::filesystem::path& path);
+
+// Replaces the access list.
+void SetAccessList(const std::filesystem::path& path, const std::string& sddl);
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_TEST_PLATFORM_ACCESS_LIST_H_

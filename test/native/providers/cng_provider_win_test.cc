@@ -1,0 +1,350 @@
+#include "providers/cng/cng_provider.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "crypto/p256.h"
+#include "keystore/device_key_store.h"
+#include "platform/expect_error.h"
+#include "platform/temporary_directory.h"
+#include "providers/stand_in_key_store.h"
+
+namespace device_key {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+OperationLimits Within(milliseconds time) { return {.deadline = steady_clock::now() + time}; }
+OperationLimits NoHurry() { return Within(std::chrono::seconds(60)); }
+
+// Both of Windows' key stores.
+class CngProviderTest : public testing::TestWithParam<CngKeyStore> {
+ protected:
+  ~CngProviderTest() override {
+    // Whatever a test does, no handle is leaked or used twice, and nothing may ask the user.
+    Wait([&] { return StandInKeyStore::OpenHandles() == 0; });
+    EXPECT_EQ(StandInKeyStore::OpenHandles(), 0u);
+    EXPECT_EQ(key_store_.Mistakes(), 0u);
+  }
+
+  ProviderKey Create() { return Create(provider_, id_); }
+  static ProviderKey Create(CngProvider& provider, const KeyId& id) {
+    return provider.Create(id, {"account-1", "client-1"}, NoHurry());
+  }
+
+  Bytes Sign(const ProviderKey& key, const OperationLimits& limits = NoHurry()) {
+    return provider_.Sign(id_, key.handle, {"account-1", "client-1"}, digest_, limits);
+  }
+
+  void ExpectSigns(const ProviderKey& key) {
+    EXPECT_TRUE(P256PublicKey::FromSpki(key.spki_der).Verify(digest_, Sign(key)));
+  }
+
+  static void Wait(const std::function<bool()>& condition) {
+    for (int i = 0; i < 500 && !condition(); ++i) std::this_thread::sleep_for(milliseconds(20));
+  }
+
+  // The name of the key in the stand-in.
+  std::string File(const KeyId& id) const {
+    const bool platform = GetParam() == CngKeyStore::kPlatform;
+    return (platform ? "platform-device-key+" : "software-device-key+") + id.str();
+  }
+
+  const StandInKeyStore key_store_;
+  CngProvider provider_{GetParam()};
+  const KeyId id_ = KeyId::Generate(provider_.protection_class());
+  const Sha256Digest digest_ = Sha256(AsBytes("statement"));
+};
+
+INSTANTIATE_TEST_SUITE_P(, CngProviderTest,
+                         testing::Values(CngKeyStore::kPlatform, CngKeyStore::kSoftware),
+                         [](const auto& info) {
+                           return info.param == CngKeyStore::kPlatform ? "Platform" : "Software";
+                         });
+
+TEST_P(CngProviderTest, SaysWhatItIs) {
+  const bool platform = GetParam() == CngKeyStore::kPlatform;
+  EXPECT_EQ(provider_.name(), platform ? "cng-platform" : "cng-software");
+  EXPECT_EQ(provider_.protection_class(),
+            platform ? ProtectionClass::kHardwareTpm : ProtectionClass::kOsProtectedNonextractable);
+  EXPECT_TRUE(provider_.keeps_keys());
+}
+
+TEST_P(CngProviderTest, IsAvailable) {
+  const Availability availability = provider_.Probe(NoHurry());
+
+  EXPECT_TRUE(availability.available());
+  EXPECT_NE(availability.details["keyStore"].get<std::string>().find("Microsoft"),
+            std::string::npos);
+}
+
+TEST_P(CngProviderTest, MakesAKeyThatSigns) {
+  const ProviderKey key = Create();
+
+  EXPECT_EQ(key.handle["keyName"], "device-key/" + id_.str());
+  EXPECT_TRUE(key_store_.Has(File(id_)));
+  ExpectSigns(key);
+}
+
+TEST_P(CngProviderTest, FindsItsKeysAgain) {
+  const ProviderKey key = Create();
+  CngProvider later(GetParam());
+
+  const Bytes signature = later.Sign(id_, key.handle, {}, digest_, NoHurry());
+
+  EXPECT_TRUE(P256PublicKey::FromSpki(key.spki_der).Verify(digest_, signature));
+}
+
+TEST_P(CngProviderTest, MakesNoKeyOverOneThatExists) {
+  const ProviderKey key = Create();
+
+  const std::string message = ExpectError(ErrorCode::kPlatformError, [&] { Create(); });
+
+  EXPECT_NE(message.find("NTE_EXISTS (0x8009000f)"), std::string::npos);
+  EXPECT_EQ(key_store_.Keys(), 1u);
+  ExpectSigns(key);
+}
+
+TEST_P(CngProviderTest, TakesThePublicKeyByTheGenericMagic) {
+  key_store_.Behave({"generic-magic"});
+
+  ExpectSigns(Create());
+}
+
+TEST_P(CngProviderTest, RefusesAndDeletesAKeyOnAnotherCurve) {
+  key_store_.Behave({"other-curve"});
+
+  ExpectError(
+      ErrorCode::kPlatformError, [&] { Create(); }, "something else than a P-256 key");
+  EXPECT_EQ(key_store_.Keys(), 0u);
+}
+
+TEST_P(CngProviderTest, RefusesAndDeletesAKeyThatMayBeExported) {
+  key_store_.Behave({"exportable"});
+
+  ExpectError(
+      ErrorCode::kPlatformError, [&] { Create(); }, "export policy 1");
+  EXPECT_EQ(key_store_.Keys(), 0u);
+}
+
+TEST_P(CngProviderTest, SaysSoWhenARefusedKeyCannotBeDeleted) {
+  key_store_.Behave({"exportable", "NCryptDeleteKey=0x80280922"});
+
+  ExpectError(
+      ErrorCode::kPlatformError, [&] { Create(); }, "could not delete the new key");
+  EXPECT_EQ(key_store_.Keys(), 1u);
+}
+
+TEST_P(CngProviderTest, RefusesASignatureOfAnotherSize) {
+  const ProviderKey key = Create();
+  key_store_.Behave({"short-signature"});
+
+  ExpectError(
+      ErrorCode::kPlatformError, [&] { Sign(key); }, "63 bytes");
+}
+
+TEST_P(CngProviderTest, SaysThatAKeyIsLost) {
+  ProviderKey key = Create();
+  provider_.Delete(id_, key.handle, NoHurry());
+
+  ExpectError(
+      ErrorCode::kKeyLost, [&] { Sign(key); }, "enroll again");
+}
+
+TEST_P(CngProviderTest, DeletesAKeyAndIsContentWhenThereIsNone) {
+  const ProviderKey key = Create();
+
+  provider_.Delete(id_, key.handle, NoHurry());
+  EXPECT_EQ(key_store_.Keys(), 0u);
+  EXPECT_NO_THROW(provider_.Delete(id_, key.handle, NoHurry()));
+}
+
+TEST_P(CngProviderTest, DeletesAKeyThatWasNeverRecorded) {
+  Create();
+
+  provider_.Delete(id_, nullptr, NoHurry());
+
+  EXPECT_EQ(key_store_.Keys(), 0u);
+}
+
+// NCryptDeleteKey frees the handle when it succeeds, and only then.
+TEST_P(CngProviderTest, KeepsAKeyThatCannotBeDeletedAndFreesItsHandle) {
+  const ProviderKey key = Create();
+  key_store_.Behave({"NCryptDeleteKey=0x80280922"});
+
+  ExpectError(ErrorCode::kDeviceBusy, [&] { provider_.Delete(id_, key.handle, NoHurry()); });
+
+  EXPECT_EQ(StandInKeyStore::OpenHandles(), 0u);
+  key_store_.Behave({});
+  ExpectSigns(key);
+}
+
+TEST_P(CngProviderTest, FreesEveryHandleWhereverACallFails) {
+  Create();
+  for (const char* call :
+       {"NCryptOpenStorageProvider", "NCryptCreatePersistedKey", "NCryptSetProperty",
+        "NCryptFinalizeKey", "NCryptExportKey", "NCryptGetProperty"}) {
+    key_store_.Behave({(std::string(call) + "=0x80280921").c_str()});
+    ExpectError(
+        ErrorCode::kTpmLockout,
+        [&] { Create(provider_, KeyId::Generate(provider_.protection_class())); }, "0x80280921");
+    EXPECT_EQ(StandInKeyStore::OpenHandles(), 0u) << call;
+    EXPECT_EQ(key_store_.Keys(), 1u) << call;
+  }
+}
+
+TEST_P(CngProviderTest, DoesNotWaitForAKeyStoreThatHangs) {
+  const ProviderKey key = Create();
+  key_store_.Behave({"pause"});
+
+  ExpectError(ErrorCode::kDeviceTimeout, [&] { Sign(key, Within(milliseconds(50))); });
+  const Availability availability = provider_.Probe(Within(milliseconds(50)));
+  EXPECT_EQ(availability.error->code(), ErrorCode::kDeviceTimeout);
+
+  key_store_.Behave({});
+  ExpectSigns(key);
+}
+
+TEST_P(CngProviderTest, StopsWaitingWhenItIsInterrupted) {
+  const ProviderKey key = Create();
+  key_store_.Behave({"pause"});
+  Interrupt interrupt;
+  OperationLimits limits = NoHurry();
+  limits.interrupt = &interrupt;
+  std::thread closing([&] { interrupt.Trigger(); });
+
+  ExpectError(ErrorCode::kClosed, [&] { Sign(key, limits); });
+
+  closing.join();
+  key_store_.Behave({});
+}
+
+TEST_P(CngProviderTest, LeavesBehindAThreadThatHangs) {
+  key_store_.Behave({"pause"});
+  {
+    CngProvider hanging(GetParam());
+    EXPECT_FALSE(hanging.Probe(Within(milliseconds(50))).available());
+  }
+  key_store_.Behave({});
+}
+
+TEST_P(CngProviderTest, UndoesAKeyThatIsMadeTooLate) {
+  key_store_.Behave({"slow=500"});
+
+  ExpectError(ErrorCode::kDeviceTimeout,
+              [&] { provider_.Create(id_, {}, Within(milliseconds(100))); });
+
+  provider_.Probe(NoHurry());  // whose turn comes when that has ended
+  EXPECT_EQ(key_store_.Keys(), 0u);
+}
+
+TEST_P(CngProviderTest, ServesSeveralThreads) {
+  const ProviderKey key = Create();
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 5; ++round) ExpectSigns(key);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+class CngPlatformTest : public CngProviderTest {};
+INSTANTIATE_TEST_SUITE_P(, CngPlatformTest, testing::Values(CngKeyStore::kPlatform),
+                         [](const auto&) { return "Platform"; });
+
+TEST_P(CngPlatformTest, TellsTheKindOfTpm) {
+  EXPECT_EQ(provider_.Probe(NoHurry()).details["platformType"],
+            "TPM-Version:2.0 -Level:0-Revision:1.38-VendorID:'TEST'");
+}
+
+// The provider opens even then.
+TEST_P(CngPlatformTest, IsUnavailableWhereThereIsNoTpm) {
+  key_store_.Behave({"no-tpm"});
+
+  EXPECT_EQ(provider_.Probe(NoHurry()).error->code(), ErrorCode::kHardwareUnavailable);
+  ExpectError(ErrorCode::kHardwareUnavailable, [&] { Create(); });
+  EXPECT_EQ(key_store_.Keys(), 0u);
+}
+
+TEST_P(CngPlatformTest, IsBusyWhereATpmIsFoundThatIsNotReady) {
+  key_store_.Behave({"NCryptFinalizeKey=0x80290401"});
+
+  ExpectError(ErrorCode::kDeviceBusy, [&] { Create(); });
+}
+
+class CngSoftwareTest : public CngProviderTest {};
+INSTANTIATE_TEST_SUITE_P(, CngSoftwareTest, testing::Values(CngKeyStore::kSoftware),
+                         [](const auto&) { return "Software"; });
+
+TEST_P(CngSoftwareTest, MakesIsolatedKeysWhereWindowsCan) {
+  EXPECT_EQ(Create().handle["isolated"], true);
+}
+
+TEST_P(CngSoftwareTest, MakesPlainKeysWhereItCannot) {
+  key_store_.Behave({"no-isolation"});
+
+  const ProviderKey key = Create();
+
+  EXPECT_EQ(key.handle["isolated"], false);
+  ExpectSigns(key);
+}
+
+TEST_P(CngSoftwareTest, MakesNoPlainKeyWhenAnIsolatedOneFailsForAnotherReason) {
+  key_store_.Behave({"NCryptFinalizeKey=0x80090010"});
+
+  ExpectError(ErrorCode::kPermissionDenied, [&] { Create(); });
+  EXPECT_EQ(key_store_.Keys(), 0u);
+}
+
+TEST_P(CngSoftwareTest, RefusesAndDeletesAKeyWhosePolicyCannotBeRead) {
+  key_store_.Behave({"NCryptGetProperty=0x80090010"});
+
+  ExpectError(ErrorCode::kPermissionDenied, [&] { Create(); });
+  EXPECT_EQ(key_store_.Keys(), 0u);
+}
+
+// Behind the key store, whose pending records are what keys are swept by.
+class CngSweepTest : public CngProviderTest {
+ protected:
+  CreateResponse CreateInStore() {
+    DeviceKeyStore store({.directory = directory_.path() / "keys", .now = [&] { return now_; }},
+                         {std::make_shared<CngProvider>(GetParam())});
+    return store.Create({.account_user_id = "a", .client_id = "c"}, NoHurry(), [] { return true; });
+  }
+
+  const TemporaryDirectory directory_;
+  int64_t now_ = SystemUnixSeconds();
+};
+INSTANTIATE_TEST_SUITE_P(, CngSweepTest, testing::Values(CngKeyStore::kPlatform),
+                         [](const auto&) { return "Platform"; });
+
+TEST_P(CngSweepTest, AKeyThatCouldNotBeDeletedIsDeletedLater) {
+  key_store_.Behave({"exportable", "NCryptDeleteKey=0x80280922"});
+  ExpectError(ErrorCode::kPlatformError, [&] { CreateInStore(); });
+  EXPECT_EQ(key_store_.Keys(), 1u);
+  key_store_.Behave({});
+
+  CreateInStore();  // whoever made it may still be at it
+  EXPECT_EQ(key_store_.Keys(), 2u);
+  now_ += PendingKeys::kAbandonedAfterSeconds + 1;
+  const CreateResponse key = CreateInStore();
+
+  EXPECT_EQ(key_store_.Keys(), 2u);
+  EXPECT_TRUE(key_store_.Has(File(key.key_id)));
+}
+
+TEST_P(CngSweepTest, AFailureThatRulesOutAKeyLeavesNoAnnouncement) {
+  key_store_.Behave({"NCryptFinalizeKey=0x80280922"});
+  ExpectError(ErrorCode::kDeviceBusy, [&] { CreateInStore(); });
+
+  EXPECT_EQ(CountEntries(directory_.path() / "keys"), 0u);
+}
+
+}  // namespace
+}  // namespace device_key

@@ -1,0 +1,10 @@
+// A stand-in for bcryptprimitives.dll, which Wine 8 lacks and which Jest's module resolver wants
+// its random numbers from. Nothing of ours uses it.
+#include <windows.h>
+// After <windows.h>.
+#include <bcrypt.h>
+
+extern "C" __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) {
+  return BCryptGenRandom(nullptr, data, static_cast<ULONG>(size),
+                         BCRYPT_USE_SYSTEM_PREFERRED_RNG) == 0;
+}

@@ -1,0 +1,322 @@
+// A stand-in for ncrypt.dll, for tests under Wine alone, whose own has no ECDSA keys. The keys are
+// Wine's bcrypt's, so signatures are real; nothing protects them.
+//
+// NCRYPT_STAND_IN names a directory: keys persist there as files, and `behaviour.txt` in it, read
+// anew at every call, says how to misbehave, a line each:
+//   NCryptSignHash=0x80280921   that function fails with that status
+//   no-tpm                      the platform provider opens, and does nothing else
+//   no-isolation                the software provider refuses to isolate keys
+//   generic-magic               public keys are exported with the generic ECDSA magic
+//   other-curve                 public keys are exported as if they were P-384 keys
+//   exportable                  keys are exportable whatever was asked
+//   wrong-signature             signatures are of another digest
+//   short-signature             signatures are a byte too short
+//   slow=2000                   NCryptSignHash and NCryptFinalizeKey take that many milliseconds
+//   pause                       every call waits until the line is gone
+//
+// A call that could ask the user (without NCRYPT_SILENT_FLAG) fails, and so does one with a handle
+// that was freed. StandInMistakes counts both, StandInOpenHandles what has not been freed.
+#include <windows.h>
+// After <windows.h>.
+#include <bcrypt.h>
+#include <ncrypt.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr DWORD kIsolation = 0x00020000;
+constexpr ULONG kGenericMagic = 0x50444345;
+
+struct Object {
+  bool platform = false;
+  fs::path file;  // of a key
+  bool isolated = false;
+  DWORD policy = 0;
+  BCRYPT_KEY_HANDLE key = nullptr;
+  ~Object() {
+    if (key != nullptr) BCryptDestroyKey(key);
+  }
+};
+
+fs::path Home() {
+  wchar_t text[1024] = {};
+  GetEnvironmentVariableW(L"NCRYPT_STAND_IN", text, 1024);
+  return text;
+}
+
+std::map<std::string, std::string> Behaviour() {
+  std::map<std::string, std::string> behaviour;
+  std::ifstream file(Home() / "behaviour.txt");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    const size_t equals = line.find('=');
+    behaviour[line.substr(0, equals)] = equals == std::string::npos ? "" : line.substr(equals + 1);
+  }
+  return behaviour;
+}
+
+bool Is(const char* what) { return Behaviour().contains(what); }
+
+// What the function was told to fail with, or 0.
+SECURITY_STATUS Told(const char* function) {
+  const auto behaviour = Behaviour();
+  const auto found = behaviour.find(function);
+  if (found == behaviour.end()) return 0;
+  return static_cast<SECURITY_STATUS>(std::stoul(found->second, nullptr, 16));
+}
+
+void Dawdle() {
+  const auto behaviour = Behaviour();
+  const auto found = behaviour.find("slow");
+  if (found != behaviour.end()) Sleep(std::stoul(found->second));
+}
+
+std::mutex handles_mutex;
+std::map<ULONG_PTR, std::shared_ptr<Object>> handles;
+unsigned mistakes = 0;
+
+// Null for what is no handle, or no longer.
+std::shared_ptr<Object> From(ULONG_PTR handle) {
+  const std::lock_guard lock(handles_mutex);
+  const auto found = handles.find(handle);
+  if (found != handles.end()) return found->second;
+  ++mistakes;
+  return nullptr;
+}
+
+ULONG_PTR ToHandle(std::shared_ptr<Object> object) {
+  const std::lock_guard lock(handles_mutex);
+  const auto handle = reinterpret_cast<ULONG_PTR>(object.get());
+  handles[handle] = std::move(object);
+  return handle;
+}
+
+void Forget(ULONG_PTR handle) {
+  const std::lock_guard lock(handles_mutex);
+  handles.erase(handle);
+}
+
+bool IsSilent(DWORD flags) {
+  if ((flags & NCRYPT_SILENT_FLAG) != 0) return true;
+  const std::lock_guard lock(handles_mutex);
+  ++mistakes;
+  return false;
+}
+
+void AwaitResumption() {
+  while (Is("pause")) Sleep(10);
+}
+
+fs::path FileOf(const Object& store, const wchar_t* name) {
+  std::wstring file = store.platform ? L"platform-" : L"software-";
+  for (const wchar_t* c = name; *c != 0; ++c) file += *c == L'/' ? L'+' : *c;
+  return Home() / file;
+}
+
+BCRYPT_ALG_HANDLE Algorithm() {
+  static const BCRYPT_ALG_HANDLE algorithm = [] {
+    BCRYPT_ALG_HANDLE opened = nullptr;
+    BCryptOpenAlgorithmProvider(&opened, BCRYPT_ECDSA_P256_ALGORITHM, nullptr, 0);
+    return opened;
+  }();
+  return algorithm;
+}
+
+SECURITY_STATUS PutNumber(DWORD value, PBYTE out, DWORD size, DWORD* written) {
+  *written = sizeof value;
+  if (size < sizeof value) return NTE_BUFFER_TOO_SMALL;
+  std::memcpy(out, &value, sizeof value);
+  return 0;
+}
+
+}  // namespace
+
+#define BEGIN(function) \
+  AwaitResumption();    \
+  if (const SECURITY_STATUS told = Told(#function); told != 0) return told
+#define BEGIN_SILENT(function, flags)         \
+  if (!IsSilent(flags)) return NTE_BAD_FLAGS; \
+  BEGIN(function)
+#define FIND(object, handle)                                   \
+  const std::shared_ptr<Object> object##_owner = From(handle); \
+  if (object##_owner == nullptr) return NTE_INVALID_HANDLE;    \
+  Object& object = *object##_owner
+
+extern "C" {
+
+__declspec(dllexport) unsigned StandInMistakes() {
+  const std::lock_guard lock(handles_mutex);
+  return mistakes;
+}
+
+__declspec(dllexport) size_t StandInOpenHandles() {
+  const std::lock_guard lock(handles_mutex);
+  return handles.size();
+}
+
+__declspec(dllexport) SECURITY_STATUS WINAPI
+    NCryptOpenStorageProvider(NCRYPT_PROV_HANDLE* handle, LPCWSTR name, DWORD) {
+  BEGIN(NCryptOpenStorageProvider);
+  auto store = std::make_shared<Object>();
+  store->platform = std::wstring(name) == L"Microsoft Platform Crypto Provider";
+  *handle = ToHandle(std::move(store));
+  return 0;
+}
+
+__declspec(dllexport) SECURITY_STATUS WINAPI
+    NCryptCreatePersistedKey(NCRYPT_PROV_HANDLE store_handle, NCRYPT_KEY_HANDLE* handle,
+                             LPCWSTR algorithm, LPCWSTR name, DWORD, DWORD flags) {
+  BEGIN(NCryptCreatePersistedKey);
+  FIND(store, store_handle);
+  if (store.platform && Is("no-tpm")) return NTE_DEVICE_NOT_READY;
+  if ((flags & kIsolation) != 0 && Is("no-isolation")) return NTE_NOT_SUPPORTED;
+  if (std::wstring(algorithm) != BCRYPT_ECDSA_P256_ALGORITHM) return NTE_NOT_SUPPORTED;
+  auto key = std::make_shared<Object>();
+  key->platform = store.platform;
+  key->isolated = (flags & kIsolation) != 0;
+  key->file = FileOf(store, name);
+  if (fs::exists(key->file) && (flags & NCRYPT_OVERWRITE_KEY_FLAG) == 0) return NTE_EXISTS;
+  *handle = ToHandle(std::move(key));
+  return 0;
+}
+
+__declspec(dllexport) SECURITY_STATUS WINAPI
+    NCryptOpenKey(NCRYPT_PROV_HANDLE store_handle, NCRYPT_KEY_HANDLE* handle, LPCWSTR name, DWORD,
+                  DWORD flags) {
+  BEGIN_SILENT(NCryptOpenKey, flags);
+  FIND(store, store_handle);
+  if (store.platform && Is("no-tpm")) return NTE_DEVICE_NOT_READY;
+  auto key = std::make_shared<Object>();
+  key->platform = store.platform;
+  key->file = FileOf(store, name);
+  std::ifstream file(key->file, std::ios::binary);
+  if (!file) return NTE_BAD_KEYSET;
+  std::vector<char> blob((std::istreambuf_iterator<char>(file)), {});
+  if (BCryptImportKeyPair(Algorithm(), nullptr, BCRYPT_ECCPRIVATE_BLOB, &key->key,
+                          reinterpret_cast<PUCHAR>(blob.data()), static_cast<ULONG>(blob.size()),
+                          0) != 0) {
+    return NTE_INTERNAL_ERROR;
+  }
+  *handle = ToHandle(std::move(key));
+  return 0;
+}
+
+__declspec(dllexport) SECURITY_STATUS WINAPI
+    NCryptSetProperty(NCRYPT_HANDLE handle, LPCWSTR name, PBYTE value, DWORD, DWORD flags) {
+  BEGIN_SILENT(NCryptSetProperty, flags);
+  FIND(key, handle);
+  if (std::wstring(name) == NCRYPT_EXPORT_POLICY_PROPERTY) {
+    std::memcpy(&key.policy, value, sizeof key.policy);
+  }
+  return 0;
+}
+
+__declspec(dllexport) SECURITY_STATUS WINAPI
+    NCryptGetProperty(NCRYPT_HANDLE handle, LPCWSTR name, PBYTE value, DWORD size, DWORD* written,
+                      DWORD flags) {
+  BEGIN_SILENT(NCryptGetProperty, flags);
+  FIND(object, handle);
+  const std::wstring property = name;
+  if (property == L"PCP_PLATFORM_TYPE") {
+    if (Is("no-tpm")) return NTE_DEVICE_NOT_READY;
+    const std::wstring text = L"TPM-Version:2.0 -Level:0-Revision:1.38-VendorID:'TEST'";
+    *written = static_cast<DWORD>((text.size() + 1) * sizeof(wchar_t));
+    if (size < *written) return NTE_BUFFER_TOO_SMALL;
+    std::memcpy(value, text.c_str(), *written);
+    return 0;
+  }
+  if (property == NCRYPT_EXPORT_POLICY_PROPERTY) {
+    return PutNumber(Is("exportable") ? 1 : object.policy, value, size, written);
+  }
+  if (property == L"Virtual Iso") {
+    return object.isolated ? PutNumber(1, value, size, written) : NTE_NOT_FOUND;
+  }
+  return NTE_NOT_SUPPORTED;
+}
+
+__declspec(dllexport) SECURITY_STATUS WINAPI
+    NCryptFinalizeKey(NCRYPT_KEY_HANDLE handle, DWORD flags) {
+  BEGIN_SILENT(NCryptFinalizeKey, flags);
+  FIND(key, handle);
+  UCHAR blob[512];
+  ULONG size = 0;
+  if (BCryptGenerateKeyPair(Algorithm(), &key.key, 256, 0) != 0 ||
+      BCryptFinalizeKeyPair(key.key, 0) != 0 ||
+      BCryptExportKey(key.key, nullptr, BCRYPT_ECCPRIVATE_BLOB, blob, sizeof blob, &size, 0) != 0) {
+    return NTE_INTERNAL_ERROR;
+  }
+  std::ofstream(key.file, std::ios::binary).write(reinterpret_cast<char*>(blob), size);
+  Dawdle();
+  return 0;
+}
+
+__declspec(dllexport) SECURITY_STATUS WINAPI
+    NCryptExportKey(NCRYPT_KEY_HANDLE handle, NCRYPT_KEY_HANDLE, LPCWSTR type, NCryptBufferDesc*,
+                    PBYTE out, DWORD size, DWORD* written, DWORD flags) {
+  BEGIN_SILENT(NCryptExportKey, flags);
+  FIND(key, handle);
+  if (std::wstring(type) != BCRYPT_ECCPUBLIC_BLOB) return NTE_NOT_SUPPORTED;
+  ULONG length = 0;
+  if (BCryptExportKey(key.key, nullptr, BCRYPT_ECCPUBLIC_BLOB, out, size, &length, 0) != 0) {
+    return NTE_INTERNAL_ERROR;
+  }
+  *written = length;
+  auto* blob = reinterpret_cast<BCRYPT_ECCKEY_BLOB*>(out);
+  if (Is("generic-magic") || Is("other-curve")) blob->dwMagic = kGenericMagic;
+  if (Is("other-curve")) blob->cbKey = 48;
+  return 0;
+}
+
+__declspec(dllexport) SECURITY_STATUS WINAPI
+    NCryptSignHash(NCRYPT_KEY_HANDLE handle, VOID*, PBYTE digest, DWORD digest_size, PBYTE out,
+                   DWORD size, DWORD* written, DWORD flags) {
+  BEGIN_SILENT(NCryptSignHash, flags);
+  FIND(key, handle);
+  std::vector<UCHAR> copy(digest, digest + digest_size);
+  if (Is("wrong-signature")) copy[0] ^= 1;
+  Dawdle();
+  ULONG length = 0;
+  if (BCryptSignHash(key.key, nullptr, copy.data(), digest_size, out, size, &length, 0) != 0) {
+    return NTE_INTERNAL_ERROR;
+  }
+  *written = Is("short-signature") ? length - 1 : length;
+  return 0;
+}
+
+// As Windows': the handle is gone when this succeeds, and only then.
+__declspec(dllexport) SECURITY_STATUS WINAPI
+    NCryptDeleteKey(NCRYPT_KEY_HANDLE handle, DWORD flags) {
+  BEGIN_SILENT(NCryptDeleteKey, flags);
+  FIND(key, handle);
+  std::error_code ignored;
+  fs::remove(key.file, ignored);
+  Forget(handle);
+  return 0;
+}
+
+__declspec(dllexport) SECURITY_STATUS WINAPI NCryptFreeObject(NCRYPT_HANDLE handle) {
+  if (From(handle) == nullptr) return NTE_INVALID_HANDLE;
+  Forget(handle);
+  return 0;
+}
+
+#if defined(PLANTED)
+// Another build of this file, put where it must not be found: tells that it was.
+BOOL WINAPI DllMain(HINSTANCE, DWORD reason, LPVOID) {
+  if (reason == DLL_PROCESS_ATTACH) std::ofstream(Home() / "planted-was-loaded") << "yes";
+  return TRUE;
+}
+#endif
+
+}  // extern "C"

@@ -1,0 +1,64 @@
+// The addon in executables of other names, and DLLs that lie in wait for it.
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import path from 'node:path';
+
+import { TestMachine } from '../support/machine';
+import { binding } from '../support/payloads';
+import { essentialEnvironment, scratchPrefix } from '../support/platform';
+import { standInHome } from '../support/windows/stand-in-key-store';
+
+const root = path.join(__dirname, '../..');
+const built = path.join(root, 'build-windows');
+const script = path.join(root, 'test/node/children/use-store.cjs');
+
+let machine: TestMachine;
+let place: string;
+
+beforeEach(async () => {
+  machine = await TestMachine.start();
+  place = mkdtempSync(`${scratchPrefix}host-`);
+});
+afterEach(async () => {
+  rmSync(place, { recursive: true });
+  await machine.stop();
+});
+
+function createIn(executable: string, env: NodeJS.ProcessEnv = {}): unknown {
+  const input = { options: machine.options, method: 'create', params: binding };
+  const { stdout } = spawnSync(executable, [script, JSON.stringify(input)], {
+    cwd: place,
+    encoding: 'utf8',
+    env: { ...essentialEnvironment, ...env },
+  });
+  return JSON.parse(stdout);
+}
+
+const aKey = { result: expect.objectContaining({ protectionClass: 'hardware_tpm' }) as unknown };
+
+test('the addon works in an executable that is not called node.exe', () => {
+  const renamed = path.join(place, 'My Application.exe');
+  copyFileSync(process.execPath, renamed);
+  expect(createIn(renamed)).toEqual(aKey);
+});
+
+test('no ncrypt.dll that lies beside the addon and the executable is loaded', () => {
+  const addons = path.join(place, 'prebuilds/win32-x64');
+  mkdirSync(addons, { recursive: true });
+  copyFileSync(path.join(built, 'device_key.node'), path.join(addons, 'node-device-key.node'));
+  const executable = path.join(place, 'node.exe');
+  copyFileSync(process.execPath, executable);
+  const planted = path.join(built, 'planted/ncrypt.dll');
+  for (const directory of [place, addons]) {
+    copyFileSync(planted, path.join(directory, 'ncrypt.dll'));
+  }
+  const marker = path.join(standInHome, 'planted-was-loaded');
+
+  expect(createIn(executable, { NODE_DEVICE_KEY_PREBUILD: place })).toEqual(aKey);
+  expect(existsSync(marker)).toBe(false);
+
+  // It would have told.
+  expect(() => process.dlopen({ exports: {} }, planted)).toThrow();
+  expect(existsSync(marker)).toBe(true);
+  rmSync(marker);
+});

@@ -1,0 +1,168 @@
+// What the provider for Windows makes of its key store's ways, seen from JavaScript.
+import { readdirSync, utimesSync } from 'node:fs';
+import path from 'node:path';
+
+import { Child } from '../support/child';
+import { TestMachine } from '../support/machine';
+import { outcome } from '../support/outcome';
+import { binding, connectionPayload } from '../support/payloads';
+import { verifies } from '../support/proof';
+import { behave, loseKeys, storedKeys } from '../support/windows/stand-in-key-store';
+
+const software = { ...binding, protectionPolicy: 'allow_os_protected_nonextractable' } as const;
+
+let machine: TestMachine;
+
+beforeEach(async () => {
+  machine = await TestMachine.start();
+});
+afterEach(() => machine.stop());
+
+const sign = (keyId: string) => machine.open().sign({ keyId, payload: connectionPayload() });
+
+test('a key in the TPM signs, also in a directory whose name no code page has', async () => {
+  expect(machine.directory).toMatch(/鍵/);
+  const key = await machine.open().create(binding);
+  expect(key).toMatchObject({
+    keyId: expect.stringMatching(/^dk_tpm_/) as string,
+    protectionClass: 'hardware_tpm',
+  });
+  expect(verifies(key.publicKeySpkiDerBase64, await sign(key.keyId))).toBe(true);
+});
+
+test('a deleted key is gone from the key store', async () => {
+  const before = storedKeys();
+  const key = await machine.open().create(binding);
+  expect(storedKeys()).toHaveLength(before.length + 1);
+  await machine.open().delete(key);
+  expect(storedKeys()).toEqual(before);
+});
+
+test('a key that cannot be deleted keeps its record, and signs on', async () => {
+  const key = await machine.open().create(binding);
+  behave('NCryptDeleteKey=0x80090010');
+  expect(await outcome(machine.open().delete(key))).toBe('permission_denied');
+  behave();
+  expect(verifies(key.publicKeySpkiDerBase64, await sign(key.keyId))).toBe(true);
+});
+
+test('a key that is gone from the key store is lost, and its record can be deleted', async () => {
+  const key = await machine.open().create(binding);
+  loseKeys(storedKeys().filter((name) => name.includes(key.keyId)));
+  await expect(sign(key.keyId)).rejects.toMatchObject({
+    code: 'key_lost',
+    platformStatus: '0x80090016',
+  });
+  await machine.open().delete(key);
+  expect(await machine.open().list()).toEqual([]);
+});
+
+describe('the fallback', () => {
+  test('has to be allowed', async () => {
+    behave('no-tpm');
+    expect(await outcome(machine.open().create(binding))).toBe('degraded_protection_not_allowed');
+  });
+
+  test('signs where there is no TPM', async () => {
+    behave('no-tpm');
+    const key = await machine.open().create(software);
+    expect(key.protectionClass).toBe('os_protected_nonextractable');
+    expect(verifies(key.publicKeySpkiDerBase64, await sign(key.keyId))).toBe(true);
+  });
+
+  test('is plain where Windows has no isolation', async () => {
+    behave('no-tpm', 'no-isolation');
+    const key = await machine.open().create(software);
+    expect(verifies(key.publicKeySpkiDerBase64, await sign(key.keyId))).toBe(true);
+  });
+
+  test.each([
+    ['0x80280922', 'device_busy'],
+    ['0x80280921', 'tpm_lockout'],
+    ['0x80290407', 'platform_error'],
+  ])('is not taken for a fault that passes: %s', async (status, code) => {
+    behave(`NCryptFinalizeKey=${status}`);
+    const before = storedKeys();
+    expect(await outcome(machine.open().create(software))).toBe(code);
+    expect(storedKeys()).toEqual(before);
+  });
+});
+
+test('support tells of both key stores, and why the TPM is not there though it opens', async () => {
+  behave('no-tpm');
+  expect(await machine.open().support()).toMatchObject({
+    protectionClass: 'os_protected_nonextractable',
+    hardware: false,
+    providers: [
+      { provider: 'cng-platform', available: false, code: 'hardware_unavailable' },
+      { provider: 'cng-software', available: true, code: null },
+    ],
+  });
+});
+
+test('a public key with the generic magic is as good', async () => {
+  behave('generic-magic');
+  const key = await machine.open().create(binding);
+  expect(verifies(key.publicKeySpkiDerBase64, await sign(key.keyId))).toBe(true);
+});
+
+test('a key that may be exported is refused and deleted', async () => {
+  behave('exportable');
+  const before = storedKeys();
+  await expect(machine.open().create(binding)).rejects.toMatchObject({
+    code: 'platform_error',
+    message: expect.stringContaining('export policy 1') as string,
+  });
+  expect(storedKeys()).toEqual(before);
+});
+
+test('a signature that does not verify is not handed out', async () => {
+  const { keyId } = await machine.open().create(binding);
+  behave('wrong-signature');
+  expect(await outcome(sign(keyId))).toBe('crypto_error');
+});
+
+test('a key that is made too late is undone', async () => {
+  const before = storedKeys();
+  const store = machine.open({ timeoutMs: 300 });
+  behave('slow=1500');
+  expect(await outcome(store.create(binding))).toBe('device_timeout');
+  behave();
+  // Its turn comes after what is still at work on the first.
+  const key = await machine.open({ timeoutMs: 20_000 }).create(binding);
+  await until(() => storedKeys().length === before.length + 1);
+  expect(storedKeys()).toContainEqual(expect.stringContaining(key.keyId));
+});
+
+test('the key of a process that died while it was made is deleted later', async () => {
+  const before = storedKeys();
+  behave('slow=60000');
+  const child = new Child('use-store.cjs', {
+    options: machine.options,
+    method: 'create',
+    params: binding,
+  });
+  await until(() => storedKeys().length === before.length + 1);
+  child.kill('SIGKILL');
+  await child.result;
+  behave();
+  const [pending] = readdirSync(machine.directory);
+  expect(pending).toMatch(/^dk_tpm_.*\.pending$/);
+  const longAgo = Date.now() / 1000 - 3 * 3600;
+  utimesSync(path.join(machine.directory, pending!), longAgo, longAgo);
+
+  const key = await machine.open().create(binding);
+  expect(storedKeys()).toHaveLength(before.length + 1);
+  expect(readdirSync(machine.directory)).toEqual([`${key.keyId}.json`]);
+});
+
+test('records may have paths of more than 260 characters', async () => {
+  const directory = path.join(machine.directory, ...Array<string>(8).fill('x'.repeat(40)));
+  expect(directory.length).toBeGreaterThan(260);
+  const { keyId } = await machine.open({ directory }).create(binding);
+  expect(await machine.open({ directory }).public({ keyId })).toMatchObject({ keyId });
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+}

@@ -1,17 +1,8 @@
 // The chart of docs/performance.svg: medians as bars, on a logarithmic axis.
+import { isOurs, labelOf } from './contenders/index.mjs';
 
-const names = {
-  softwareKey: 'node:crypto, no hardware',
-  bare: 'bare ESYS loop, C++',
-  nativeStore: 'this library, C++ store',
-  nodeApi: 'this library, Node API',
-  appServer: 'this library, app-server',
-  tpm2Pkcs11: 'tpm2-pkcs11 + pkcs11js',
-  tpm2Tools: 'tpm2-tools',
-  signProcess: 'device-key sign, a process',
-};
 const width = 760;
-const left = 210;
+const left = 270;
 const right = 90;
 const barHeight = 18;
 const step = 24;
@@ -23,10 +14,10 @@ function bars(title, byContender, top, scale) {
   const lines = [`<text x="0" y="${top}" class="title">${title}</text>`];
   rows.forEach(([contender, { median }], index) => {
     const y = top + 12 + index * step;
-    const kind = names[contender].startsWith('this') ? 'ours' : 'other';
+    const kind = isOurs(contender) ? 'ours' : 'other';
     const length = Math.max(1, scale(median));
     lines.push(
-      `<text x="${left - 8}" y="${y + 13}" text-anchor="end">${names[contender]}</text>`,
+      `<text x="${left - 8}" y="${y + 13}" text-anchor="end">${labelOf(contender)}</text>`,
       `<rect x="${left}" y="${y}" width="${length.toFixed(1)}" height="${barHeight}" class="${kind}"/>`,
       `<text x="${(left + length + 6).toFixed(1)}" y="${y + 13}">${duration(median)}</text>`,
     );
@@ -52,7 +43,7 @@ text { font: 13px system-ui, sans-serif; fill: #57606a }
 .other { fill: #8c959f }
 </style>
 ${[...sign.lines, ...create.lines].join('\n')}
-<text x="0" y="${height - 8}">Medians on a logarithmic axis; ${machine.swtpm?.match(/[\d.]+\d/)?.[0] ? `swtpm ${machine.swtpm.match(/[\d.]+\d/)[0]}` : 'swtpm'}, ${machine.cpu.trim()}, Node.js ${machine.node}.</text>
+<text x="0" y="${height - 8}">Medians on a logarithmic axis; swtpm ${machine.swtpm}, ${machine.cpu}, Node.js ${machine.node}.</text>
 </svg>
 `;
 }

@@ -1,141 +1,133 @@
-// npm run bench: everything in one run, the contenders taking turns, so that what else the machine
-// does falls on all of them alike. Ratios of medians are what to compare; absolute figures are this
+// npm run bench. Ratios of medians within one part are what to compare; absolute figures are this
 // machine's.
-import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 import { chart } from './chart.mjs';
-import * as contenders from './contenders.mjs';
-import { flightMeasurements, startMeasurements } from './more-measurements.mjs';
-import { pureParts } from './pure-parts.mjs';
-import { summary } from './statistics.mjs';
+import { labelOf } from './contenders/index.mjs';
+import { flight } from './parts/flight.mjs';
+import { pure } from './parts/pure.mjs';
+import { scale } from './parts/scale.mjs';
+import { start } from './parts/start.mjs';
+import { turns } from './parts/turns.mjs';
+import { machine } from './support/machine.mjs';
+import { cache, root } from './support/paths.mjs';
 import { targets } from './targets.mjs';
 
-const quick = process.argv.includes('--quick');
-const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const cache = path.join(root, '.cache/bench');
+const parts = { turns, pure, flight, start, scale };
 
-// Which operation of which contender is timed, how often in each round. In batches, as what a
-// process finds in the caches after another's turn is not what it has when it is at work.
-const plan = [
-  ['softwareKey', 'sign', 50],
-  ['softwareKey', 'create', 5],
-  ['bare', 'sign', 50],
-  ['nativeStore', 'sign', 50],
-  ['nodeApi', 'sign', 50],
-  ['appServer', 'sign', 50],
-  ['tpm2Pkcs11', 'sign', 10],
-  ['tpm2Tools', 'sign', 1],
-  ['signProcess', 'sign', 1],
-  ['bare', 'loadSignFlush', 50],
-  ['nativeStore', 'sign16', 50],
-  ['nodeApi', 'sign16', 50],
-  ['bare', 'create', 5],
-  ['bare', 'createSalted', 5],
-  ['nativeStore', 'create', 5],
-  ['nodeApi', 'create', 5],
-  ['appServer', 'create', 5],
-  ['tpm2Tools', 'create', 1],
-  ['nodeApi', 'public', 50],
-  ['appServer', 'refused', 100],
-];
-const rounds = quick ? 4 : 40;
+const usage = `usage: npm run bench -- [--quick] [PART...]
 
-async function openAll(directory) {
-  const open = {};
-  const skipped = {};
-  for (const name of new Set(plan.map(([contender]) => contender))) {
-    try {
-      open[name] = await contenders[name](path.join(directory, name));
-    } catch (error) {
-      // Somebody else's software may be missing; what is ours must run.
-      if (name !== 'tpm2Pkcs11' && name !== 'tpm2Tools') throw error;
-      skipped[name] = error.message.split('\n')[0];
-      console.error(`left out: ${name}: ${error.message}`);
-    }
-  }
-  return { open, skipped };
+Measures on software TPMs, prints tables, and writes .cache/bench/results.json and
+docs/performance.svg. Parts, all unless named, each below three minutes:
+  turns   all contenders side by side: sign, create, and what they are made of
+  pure    what waits for nothing, under Google Benchmark
+  flight  many signatures at once: throughput, event loop, memory; refusals of the app-server
+  start   require, opening a store, the first signature, the size of the addon
+  scale   stores of 10 to 10,000 keys
+
+  --quick  about a tenth of the rounds; results go to results-quick.json, the chart stays as it is
+  --help   this text
+What was not measured now is taken from the results of an earlier run, with its date.`;
+
+function options() {
+  const { values, positionals } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h' },
+    },
+    allowPositionals: true,
+  });
+  const unknown = positionals.find((name) => !Object.hasOwn(parts, name));
+  if (unknown) throw new Error(`there is no part "${unknown}"`);
+  return { ...values, chosen: positionals.length > 0 ? positionals : Object.keys(parts) };
 }
 
-async function takeTurns(open) {
-  const times = new Map(plan.map((entry) => [entry, []]));
-  for (let round = 0; round <= rounds; round += 1) {
-    for (const entry of plan) {
-      const [contender, operation, count] = entry;
-      if (!open[contender]) continue;
-      const measured = await open[contender].run(operation, count);
-      if (round > 0) times.get(entry).push(...measured); // the first one warms up
-    }
-  }
-  const results = {};
-  for (const [[contender, operation], measured] of times) {
-    if (measured.length > 0) (results[operation] ??= {})[contender] = summary(measured);
-  }
-  return results;
-}
-
-function machine() {
-  const version = (command, ...args) => {
-    try {
-      return execFileSync(command, args, { encoding: 'utf8' }).split('\n')[0].trim();
-    } catch {
-      return null;
-    }
+async function measure(name, quick) {
+  await mkdir(cache, { recursive: true });
+  // On the disk that holds the checkout: creating a key includes making its record durable, and /tmp
+  // is memory on many machines.
+  const directories = {
+    disk: await mkdtemp(path.join(cache, 'run-')),
+    tmpfs: await mkdtemp('/dev/shm/device-key-bench-'),
   };
-  return {
-    cpu: os.cpus()[0].model,
-    cores: os.cpus().length,
-    kernel: os.release(),
-    node: process.version,
-    swtpm: version('swtpm', '--version'),
-    tpm2Tss: version('pkg-config', '--modversion', 'tss2-esys'),
-    load: os.loadavg().map((value) => Math.round(value * 100) / 100),
-  };
-}
-
-function print(results) {
-  for (const [operation, byContender] of Object.entries(results)) {
-    console.log(`\n${operation}, microseconds`);
-    console.table(byContender);
-  }
-}
-
-async function main(directory) {
-  const { open, skipped } = await openAll(directory);
-  let operations;
-  let flight;
+  const at = new Date().toISOString();
+  const load = os.loadavg()[0];
   try {
-    operations = await takeTurns(open);
-    flight = await flightMeasurements(open.appServer, path.join(directory, 'flight'), quick);
+    return { at, load, machine: machine(), ...(await parts[name](directories, quick)) };
   } finally {
-    for (const contender of Object.values(open)) await contender.stop();
+    for (const directory of Object.values(directories)) await rm(directory, { recursive: true });
   }
-  print(operations);
-  const pure = pureParts(cache, quick);
-  console.log('\npure parts, microseconds');
-  console.table(pure);
-  const start = await startMeasurements(path.join(directory, 'start'), quick);
-  const results = { machine: machine(), skipped, operations, pure, flight, start };
+}
+
+async function resultsSoFar(file) {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'));
+  } catch {
+    return {};
+  }
+}
+
+function print({ turns: side, pure: alone, flight: many, start: first, scale: sizes }) {
+  const title = (text, { at, load }) =>
+    console.log(`\n${text}  [${at}, load average ${load.toFixed(1)}]`);
+  const figures = (part) =>
+    Object.fromEntries(
+      Object.entries(part).filter(([name]) => !['at', 'load', 'machine'].includes(name)),
+    );
+  for (const [operation, byContender] of Object.entries(side?.operations ?? {})) {
+    title(`${operation}, µs`, side);
+    const floor = byContender.bare?.median;
+    const rows = Object.entries(byContender).map(([name, row]) => [
+      labelOf(name),
+      floor ? { ...row, '× bare': Math.round((row.median / floor) * 100) / 100 } : row,
+    ]);
+    console.table(Object.fromEntries(rows));
+  }
+  if (alone) {
+    title('pure parts, CPU µs', alone);
+    console.table(figures(alone));
+  }
+  if (many) {
+    title('in flight', many);
+    console.table(many.depths);
+    console.log(`RSS after each round, MiB: ${many.rssMiB.join(' ')}`);
+  }
+  if (first) {
+    title('start of a process', first);
+    console.table(figures(first));
+  }
+  for (const [operation, bySize] of Object.entries(sizes ? figures(sizes) : {})) {
+    title(`${operation}, by number of keys, µs`, sizes);
+    console.table(bySize);
+  }
+}
+
+async function main({ quick, chosen }) {
+  const file = path.join(cache, quick ? 'results-quick.json' : 'results.json');
+  const results = await resultsSoFar(file);
+  for (const name of chosen) {
+    console.error(`bench: ${name}`);
+    results[name] = await measure(name, quick);
+  }
+  print(results);
   results.targets = targets(results);
-  console.table(flight);
-  console.table(start);
   console.log('\ntargets');
   console.table(results.targets);
-
-  await mkdir(cache, { recursive: true });
-  await writeFile(path.join(cache, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
-  if (!quick) await writeFile(path.join(root, 'docs/performance.svg'), chart(results));
+  await writeFile(file, `${JSON.stringify(results, null, 2)}\n`);
+  if (!quick && results.turns) {
+    await writeFile(path.join(root, 'docs/performance.svg'), chart(results.turns));
+  }
 }
 
-// On the disk that holds the checkout: creating a key includes making its record durable, and /tmp
-// is memory on many machines.
-await mkdir(cache, { recursive: true });
-const directory = await mkdtemp(path.join(cache, 'run-'));
 try {
-  await main(directory);
-} finally {
-  await rm(directory, { recursive: true });
+  const chosen = options();
+  if (chosen.help) console.log(usage);
+  else await main(chosen);
+} catch (error) {
+  console.error(`bench: ${error.message}`);
+  if (process.env.DEBUG) console.error(error.stack);
+  process.exitCode = 1;
 }

@@ -4,7 +4,8 @@
 #include <memory>
 #include <stdexcept>
 
-#include "contender.h"
+#include "durable_file.h"
+#include "operations.h"
 #include "providers/key_provider.h"
 #include "providers/tpm2/key_templates.h"
 
@@ -24,7 +25,8 @@ using EsysPtr = std::unique_ptr<T, EsysDeleter>;
 // Lives until the process ends, and leaves what it loaded to the end of its software TPM.
 class BareTpm {
  public:
-  explicit BareTpm(const std::string& tcti) : auth_(BindingAuthValue({"account", "client"})) {
+  BareTpm(const std::string& tcti, const std::string& directory)
+      : auth_(BindingAuthValue({"account", "client"})), directory_(directory) {
     TSS2_TCTI_CONTEXT* transport = nullptr;
     Check(Tss2_TctiLdr_Initialize(tcti.c_str(), &transport));
     Check(Esys_Initialize(&esys_, transport, nullptr));
@@ -54,6 +56,15 @@ class BareTpm {
     Check(Esys_FlushContext(esys_, key_));
     key_ = Load();
   }
+
+  // And keeps it: as short as a program can be that has the new key on the disk when it goes on.
+  void CreateLoadAndRecord() {
+    CreateAndLoad();
+    WriteRecord();
+  }
+
+  // Of the size of a key record.
+  void WriteRecord() { WriteDurableFile(directory_, std::string(1200, 'x')); }
 
   // As this library protects it: in an HMAC session that is salted with the parent, encrypted.
   void CreateSaltedAndLoad() {
@@ -112,6 +123,7 @@ class BareTpm {
   }
 
   const TPM2B_AUTH auth_;
+  const std::string directory_;
   ESYS_CONTEXT* esys_ = nullptr;
   ESYS_TR parent_ = ESYS_TR_NONE;
   ESYS_TR key_ = ESYS_TR_NONE;
@@ -121,12 +133,14 @@ class BareTpm {
 
 }  // namespace
 
-Operations BareTpmOperations(const std::string& tcti) {
-  const auto tpm = std::make_shared<BareTpm>(tcti);
+Operations BareTpmOperations(const std::string& tcti, const std::string& directory) {
+  const auto tpm = std::make_shared<BareTpm>(tcti, directory);
   return {{"sign", [tpm] { tpm->Sign(); }},
           {"loadSignFlush", [tpm] { tpm->LoadSignFlush(); }},
           {"create", [tpm] { tpm->CreateAndLoad(); }},
-          {"createSalted", [tpm] { tpm->CreateSaltedAndLoad(); }}};
+          {"createSalted", [tpm] { tpm->CreateSaltedAndLoad(); }},
+          {"createDurable", [tpm] { tpm->CreateLoadAndRecord(); }},
+          {"record", [tpm] { tpm->WriteRecord(); }}};
 }
 
 }  // namespace device_key::bench

@@ -1,8 +1,9 @@
 // Contenders as processes: a line `<operation> <count>` in, a line of nanoseconds out.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-/** Times `count` calls of `operation`, one after the other. */
+/** Times `count` calls of `operation`, one after the other; in nanoseconds. */
 export async function time(operation, count) {
   const times = [];
   for (let i = 0; i < count; i += 1) {
@@ -21,6 +22,13 @@ export async function serve(operations) {
   }
 }
 
+/** Ends a process that ends with its standard input. */
+export async function end(child) {
+  const exited = child.exitCode === null && child.signalCode === null && once(child, 'exit');
+  child.stdin.end();
+  await exited;
+}
+
 export function startWorker(command, args, env = {}) {
   const child = spawn(command, args, {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -34,10 +42,6 @@ export function startWorker(command, args, env = {}) {
       if (done) throw new Error(`${command} ${args.join(' ')} ended`);
       return value.trim().split(' ').map(Number);
     },
-    stop: () => {
-      const exited = new Promise((resolve) => child.once('exit', resolve));
-      child.stdin.end();
-      return exited;
-    },
+    stop: () => end(child),
   };
 }

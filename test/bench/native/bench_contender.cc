@@ -1,30 +1,30 @@
 // One native contender of the benchmark, as a process.
 //
-//   bench_contender bare TCTI
-//   bench_contender store TCTI DIRECTORY
+//   bench_contender bare|store TCTI DIRECTORY
 //
 // Each line of standard input, `<operation> <count>`, is answered by one line: the nanoseconds that
 // each of the `count` operations took, separated by spaces.
-#include "contender.h"
-
 #include <chrono>
 #include <exception>
 #include <iostream>
+#include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "operations.h"
 
 namespace {
 
 using device_key::bench::Operations;
 
 Operations OpenContender(const std::vector<std::string>& arguments) {
-  if (arguments.size() == 2 && arguments[0] == "bare") {
-    return device_key::bench::BareTpmOperations(arguments[1]);
+  if (arguments.size() == 3 && arguments[0] == "bare") {
+    return device_key::bench::BareTpmOperations(arguments[1], arguments[2]);
   }
   if (arguments.size() == 3 && arguments[0] == "store") {
-    return device_key::bench::StoreOperations(arguments[1], arguments[2]);
+    return device_key::bench::NativeStoreOperations(arguments[1], arguments[2]);
   }
-  throw std::invalid_argument("usage: bench_contender bare TCTI | store TCTI DIRECTORY");
+  throw std::invalid_argument("usage: bench_contender bare|store TCTI DIRECTORY");
 }
 
 }  // namespace

@@ -2,22 +2,22 @@
 #include <memory>
 #include <vector>
 
-#include "contender.h"
 #include "keystore/device_key_store.h"
 #include "keystore/open_options.h"
+#include "operations.h"
 #include "payload.h"
 #include "protocol/decode.h"
 
 namespace device_key::bench {
 namespace {
 
-class StoreContender {
+class NativeStore {
  public:
-  explicit StoreContender(const OpenOptions& options)
+  explicit NativeStore(const OpenOptions& options)
       : store_({.directory = options.directory}, PlatformProviders(options)) {
     for (auto& text : texts_) {
       Create();
-      text = SignParamsText(last_created_);
+      text = SignParamsText(last_created_, SystemUnixSeconds() + 600);
     }
   }
 
@@ -45,12 +45,12 @@ class StoreContender {
 
 }  // namespace
 
-Operations StoreOperations(const std::string& tcti, const std::string& directory) {
+Operations NativeStoreOperations(const std::string& tcti, const std::string& directory) {
   OpenOptions options;
   options.directory = directory;
   options.tcti = tcti;
   options.allow_simulator = true;
-  const auto store = std::make_shared<StoreContender>(options);
+  const auto store = std::make_shared<NativeStore>(options);
   return {{"sign", [store] { store->Sign(); }},
           {"sign16", [store] { store->SignAlternating(); }},
           {"create", [store] { store->Create(); }}};

@@ -20,8 +20,33 @@ LoadedKey& LoadedKeys::Insert(LoadedKey key) {
   return keys_.front();
 }
 
-void LoadedKeys::EvictTo(size_t count) {
-  while (keys_.size() > count) keys_.pop_back();
+LoadedKey* LoadedKeys::Restore(TpmConnection& connection, const std::string& key_id,
+                               ObjectNames& loading, const OperationLimits& limits) {
+  const auto found = std::find_if(evicted_.begin(), evicted_.end(),
+                                  [&](const EvictedKey& key) { return key.key_id == key_id; });
+  if (found == evicted_.end()) return nullptr;
+  loading = {found->name};
+  TpmHandle handle;
+  const TSS2_RC rc = LoadContext(connection, *found->context, handle, limits);
+  loading.clear();
+  if (IsObjectMemory(rc)) throw TpmError("load the key", rc);
+  EvictedKey key = std::move(*found);
+  evicted_.erase(found);
+  if (rc != TSS2_RC_SUCCESS) return nullptr;
+  return &Insert({key_id, std::move(handle), std::move(key.context)});
+}
+
+void LoadedKeys::EvictTo(TpmConnection& connection, size_t count, const OperationLimits& limits) {
+  while (keys_.size() > count) {
+    LoadedKey& key = keys_.back();
+    if (key.context == nullptr) key.context = SaveContext(connection, key.handle.get(), limits);
+    if (key.context != nullptr) {
+      evicted_.push_front(
+          {key.key_id, NameOf(connection, key.handle.get()), std::move(key.context)});
+      if (evicted_.size() > kContextLimit) evicted_.pop_back();
+    }
+    keys_.pop_back();
+  }
 }
 
 bool LoadedKeys::ForgetLost(TpmConnection& connection, const OperationLimits& limits) {
@@ -38,6 +63,7 @@ void LoadedKeys::AddNames(const TpmConnection& connection, ObjectNames& names) c
 
 void LoadedKeys::Remove(const std::string& key_id) {
   keys_.remove_if([&](const LoadedKey& key) { return key.key_id == key_id; });
+  evicted_.remove_if([&](const EvictedKey& key) { return key.key_id == key_id; });
 }
 
 }  // namespace device_key

@@ -80,7 +80,8 @@ Operations PureOperations() {
          }
          Require(false);
        }},
-      {"response", [=] { EncodeSignResponse(response).dump(); }},
+      {"response", [=] { EncodeSignResponse(response); }},
+      {"SHA-256 of the signed bytes", [=] { Sha256(AsBytes(response.signed_bytes)); }},
       {"SPKI of a point, checked", [=] { SpkiFromPoint(point.first(), point.second()); }},
       {"DER of a signature", [=] { EcdsaDerFromRaw(signature.first(), signature.second()); }},
       {"verify", [=] { Require(public_key->Verify(digest, der)); }},

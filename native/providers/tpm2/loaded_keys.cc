@@ -6,13 +6,35 @@
 #include "providers/tpm2/tpm_commands.h"
 
 namespace device_key {
+namespace {
+
+auto HasId(const std::string& key_id) {
+  return [&key_id](const LoadedKey& key) { return key.key_id == key_id; };
+}
+
+}  // namespace
 
 LoadedKey* LoadedKeys::Find(const std::string& key_id) {
-  const auto found = std::find_if(keys_.begin(), keys_.end(),
-                                  [&](const LoadedKey& key) { return key.key_id == key_id; });
+  const auto found = std::find_if(keys_.begin(), keys_.end(), HasId(key_id));
   if (found == keys_.end()) return nullptr;
   keys_.splice(keys_.begin(), keys_, found);
   return &keys_.front();
+}
+
+LoadedKey* LoadedKeys::Restore(TpmConnection& connection, const std::string& key_id,
+                               ObjectNames& loading, const OperationLimits& limits) {
+  const auto found = std::find_if(evicted_.begin(), evicted_.end(), HasId(key_id));
+  if (found == evicted_.end()) return nullptr;
+  loading = {found->name};
+  const TSS2_RC rc = LoadContext(connection, *found->context, found->handle, limits);
+  loading.clear();
+  if (rc == TSS2_RC_SUCCESS) {
+    keys_.splice(keys_.begin(), evicted_, found);
+    return &keys_.front();
+  }
+  if (IsObjectMemory(rc)) throw TpmError("load the key", rc);
+  evicted_.erase(found);
+  return nullptr;
 }
 
 LoadedKey& LoadedKeys::Insert(LoadedKey key) {
@@ -20,32 +42,14 @@ LoadedKey& LoadedKeys::Insert(LoadedKey key) {
   return keys_.front();
 }
 
-LoadedKey* LoadedKeys::Restore(TpmConnection& connection, const std::string& key_id,
-                               ObjectNames& loading, const OperationLimits& limits) {
-  const auto found = std::find_if(evicted_.begin(), evicted_.end(),
-                                  [&](const EvictedKey& key) { return key.key_id == key_id; });
-  if (found == evicted_.end()) return nullptr;
-  loading = {found->name};
-  TpmHandle handle;
-  const TSS2_RC rc = LoadContext(connection, *found->context, handle, limits);
-  loading.clear();
-  if (IsObjectMemory(rc)) throw TpmError("load the key", rc);
-  EvictedKey key = std::move(*found);
-  evicted_.erase(found);
-  if (rc != TSS2_RC_SUCCESS) return nullptr;
-  return &Insert({key_id, std::move(handle), std::move(key.context)});
-}
-
 void LoadedKeys::EvictTo(TpmConnection& connection, size_t count, const OperationLimits& limits) {
   while (keys_.size() > count) {
-    LoadedKey& key = keys_.back();
-    if (key.context == nullptr) key.context = SaveContext(connection, key.handle.get(), limits);
-    if (key.context != nullptr) {
-      evicted_.push_front(
-          {key.key_id, NameOf(connection, key.handle.get()), std::move(key.context)});
-      if (evicted_.size() > kContextLimit) evicted_.pop_back();
-    }
+    LoadedKey key = std::move(keys_.back());
     keys_.pop_back();
+    if (key.context == nullptr) key.context = SaveContext(connection, key.handle.get(), limits);
+    if (key.context == nullptr) continue;
+    evicted_.push_front({std::move(key.key_id), std::move(key.name), {}, std::move(key.context)});
+    if (evicted_.size() > kContextLimit) evicted_.pop_back();
   }
 }
 
@@ -57,13 +61,13 @@ bool LoadedKeys::ForgetLost(TpmConnection& connection, const OperationLimits& li
          }) > 0;
 }
 
-void LoadedKeys::AddNames(const TpmConnection& connection, ObjectNames& names) const {
-  for (const LoadedKey& key : keys_) names.insert(NameOf(connection, key.handle.get()));
+void LoadedKeys::AddNames(ObjectNames& names) const {
+  for (const LoadedKey& key : keys_) names.insert(key.name);
 }
 
 void LoadedKeys::Remove(const std::string& key_id) {
-  keys_.remove_if([&](const LoadedKey& key) { return key.key_id == key_id; });
-  evicted_.remove_if([&](const EvictedKey& key) { return key.key_id == key_id; });
+  keys_.remove_if(HasId(key_id));
+  evicted_.remove_if(HasId(key_id));
 }
 
 }  // namespace device_key

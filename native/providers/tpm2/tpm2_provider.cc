@@ -114,10 +114,11 @@ decltype(auto) Recovering(TpmState& state, const OperationLimits& limits, Work w
 
 LoadedKey& LoadBelow(ESYS_TR parent, TpmState& state, const KeyId& id, const TpmKeyBlob& blob,
                      const OperationLimits& limits) {
-  state.being_loaded = {NameOf(blob.public_area)};
+  Bytes name = NameOf(blob.public_area);
+  state.being_loaded = {name};
   TpmHandle handle = LoadKey(state.connection, parent, blob, limits);
   state.being_loaded.clear();
-  return state.keys.Insert({id.str(), std::move(handle), nullptr});
+  return state.keys.Insert({id.str(), std::move(name), std::move(handle), nullptr});
 }
 
 LoadedKey& Load(TpmState& state, const KeyId& id, const nlohmann::json& handle,

@@ -1,8 +1,8 @@
 // The chart of docs/performance.svg: medians as bars, on a logarithmic axis.
 import { isOurs, labelOf } from './contenders/index.mjs';
 
-const width = 760;
-const left = 270;
+const width = 800;
+const left = 300;
 const right = 90;
 const barHeight = 18;
 const step = 24;

@@ -46,9 +46,12 @@ void LoadedKeys::EvictTo(TpmConnection& connection, size_t count, const Operatio
   while (keys_.size() > count) {
     LoadedKey key = std::move(keys_.back());
     keys_.pop_back();
-    if (key.context == nullptr) key.context = SaveContext(connection, key.handle.get(), limits);
+    if (key.in_use && key.context == nullptr) {
+      key.context = SaveContext(connection, key.handle.get(), limits);
+    }
     if (key.context == nullptr) continue;
-    evicted_.push_front({std::move(key.key_id), std::move(key.name), {}, std::move(key.context)});
+    evicted_.push_front(
+        {std::move(key.key_id), std::move(key.name), {}, true, std::move(key.context)});
     if (evicted_.size() > kContextLimit) evicted_.pop_back();
   }
 }

@@ -15,6 +15,7 @@ struct LoadedKey {
   std::string key_id;
   Bytes name;  // kept here, as Esys_TR_GetName hashes it anew, for a million instructions
   TpmHandle handle;
+  bool in_use = false;  // by signatures; a key that has only been made may never be asked for
   EsysPtr<TPMS_CONTEXT> context;  // once it has been evicted; stays good when it is back
 };
 
@@ -22,8 +23,8 @@ struct LoadedKey {
 // (PC Client Platform TPM Profile, section 4.4), a storage parent takes one, and behind the
 // kernel's resource manager each loaded object is swapped in and out around every command.
 //
-// The contexts of keys that have been evicted are kept (TPM2_ContextSave): loading one needs no
-// parent and a fifth of the time that TPM2_Load takes in tpm2-tss.
+// The contexts of keys in use that have been evicted are kept (TPM2_ContextSave): loading one needs
+// no parent and a fraction of the time that TPM2_Load takes in tpm2-tss.
 class LoadedKeys {
  public:
   static constexpr size_t kLimit = 2;

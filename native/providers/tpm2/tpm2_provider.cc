@@ -118,7 +118,7 @@ LoadedKey& LoadBelow(ESYS_TR parent, TpmState& state, const KeyId& id, const Tpm
   state.being_loaded = {name};
   TpmHandle handle = LoadKey(state.connection, parent, blob, limits);
   state.being_loaded.clear();
-  return state.keys.Insert({id.str(), std::move(name), std::move(handle), nullptr});
+  return state.keys.Insert({id.str(), std::move(name), std::move(handle), false, nullptr});
 }
 
 LoadedKey& Load(TpmState& state, const KeyId& id, const nlohmann::json& handle,
@@ -213,12 +213,13 @@ Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const Ke
                          const Sha256Digest& digest, const OperationLimits& limits) {
   RequireTrustedTpm();
   const TPM2B_AUTH auth = BindingAuthValue(binding);
-  const auto sign = [&](TpmState& state, const LoadedKey& key) {
+  const auto sign = [&](TpmState& state, LoadedKey& key) {
+    key.in_use = true;
     return SignDigest(state.connection, key.handle.get(), auth, digest, limits);
   };
   return tpm_->Use(limits, [&](TpmState& state) {
     return Recovering(state, limits, [&] {
-      if (const LoadedKey* key = FindOrRestore(state, id, limits)) {
+      if (LoadedKey* key = FindOrRestore(state, id, limits)) {
         try {
           return sign(state, *key);
         } catch (const DeviceKeyError& error) {

@@ -151,9 +151,10 @@ TEST_F(Tpm2ProviderTest, TakesTurnsWithMoreKeysThanTheTpmHasSlots) {
   }
 }
 
-// A key, and as many others after it as push it out of its slot.
+// A key that has signed, and as many others after it as push it out of its slot.
 TestKey EvictedKey(KeyProvider& provider) {
   TestKey key = CreateKey(provider);
+  Sign(provider, key);
   for (int i = 0; i < 2; ++i) CreateKey(provider);
   return key;
 }

@@ -1,34 +1,34 @@
 // The contenders side by side: they take turns in short bursts, so that what else the machine does
-// falls on all of them alike. In bursts, as what a process finds in the caches after another's turn is
-// not what it has when it is at work.
+// falls on all of them alike. Of each burst the first third is not counted: what a process finds after
+// the others' turns, in the caches and from the scheduler, is not what it has when it is at work.
 import { isForeign, openContender } from '../contenders/index.mjs';
 import { summary } from '../support/statistics.mjs';
 
-/** Which operation of which contender is timed, how often in each round. */
+/** Which operation of which contender is timed, how often in each burst. */
 const plan = [
-  ['softwareKey', 'sign', 50],
-  ['softwareKey', 'create', 5],
-  ['bare', 'sign', 50],
-  ['nativeStore', 'sign', 50],
-  ['nodeApi', 'sign', 50],
-  ['appServer', 'sign', 50],
-  ['tpm2Pkcs11', 'sign', 10],
+  ['softwareKey', 'sign', 150],
+  ['softwareKey', 'create', 15],
+  ['bare', 'sign', 150],
+  ['nativeStore', 'sign', 150],
+  ['nodeApi', 'sign', 150],
+  ['appServer', 'sign', 150],
+  ['tpm2Pkcs11', 'sign', 15],
   ['tpm2Tools', 'sign', 1],
   ['signProcess', 'sign', 1],
-  ['bare', 'loadSignFlush', 50],
-  ['nativeStore', 'sign16', 50],
-  ['nodeApi', 'sign16', 50],
-  ['bare', 'create', 10],
-  ['bare', 'createSalted', 10],
-  ['bare', 'createDurable', 10],
-  ['bare', 'record', 10],
-  ['nativeStore', 'create', 10],
-  ['nodeApi', 'create', 10],
-  ['nodeApiTmpfs', 'create', 10],
-  ['appServer', 'create', 10],
+  ['bare', 'loadSignFlush', 90],
+  ['nativeStore', 'sign16', 90],
+  ['nodeApi', 'sign16', 90],
+  ['bare', 'create', 15],
+  ['bare', 'createSalted', 15],
+  ['bare', 'createDurable', 15],
+  ['bare', 'record', 15],
+  ['nativeStore', 'create', 15],
+  ['nodeApi', 'create', 15],
+  ['nodeApiTmpfs', 'create', 15],
+  ['appServer', 'create', 15],
   ['tpm2Tools', 'create', 1],
-  ['nodeApi', 'public', 50],
-  ['appServer', 'refused', 50],
+  ['nodeApi', 'public', 60],
+  ['appServer', 'refused', 150],
 ];
 
 async function openAll(directories) {
@@ -57,7 +57,7 @@ async function stopAll(open) {
 
 /** `operations`: by operation and contender, in microseconds; `leftOut`: who could not run, and why. */
 export async function turns(directories, quick) {
-  const rounds = quick ? 4 : 40;
+  const rounds = quick ? 4 : 24;
   const times = new Map(plan.map((entry) => [entry, []]));
   const { open, leftOut } = await openAll(directories);
   try {
@@ -66,7 +66,7 @@ export async function turns(directories, quick) {
         const [contender, operation, count] = entry;
         if (!open[contender]) continue;
         const measured = await open[contender].run(operation, count);
-        if (round > 0) times.get(entry).push(...measured); // the first one warms up
+        if (round > 0) times.get(entry).push(...measured.slice(Math.floor(count / 3)));
       }
     }
   } finally {

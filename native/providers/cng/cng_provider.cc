@@ -8,6 +8,7 @@
 #include "crypto/p256.h"
 #include "providers/cng/cng_status.h"
 #include "providers/cng/ncrypt_library.h"
+#include "providers/cng/tpm_base_services.h"
 
 namespace device_key {
 namespace {
@@ -34,21 +35,16 @@ NCryptHandle OpenStore(CngKeyStore store) {
   return NCryptHandle(handle);
 }
 
-// The platform provider opens even where there is no TPM; what kind of TPM it has it can only tell
-// when there is one. Returns that text, such as "TPM-Version:2.0 -Level:0-Revision:1.38-...".
+// The platform provider opens even where there is no TPM, which it calls "not ready" as it does one
+// that will be soon: TPM Base Services tell the two apart. Returns what the provider says about its
+// TPM, such as "TPM-Version:2.0 -Level:0-Revision:1.38-...".
 std::string RequireTpm(const NCryptHandle& store) {
+  RequireTpm20();
   wchar_t text[256] = {};
   DWORD size = 0;
-  const SECURITY_STATUS status = NCryptLibrary::Get().GetProperty(
-      store.get(), L"PCP_PLATFORM_TYPE", reinterpret_cast<PBYTE>(text), sizeof text - sizeof *text,
-      &size, NCRYPT_SILENT_FLAG);
-  if (IsNotReady(static_cast<uint32_t>(status))) {
-    throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
-                         "this machine has no TPM that Windows can use; enable it (TPM, PTT or "
-                         "fTPM) in the firmware's set-up, then see what tpm.msc says under Status",
-                         static_cast<uint32_t>(status));
-  }
-  CheckCng("find a TPM", status);
+  CheckCng("find a TPM", NCryptLibrary::Get().GetProperty(
+                             store.get(), L"PCP_PLATFORM_TYPE", reinterpret_cast<PBYTE>(text),
+                             sizeof text - sizeof *text, &size, NCRYPT_SILENT_FLAG));
   return Utf8FromWide(text);
 }
 

@@ -134,9 +134,6 @@ constexpr auto kStatuses = std::to_array<CngStatus>({
     {0x8029040e, "TPM_E_PCP_WRONG_PARENT", ErrorCode::kKeyLost, kGone},
 });
 
-constexpr uint32_t kDeviceNotReady = 0x80090030;
-constexpr uint32_t kPcpDeviceNotReady = 0x80290401;
-
 // A TPM 2.0's "format one" answers say which parameter, handle or session they are about in bits 6
 // and 8 to 11 (TPM 2.0 Part 2, section 6.6.2), which Windows hands through now and then.
 uint32_t WithoutPosition(uint32_t status) {
@@ -181,10 +178,6 @@ bool IsNoSuchKey(int32_t status) {
     default:
       return false;
   }
-}
-
-bool IsNotReady(uint32_t status) {
-  return status == kDeviceNotReady || status == kPcpDeviceNotReady;
 }
 
 }  // namespace device_key

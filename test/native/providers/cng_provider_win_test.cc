@@ -267,12 +267,44 @@ TEST_P(CngPlatformTest, TellsTheKindOfTpm) {
 TEST_P(CngPlatformTest, IsUnavailableWhereThereIsNoTpm) {
   key_store_.Behave({"no-tpm"});
 
-  EXPECT_EQ(provider_.Probe(NoHurry()).error->code(), ErrorCode::kHardwareUnavailable);
-  ExpectError(ErrorCode::kHardwareUnavailable, [&] { Create(); });
+  const Availability availability = provider_.Probe(NoHurry());
+  EXPECT_EQ(availability.error->code(), ErrorCode::kHardwareUnavailable);
+  EXPECT_EQ(availability.error->platform_status(), 0x8028400Fu);  // TBS_E_TPM_NOT_FOUND
+  ExpectError(
+      ErrorCode::kHardwareUnavailable, [&] { Create(); }, "no TPM");
   EXPECT_EQ(key_store_.Keys(), 0u);
 }
 
-TEST_P(CngPlatformTest, IsBusyWhereATpmIsFoundThatIsNotReady) {
+TEST_P(CngPlatformTest, IsUnavailableWhereTheTpmIsOfTheVersionBefore) {
+  key_store_.Behave({"tpm-1.2"});
+
+  EXPECT_EQ(provider_.Probe(NoHurry()).error->code(), ErrorCode::kHardwareUnavailable);
+  ExpectError(
+      ErrorCode::kHardwareUnavailable, [&] { Create(); }, "a TPM 2.0 is needed");
+}
+
+// An error that passes, which never leads to the fallback.
+TEST_P(CngPlatformTest, IsBusyWhileTheTpmIsNotReady) {
+  key_store_.Behave({"not-ready"});
+
+  EXPECT_EQ(provider_.Probe(NoHurry()).error->code(), ErrorCode::kDeviceBusy);
+  ExpectError(ErrorCode::kDeviceBusy, [&] { Create(); });
+  EXPECT_EQ(key_store_.Keys(), 0u);
+}
+
+TEST_P(CngPlatformTest, IsBusyWhenNothingIsReadyAndNobodyKnowsWhetherThereIsATpm) {
+  key_store_.Behave({"no-tpm", "Tbsi_GetDeviceInfo=0x80284001"});  // TBS_E_INTERNAL_ERROR
+
+  EXPECT_EQ(provider_.Probe(NoHurry()).error->code(), ErrorCode::kDeviceBusy);
+}
+
+TEST_P(CngPlatformTest, MakesKeysWhereNobodyKnowsWhetherThereIsATpm) {
+  key_store_.Behave({"Tbsi_GetDeviceInfo=0x80284001"});
+
+  ExpectSigns(Create());
+}
+
+TEST_P(CngPlatformTest, IsBusyWhenTheTpmIsNotReadyAnyMore) {
   key_store_.Behave({"NCryptFinalizeKey=0x80290401"});
 
   ExpectError(ErrorCode::kDeviceBusy, [&] { Create(); });

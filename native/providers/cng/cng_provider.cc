@@ -116,40 +116,28 @@ Bytes ReadSpki(const NCryptHandle& key) {
 NCryptHandle MakeKey(const NCryptHandle& store, const KeyId& id, DWORD flags) {
   const NCryptLibrary& ncrypt = NCryptLibrary::Get();
   NCRYPT_KEY_HANDLE handle = 0;
-  CheckCng("make a key",
-           ncrypt.CreatePersistedKey(store.get(), &handle, BCRYPT_ECDSA_P256_ALGORITHM,
-                                     KeyName(id).c_str(), 0, flags));
+  CheckCngMakingKey(ncrypt.CreatePersistedKey(store.get(), &handle, BCRYPT_ECDSA_P256_ALGORITHM,
+                                              KeyName(id).c_str(), 0, flags));
   NCryptHandle key(handle);
   DWORD usage = NCRYPT_ALLOW_SIGNING_FLAG;
-  CheckCng("make a key",
-           ncrypt.SetProperty(key.get(), NCRYPT_KEY_USAGE_PROPERTY, reinterpret_cast<PBYTE>(&usage),
-                              sizeof usage, NCRYPT_SILENT_FLAG));
+  CheckCngMakingKey(ncrypt.SetProperty(key.get(), NCRYPT_KEY_USAGE_PROPERTY,
+                                       reinterpret_cast<PBYTE>(&usage), sizeof usage,
+                                       NCRYPT_SILENT_FLAG));
   DWORD policy = 0;
-  CheckCng("make a key",
-           ncrypt.SetProperty(key.get(), NCRYPT_EXPORT_POLICY_PROPERTY,
-                              reinterpret_cast<PBYTE>(&policy), sizeof policy, NCRYPT_SILENT_FLAG));
-  CheckCng("make a key", ncrypt.FinalizeKey(key.get(), NCRYPT_SILENT_FLAG));
+  CheckCngMakingKey(ncrypt.SetProperty(key.get(), NCRYPT_EXPORT_POLICY_PROPERTY,
+                                       reinterpret_cast<PBYTE>(&policy), sizeof policy,
+                                       NCRYPT_SILENT_FLAG));
+  CheckCngMakingKey(ncrypt.FinalizeKey(key.get(), NCRYPT_SILENT_FLAG));
   return key;
-}
-
-// What an older Windows, or one without VBS, says to the flag that asks for isolation.
-bool IsWithoutIsolation(const DeviceKeyError& error) {
-  switch (error.platform_status().value_or(0)) {
-    case 0x80090009:  // NTE_BAD_FLAGS
-    case 0x80090027:  // NTE_INVALID_PARAMETER
-    case 0x80090029:  // NTE_NOT_SUPPORTED
-      return true;
-    default:
-      return false;
-  }
 }
 
 NCryptHandle MakeKeyIn(CngKeyStore store, const NCryptHandle& opened, const KeyId& id) {
   if (store == CngKeyStore::kSoftware) {
     try {
       return MakeKey(opened, id, kRequireIsolation);
-    } catch (const DeviceKeyError& error) {
-      if (!IsWithoutIsolation(error)) throw;
+    } catch (const DeviceKeyError&) {
+      // Windows does not document what it answers where there is no isolation. What no key can be
+      // made for comes up again.
     }
   }
   return MakeKey(opened, id, 0);

@@ -110,6 +110,14 @@ TEST_P(CngProviderTest, MakesNoKeyOverOneThatExists) {
   ExpectSigns(key);
 }
 
+// What Windows says of a key that is gone it says to the making of one too, on a cloned disk, say.
+TEST_P(CngProviderTest, CallsNoKeyLostThatIsOnlyBeingMade) {
+  key_store_.Behave({"NCryptFinalizeKey=0x80090016"});
+
+  ExpectError(
+      ErrorCode::kPlatformError, [&] { Create(); }, "NTE_BAD_KEYSET (0x80090016)");
+}
+
 TEST_P(CngProviderTest, TakesThePublicKeyByTheGenericMagic) {
   key_store_.Behave({"generic-magic"});
 
@@ -327,7 +335,13 @@ TEST_P(CngSoftwareTest, MakesPlainKeysWhereItCannot) {
   ExpectSigns(key);
 }
 
-TEST_P(CngSoftwareTest, MakesNoPlainKeyWhenAnIsolatedOneFailsForAnotherReason) {
+TEST_P(CngSoftwareTest, MakesPlainKeysWhateverItSaysToIsolatedOnes) {
+  key_store_.Behave({"no-isolation=0x80090020"});  // NTE_FAIL
+
+  EXPECT_EQ(Create().handle["isolated"], false);
+}
+
+TEST_P(CngSoftwareTest, MakesNoKeyWhereNeitherKindCanBeMade) {
   key_store_.Behave({"NCryptFinalizeKey=0x80090010"});
 
   ExpectError(ErrorCode::kPermissionDenied, [&] { Create(); });

@@ -164,20 +164,7 @@ ProviderKey CreateKey(CngKeyStore store, const KeyId& id, const GaveUp& gave_up)
   }
 }
 
-// A null handle when there is no such key.
-NCryptHandle FindKey(CngKeyStore store, const KeyId& id) {
-  const NCryptHandle opened = OpenStore(store);
-  NCRYPT_KEY_HANDLE handle = 0;
-  const SECURITY_STATUS status = NCryptLibrary::Get().OpenKey(
-      opened.get(), &handle, KeyName(id).c_str(), 0, NCRYPT_SILENT_FLAG);
-  if (IsNoSuchKey(status)) return {};
-  CheckCng("open the key", status);
-  return NCryptHandle(handle);
-}
-
-Bytes SignDigest(CngKeyStore store, const KeyId& id, Sha256Digest digest) {
-  const NCryptHandle key = FindKey(store, id);
-  if (key.get() == 0) throw CngError("open the key", static_cast<int32_t>(NTE_BAD_KEYSET));
+Bytes SignDigest(const NCryptHandle& key, Sha256Digest digest) {
   std::array<uint8_t, kSignatureSize> signature{};
   DWORD size = 0;
   CheckCng("sign",
@@ -194,6 +181,36 @@ Bytes SignDigest(CngKeyStore store, const KeyId& id, Sha256Digest digest) {
 }
 
 }  // namespace
+
+// Finds keys in a key store, which it keeps open: opening one "loads and initializes" it, and a
+// process may sign often. For one thread at a time.
+class CngProvider::Keys {
+ public:
+  explicit Keys(CngKeyStore key_store) : key_store_(key_store) {}
+
+  // A null handle when there is no such key.
+  NCryptHandle Find(const KeyId& id) {
+    // What was kept open may have gone stale (the service behind it was started anew, say): only
+    // the answer of a store that has just been opened counts.
+    const bool kept = opened_.get() != 0;
+    if (!kept) opened_ = OpenStore(key_store_);
+    NCRYPT_KEY_HANDLE handle = 0;
+    const SECURITY_STATUS status = NCryptLibrary::Get().OpenKey(
+        opened_.get(), &handle, KeyName(id).c_str(), 0, NCRYPT_SILENT_FLAG);
+    if (status >= 0) return NCryptHandle(handle);
+    opened_ = NCryptHandle();
+    if (kept) return Find(id);
+    if (IsNoSuchKey(status)) return {};
+    throw CngError("open the key", status);
+  }
+
+ private:
+  const CngKeyStore key_store_;
+  NCryptHandle opened_;
+};
+
+CngProvider::CngProvider(CngKeyStore key_store)
+    : key_store_(key_store), keys_(std::make_shared<Keys>(key_store)) {}
 
 std::string_view CngProvider::name() const {
   return key_store_ == CngKeyStore::kPlatform ? "cng-platform" : "cng-software";
@@ -231,15 +248,17 @@ ProviderKey CngProvider::Create(const KeyId& id, const KeyBinding&, const Operat
 Bytes CngProvider::Sign(const KeyId& id, const nlohmann::json&, const KeyBinding&,
                         const Sha256Digest& digest, const OperationLimits& limits) {
   const auto signature = std::make_shared<Bytes>();
-  calls_.Run(limits, [signature, id, digest, store = key_store_](const GaveUp&) {
-    *signature = SignDigest(store, id, digest);
+  calls_.Run(limits, [signature, id, digest, keys = keys_](const GaveUp&) {
+    const NCryptHandle key = keys->Find(id);
+    if (key.get() == 0) throw CngError("open the key", static_cast<int32_t>(NTE_BAD_KEYSET));
+    *signature = SignDigest(key, digest);
   });
   return std::move(*signature);
 }
 
 void CngProvider::Delete(const KeyId& id, const nlohmann::json&, const OperationLimits& limits) {
-  calls_.Run(limits, [id, store = key_store_](const GaveUp&) {
-    NCryptHandle key = FindKey(store, id);
+  calls_.Run(limits, [id, keys = keys_](const GaveUp&) {
+    NCryptHandle key = keys->Find(id);
     if (key.get() != 0) CheckCng("delete the key", device_key::Delete(std::move(key)));
   });
 }

@@ -9,6 +9,7 @@
 //   exportable                  keys are exportable whatever was asked
 //   wrong-signature             signatures are of another digest
 //   short-signature             signatures are a byte too short
+//   stale                       a provider that a key was opened in opens no more
 //   slow=2000                   NCryptSignHash and NCryptFinalizeKey take that many milliseconds
 //
 // A call that could ask the user (without NCRYPT_SILENT_FLAG) fails, and so does one with a handle
@@ -34,7 +35,8 @@ constexpr ULONG kGenericMagic = 0x50444345;
 
 struct Object {
   bool platform = false;
-  fs::path file;  // of a key
+  bool used = false;  // of a store: a key was opened in it
+  fs::path file;      // of a key
   bool isolated = false;
   DWORD policy = 0;
   BCRYPT_KEY_HANDLE key = nullptr;
@@ -167,6 +169,8 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
   BEGIN_SILENT(NCryptOpenKey, flags);
   FIND(store, store_handle);
   if (store.platform && IsWithoutTpm()) return NTE_DEVICE_NOT_READY;
+  if (store.used && Is("stale")) return NTE_INVALID_HANDLE;
+  store.used = true;
   auto key = std::make_shared<Object>();
   key->platform = store.platform;
   key->file = FileOf(store, name);

@@ -3,6 +3,8 @@
 #include <array>
 #include <cstring>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "crypto/p256.h"
@@ -187,6 +189,17 @@ Bytes SignDigest(const NCryptHandle& key, Sha256Digest digest) {
 class CngProvider::Keys {
  public:
   explicit Keys(CngKeyStore key_store) : key_store_(key_store) {}
+
+  // Freeing a handle can hang like any other call, and nobody may wait for that here. The addon
+  // stays loaded, so the thread can be left to itself.
+  ~Keys() {
+    if (opened_.get() == 0) return;
+    try {
+      std::thread([opened = std::move(opened_)] {}).detach();
+    } catch (const std::system_error&) {
+      // No thread can be started: the handle has been freed on this one.
+    }
+  }
 
   // A null handle when there is no such key.
   NCryptHandle Find(const KeyId& id) {

@@ -261,6 +261,16 @@ TEST_P(CngProviderTest, LeavesBehindAThreadThatHangs) {
   key_store_.Behave({});
 }
 
+TEST_P(CngProviderTest, DoesNotWaitForAKeyStoreThatHangsWhenItIsClosed) {
+  const ProviderKey key = Create();
+  {
+    CngProvider closing(GetParam());
+    closing.Sign(id_, key.handle, {}, digest_, NoHurry());
+    key_store_.Behave({"pause"});
+  }
+  key_store_.Behave({});
+}
+
 TEST_P(CngProviderTest, UndoesAKeyThatIsMadeTooLate) {
   key_store_.Behave({"slow=500"});
 

@@ -282,6 +282,7 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
 }
 
 __declspec(dllexport) SECURITY_STATUS WINAPI NCryptFreeObject(NCRYPT_HANDLE handle) {
+  AwaitResumption();
   if (From(handle) == nullptr) return NTE_INVALID_HANDLE;
   Forget(handle);
   return 0;

@@ -26,16 +26,22 @@ target_compile_definitions(addon PRIVATE NAPI_VERSION=8 NAPI_CPP_EXCEPTIONS
 target_link_options(addon PRIVATE -Wl,--gc-sections -Wl,--no-insert-timestamp -s)
 target_link_libraries(addon PRIVATE device_key ${delay_imports} delayimp)
 
-# What stands in for DLLs of Windows in the tests, which run under Wine. `planted` is the same key
-# store as an impostor that tells when it is loaded.
-function(stand_in target dll source)
-  add_library(${target} MODULE EXCLUDE_FROM_ALL test/support/windows/${source})
+# What stands in for DLLs of Windows in the tests, which run under Wine: in stand_in/, and in planted/
+# as impostors that tell when they are loaded.
+add_custom_target(stand_ins)
+function(stand_in directory dll)
+  set(target ${directory}_${dll})
+  add_library(${target} MODULE EXCLUDE_FROM_ALL ${ARGN})
   set_target_properties(${target} PROPERTIES PREFIX "" OUTPUT_NAME ${dll} SUFFIX .dll
-    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${target})
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${directory})
   target_link_libraries(${target} PRIVATE bcrypt)
   target_link_options(${target} PRIVATE -Wl,--kill-at)
+  add_dependencies(stand_ins ${target})
 endfunction()
-stand_in(stand_in ncrypt stand_in_ncrypt.cc)
-stand_in(planted ncrypt stand_in_ncrypt.cc)
-target_compile_definitions(planted PRIVATE PLANTED)
-stand_in(stand_in_prng bcryptprimitives bcryptprimitives.cc)
+set(support test/support/windows)
+stand_in(stand_in bcryptprimitives ${support}/bcryptprimitives.cc)
+foreach(dll ncrypt tbs)
+  stand_in(stand_in ${dll} ${support}/stand_in_${dll}.cc)
+  stand_in(planted ${dll} ${support}/stand_in_${dll}.cc ${support}/planted.cc)
+  target_compile_definitions(planted_${dll} PRIVATE PLANTED)
+endforeach()

@@ -8,9 +8,6 @@
 #include "addon/native_store.h"
 #include "platform/dynamic_library.h"
 #include "protocol/decode.h"
-#if defined(_WIN32)
-#include "platform/windows_api.h"
-#endif
 
 namespace device_key {
 namespace {
@@ -40,22 +37,9 @@ void SilenceTss2() {
 #endif
 }
 
-// Node.js unloads an addon with the last environment that loaded it, be it a worker's, and a thread
-// of ours may still hang in a key store then. On Linux the linker's -z nodelete says the same.
-void StayLoaded() {
-#if defined(_WIN32)
-  HMODULE self = nullptr;
-  GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
-                     reinterpret_cast<LPCWSTR>(&StayLoaded), &self);
-#endif
-}
-
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  StayLoaded();
-  SilenceTss2();
-#if defined(__APPLE__)
   KeepThisLibraryLoaded();
-#endif
+  SilenceTss2();
   exports.Set("NativeStore", NativeStore::Define(env));
   exports.Set("checkShape", Napi::Function::New(env, CheckShape, "checkShape"));
   return exports;

@@ -3,7 +3,7 @@
 // The addon imports Node-API from "node.exe", but an application's executable may have any name
 // (Electron's has the application's): the host is whatever this process was started from. And
 // Node.js loads addons so that libraries beside them come first; the system's own are to come from
-// System32 alone.
+// System32 alone. For mingw-w64: node-gyp brings a hook of its own for MSVC.
 #include <cstring>
 
 #include "platform/windows_api.h"
@@ -23,9 +23,5 @@ FARPROC WINAPI FindDelayed(unsigned notification, PDelayLoadInfo info) {
 }  // namespace
 
 extern "C" {
-#if defined(_MSC_VER)
-const PfnDliHook __pfnDliNotifyHook2 = FindDelayed;
-#else
 PfnDliHook __pfnDliNotifyHook2 = FindDelayed;
-#endif
 }

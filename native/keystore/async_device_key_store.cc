@@ -138,7 +138,7 @@ uint64_t AsyncDeviceKeyStore::SignBytes(std::string_view params) {
 
 uint64_t AsyncDeviceKeyStore::SubmitSign(const SignParams& params) {
   return Submit(Lane::kHardware, [prepared = core_->store->Prepare(params)](Core& core, Request&) {
-    return Text(EncodeSignResponse(core.store->Sign(prepared, core.Limits())));
+    return EncodeSignResponse(core.store->Sign(prepared, core.Limits()));
   });
 }
 

@@ -93,7 +93,7 @@ class DeviceKeyStore {
   const StoreOptions options_;
   const ProviderSet providers_;
   RecordStore records_;
-  const PendingKeys pending_;
+  PendingKeys pending_;
 };
 
 }  // namespace device_key

@@ -65,7 +65,8 @@ void PendingKeys::Withdraw(const KeyId& key_id) const {
   }
 }
 
-void PendingKeys::Sweep(KeyProvider& provider, int64_t now, const OperationLimits& limits) const {
+void PendingKeys::Sweep(KeyProvider& provider, int64_t now, const OperationLimits& limits) {
+  if (!IsSweepDue(provider.name(), now)) return;
   const auto directory = PrivateDirectory::Open(directory_);
   if (!directory) return;
   for (const std::string& name : directory->List()) {
@@ -83,6 +84,15 @@ void PendingKeys::Sweep(KeyProvider& provider, int64_t now, const OperationLimit
       // The token may be out.
     }
   }
+  const std::lock_guard lock(mutex_);
+  swept_[std::string(provider.name())] = now;
+}
+
+bool PendingKeys::IsSweepDue(std::string_view provider, int64_t now) {
+  const std::lock_guard lock(mutex_);
+  const auto last = swept_.find(provider);
+  // A clock that was set back must not put sweeps off.
+  return last == swept_.end() || now < last->second || now - last->second >= kSweepIntervalSeconds;
 }
 
 }  // namespace device_key

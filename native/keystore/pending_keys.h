@@ -4,6 +4,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
 
 #include "protocol/key_id.h"
 #include "providers/key_provider.h"
@@ -17,6 +22,7 @@ class PendingKeys {
  public:
   // Longer than any operation may take: what is older has nobody working on it.
   static constexpr int64_t kAbandonedAfterSeconds = 2 * 3600;
+  static constexpr int64_t kSweepIntervalSeconds = 3600;
 
   explicit PendingKeys(const std::filesystem::path& directory);
 
@@ -27,13 +33,18 @@ class PendingKeys {
   void Withdraw(const KeyId& key_id) const;
 
   // Deletes the keys of `provider` that were announced long before `now` (Unix seconds) and never
-  // recorded. Those that cannot be deleted now are left to the next sweep. Throws `pin_required`,
+  // recorded; at most once in kSweepIntervalSeconds, since it reads the whole directory. Those that
+  // cannot be deleted now are left to the next sweep. Throws `pin_required`,
   // `pin_incorrect`, `pin_locked` and `user_canceled` alone: a PIN that was given for this
   // operation has been used up then, and going on would ask for it once more, for ever.
-  void Sweep(KeyProvider& provider, int64_t now, const OperationLimits& limits) const;
+  void Sweep(KeyProvider& provider, int64_t now, const OperationLimits& limits);
 
  private:
+  bool IsSweepDue(std::string_view provider, int64_t now);
+
   const std::filesystem::path directory_;
+  std::mutex mutex_;
+  std::map<std::string, int64_t, std::less<>> swept_;  // when, by provider; Unix seconds
 };
 
 }  // namespace device_key

@@ -36,8 +36,8 @@ class DynamicLibrary {
 
 // Keeps the library that this code is part of loaded until the process ends. Node.js unloads an
 // addon with the last environment that loaded it (a worker's), and threads that were given up
-// (BoundedCall, a PKCS#11 module) may still run its code. For macOS, whose linker has no
-// `-z nodelete`; does nothing elsewhere.
+// (in a key store that hangs, a PKCS#11 module) may still run its code. Does nothing on Linux,
+// where the linker's `-z nodelete` says the same.
 void KeepThisLibraryLoaded();
 
 }  // namespace device_key

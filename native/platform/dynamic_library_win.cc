@@ -40,4 +40,10 @@ void* DynamicLibrary::Find(const char* name) const {
   return reinterpret_cast<void*>(address);
 }
 
+void KeepThisLibraryLoaded() {
+  HMODULE self = nullptr;
+  GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                     reinterpret_cast<LPCWSTR>(&KeepThisLibraryLoaded), &self);
+}
+
 }  // namespace device_key

@@ -114,8 +114,13 @@ class PrivateAccess {
   SECURITY_ATTRIBUTES attributes_;
 };
 
+// As icacls takes users and groups whatever their names and the shell.
+std::string IcaclsName(PSID sid) { return '*' + Utf8FromWide(SidText(sid)); }
+
+enum class FileKind { kDirectory, kFile };
+
 // Refuses what another user owns or could have written. `what` begins the message.
-void CheckPrivate(HANDLE file, const std::string& what, const std::string& path) {
+void CheckPrivate(HANDLE file, FileKind kind, const std::string& what, const std::string& path) {
   PSID owner = nullptr;
   PACL access = nullptr;
   PSECURITY_DESCRIPTOR descriptor = nullptr;
@@ -129,11 +134,15 @@ void CheckPrivate(HANDLE file, const std::string& what, const std::string& path)
     ThrowInsecure(what +
                   " belongs to another user: run as that user, or give it to this one with "
                   "`icacls \"" +
-                  path + "\" /setowner %USERNAME%`");
+                  path + "\" /setowner \"" + IcaclsName(user.get()) + "\"`");
   }
-  const std::string cure = ": check what it holds, then run `icacls \"" + path +
-                           "\" /inheritance:r /grant:r %USERNAME%:(OI)(CI)F`";
-  if (access == nullptr) ThrowInsecure(what + " can be written by everyone" + cure);
+  // `others` can be null.
+  const auto cure = [&](PSID others) {
+    return ": check what it holds, then run `icacls \"" + path + "\" /inheritance:r " +
+           (others != nullptr ? "/remove:g \"" + IcaclsName(others) + "\" " : "") + "/grant:r \"" +
+           IcaclsName(user.get()) + (kind == FileKind::kDirectory ? ":(OI)(CI)F\"`" : ":F\"`");
+  };
+  if (access == nullptr) ThrowInsecure(what + " can be written by everyone" + cure(nullptr));
   constexpr DWORD kWriting = FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_WRITE_EA |
                              FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_WRITE |
                              GENERIC_ALL;
@@ -141,13 +150,17 @@ void CheckPrivate(HANDLE file, const std::string& what, const std::string& path)
     void* entry = nullptr;
     if (!GetAce(access, i, &entry)) ThrowWindows(what + " cannot be examined", GetLastError());
     const auto* header = static_cast<const ACE_HEADER*>(entry);
-    // Allowing entries of the other types are for directory services and applications' conditions.
-    if (header->AceType != ACCESS_ALLOWED_ACE_TYPE) continue;
+    // A conditional entry begins as the plain one, and counts as if it applied. Allowing
+    // entries of the other types are for directory services.
+    if (header->AceType != ACCESS_ALLOWED_ACE_TYPE &&
+        header->AceType != ACCESS_ALLOWED_CALLBACK_ACE_TYPE) {
+      continue;
+    }
     auto* allowed = static_cast<ACCESS_ALLOWED_ACE*>(entry);
     PSID sid = &allowed->SidStart;
     if ((allowed->Mask & kWriting) == 0 || EqualSid(sid, user.get()) || IsSystem(sid)) continue;
     ThrowInsecure(what + " can be written by other users (" + Utf8FromWide(SidText(sid)) + ")" +
-                  cure);
+                  cure(sid));
   }
 }
 
@@ -187,7 +200,7 @@ UniqueHandle OpenChecked(const fs::path& path) {
   if ((info.FileAttributes & FILE_ATTRIBUTE_DIRECTORY) == 0) {
     ThrowWindows(what + " cannot be opened", ERROR_DIRECTORY);
   }
-  CheckPrivate(directory.get(), what, Utf8FromPath(path));
+  CheckPrivate(directory.get(), FileKind::kDirectory, what, Utf8FromPath(path));
   return directory;
 }
 
@@ -283,12 +296,17 @@ class TemporaryFile {
       path_ = Extended(directory / WideFromUtf8(kTemporaryPrefix + std::to_string(salt + i)));
       file_ = UniqueHandle(CreateFileW(path_.c_str(), GENERIC_WRITE, 0, access.get(), CREATE_NEW,
                                        FILE_ATTRIBUTE_NORMAL, nullptr));
-      error_ = file_.valid() ? ERROR_SUCCESS : GetLastError();
+      if (file_.valid()) {
+        error_ = ERROR_SUCCESS;
+        return;
+      }
+      error_ = GetLastError();
+      path_.clear();  // not ours to remove
       if (error_ != ERROR_FILE_EXISTS) return;
     }
   }
   ~TemporaryFile() {
-    if (path_.empty() || error_ == ERROR_FILE_EXISTS) return;
+    if (path_.empty()) return;
     file_ = UniqueHandle();
     Persist([&] { return DeleteFileW(path_.c_str()) ? ERROR_SUCCESS : GetLastError(); });
   }
@@ -301,11 +319,13 @@ class TemporaryFile {
   void Write(std::string_view contents) {
     DWORD written = 0;
     if (error_ != ERROR_SUCCESS) return;
-    // Records are far shorter than a DWORD can tell, and a disk file takes them whole or fails.
+    // Records are far shorter than a DWORD can tell.
     if (!WriteFile(file_.get(), contents.data(), static_cast<DWORD>(contents.size()), &written,
                    nullptr) ||
-        written != contents.size() || !FlushFileBuffers(file_.get())) {
+        !FlushFileBuffers(file_.get())) {
       error_ = GetLastError();
+    } else if (written != contents.size()) {
+      error_ = ERROR_WRITE_FAULT;  // which would not be the last error: nothing failed
     }
   }
   void MoveTo(const std::string& name, DWORD flags) {
@@ -377,7 +397,7 @@ std::optional<FileContents> PrivateDirectory::Read(const std::string& name) cons
       (info.FileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0) {
     ThrowInsecure(PathOf(name) + " is not a regular file: remove it");
   }
-  CheckPrivate(file.get(), PathOf(name), PathOf(name));
+  CheckPrivate(file.get(), FileKind::kFile, PathOf(name), PathOf(name));
 
   // One byte more than allowed tells a file that is too long.
   FileContents contents{.bytes = {}, .stamp = StampOf(file.get(), PathOf(name))};
@@ -501,6 +521,9 @@ std::vector<std::string> PrivateDirectory::List() const {
       names.push_back(name);
     }
   } while (FindNextFileW(find, &found));
+  if (const DWORD error = GetLastError(); error != ERROR_NO_MORE_FILES) {
+    ThrowWindows("the key store directory " + Utf8FromPath(path_) + " cannot be listed", error);
+  }
   std::sort(names.begin(), names.end());
   return names;
 }

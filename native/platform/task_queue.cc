@@ -42,7 +42,7 @@ TaskQueue::~TaskQueue() {
 }
 
 uint64_t TaskQueue::Post(std::function<void()> task) {
-  const std::lock_guard lock(state_->mutex);
+  std::unique_lock lock(state_->mutex);
   if (state_->closed) {
     throw DeviceKeyError(ErrorCode::kClosed, "the key store is closed; open another");
   }
@@ -61,9 +61,11 @@ uint64_t TaskQueue::Post(std::function<void()> task) {
     }
     state_->running = true;
   }
-  state_->waiting.push_back({++state_->last_id, std::move(task)});
+  const uint64_t id = ++state_->last_id;
+  state_->waiting.push_back({id, std::move(task)});
+  lock.unlock();  // or the worker would wake up only to wait for it
   state_->wake.notify_one();
-  return state_->last_id;
+  return id;
 }
 
 bool TaskQueue::Remove(uint64_t id) {

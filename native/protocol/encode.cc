@@ -25,12 +25,14 @@ nlohmann::ordered_json EncodePublicResponse(const PublicResponse& response) {
   return EncodePublicKey(response.key_id, response.public_key_spki_der);
 }
 
-nlohmann::ordered_json EncodeSignResponse(const SignResponse& response) {
-  return {
-      {"algorithm", kAlgorithm},
-      {"signatureDerBase64", Base64Encode(response.signature_der)},
-      {"signedPayloadBase64", Base64Encode(AsBytes(response.signed_bytes))},
-  };
+std::string EncodeSignResponse(const SignResponse& response) {
+  std::string text;
+  text.reserve(2048);
+  text.append(R"({"algorithm":")").append(kAlgorithm);
+  text.append(R"(","signatureDerBase64":")").append(Base64Encode(response.signature_der));
+  text.append(R"(","signedPayloadBase64":")");
+  text.append(Base64Encode(AsBytes(response.signed_bytes))).append(R"("})");
+  return text;
 }
 
 }  // namespace device_key

@@ -3,6 +3,7 @@
 #define DEVICE_KEY_PROTOCOL_ENCODE_H_
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "protocol/types.h"
 
@@ -10,7 +11,10 @@ namespace device_key {
 
 nlohmann::ordered_json EncodeCreateResponse(const CreateResponse& response);
 nlohmann::ordered_json EncodePublicResponse(const PublicResponse& response);
-nlohmann::ordered_json EncodeSignResponse(const SignResponse& response);
+
+// As JSON text at once: Base64 needs no escapes, and a document of nlohmann/json would cost ten
+// times as much on the way of every signature.
+std::string EncodeSignResponse(const SignResponse& response);
 
 }  // namespace device_key
 

@@ -153,7 +153,8 @@ describe('queueLimit', () => {
     machine.tpm.pause();
     const signing = signMany(store, 3);
     for (const each of signing) each.catch(() => undefined);
-    await expect(signing[2]).rejects.toMatchObject({
+    // The second or the third, by how quick the store's thread was to take the first.
+    await expect(Promise.race(signing)).rejects.toMatchObject({
       code: 'queue_full',
       message: expect.stringMatching(/\(1 .*queueLimit/) as string,
     });

@@ -45,6 +45,13 @@ test('doctor names the cure where there is no TPM', async () => {
   expect(code).toBe(1);
 });
 
+test('doctor says that a TPM is not ready, also where Windows cannot tell whether there is one', async () => {
+  behave('not-ready', 'no-tbs');
+  const { code, stdout } = await user.run(['doctor']);
+  expect(stdout).toMatch(/The TPM is not ready/);
+  expect(code).toBe(1);
+});
+
 test('an app-server serves files', () => {
   const [input, output] = ['in.jsonl', 'out.jsonl'].map((name) => path.join(user.home, name));
   const messages = [

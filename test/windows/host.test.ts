@@ -42,23 +42,26 @@ test('the addon works in an executable that is not called node.exe', () => {
   expect(createIn(renamed)).toEqual(aKey);
 });
 
-test('no ncrypt.dll that lies beside the addon and the executable is loaded', () => {
-  const addons = path.join(place, 'prebuilds/win32-x64');
-  mkdirSync(addons, { recursive: true });
-  copyFileSync(path.join(built, 'device_key.node'), path.join(addons, 'node-device-key.node'));
-  const executable = path.join(place, 'node.exe');
-  copyFileSync(process.execPath, executable);
-  const planted = path.join(built, 'planted/ncrypt.dll');
-  for (const directory of [place, addons]) {
-    copyFileSync(planted, path.join(directory, 'ncrypt.dll'));
-  }
-  const marker = path.join(standInHome, 'planted-was-loaded');
+test.each(['ncrypt.dll', 'tbs.dll'])(
+  'no %s that lies beside the addon and the executable is loaded',
+  (dll) => {
+    const addons = path.join(place, 'prebuilds/win32-x64');
+    mkdirSync(addons, { recursive: true });
+    copyFileSync(path.join(built, 'device_key.node'), path.join(addons, 'node-device-key.node'));
+    const executable = path.join(place, 'node.exe');
+    copyFileSync(process.execPath, executable);
+    const planted = path.join(built, 'planted', dll);
+    for (const directory of [place, addons]) {
+      copyFileSync(planted, path.join(directory, dll));
+    }
+    const marker = path.join(standInHome, 'planted-was-loaded');
 
-  expect(createIn(executable, { NODE_DEVICE_KEY_PREBUILD: place })).toEqual(aKey);
-  expect(existsSync(marker)).toBe(false);
+    expect(createIn(executable, { NODE_DEVICE_KEY_PREBUILD: place })).toEqual(aKey);
+    expect(existsSync(marker)).toBe(false);
 
-  // It would have told.
-  expect(() => process.dlopen({ exports: {} }, planted)).toThrow();
-  expect(existsSync(marker)).toBe(true);
-  rmSync(marker);
-});
+    // It would have told.
+    expect(() => process.dlopen({ exports: {} }, planted)).toThrow();
+    expect(existsSync(marker)).toBe(true);
+    rmSync(marker);
+  },
+);

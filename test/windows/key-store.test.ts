@@ -63,8 +63,11 @@ describe('the fallback', () => {
     expect(await outcome(machine.open().create(binding))).toBe('degraded_protection_not_allowed');
   });
 
-  test('signs where there is no TPM', async () => {
-    behave('no-tpm');
+  test.each([
+    ['there is no TPM', 'no-tpm'],
+    ['the TPM is a 1.2', 'tpm-1.2'],
+  ])('signs where %s', async (_, behaviour) => {
+    behave(behaviour);
     const key = await machine.open().create(software);
     expect(key.protectionClass).toBe('os_protected_nonextractable');
     expect(verifies(key.publicKeySpkiDerBase64, await sign(key.keyId))).toBe(true);
@@ -77,11 +80,12 @@ describe('the fallback', () => {
   });
 
   test.each([
-    ['0x80280922', 'device_busy'],
-    ['0x80280921', 'tpm_lockout'],
-    ['0x80290407', 'platform_error'],
-  ])('is not taken for a fault that passes: %s', async (status, code) => {
-    behave(`NCryptFinalizeKey=${status}`);
+    ['not-ready', 'device_busy'],
+    ['NCryptFinalizeKey=0x80280922', 'device_busy'],
+    ['NCryptFinalizeKey=0x80280921', 'tpm_lockout'],
+    ['NCryptFinalizeKey=0x80290407', 'platform_error'],
+  ])('is not taken for a fault that passes: %s', async (behaviour, code) => {
+    behave(behaviour);
     const before = storedKeys();
     expect(await outcome(machine.open().create(software))).toBe(code);
     expect(storedKeys()).toEqual(before);

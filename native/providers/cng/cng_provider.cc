@@ -3,11 +3,14 @@
 #include <array>
 #include <cstring>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "crypto/p256.h"
 #include "providers/cng/cng_status.h"
 #include "providers/cng/ncrypt_library.h"
+#include "providers/cng/tpm_base_services.h"
 
 namespace device_key {
 namespace {
@@ -34,21 +37,16 @@ NCryptHandle OpenStore(CngKeyStore store) {
   return NCryptHandle(handle);
 }
 
-// The platform provider opens even where there is no TPM; what kind of TPM it has it can only tell
-// when there is one. Returns that text, such as "TPM-Version:2.0 -Level:0-Revision:1.38-...".
+// The platform provider opens even where there is no TPM, which it calls "not ready" as it does one
+// that will be soon: TPM Base Services tell the two apart. Returns what the provider says about its
+// TPM, such as "TPM-Version:2.0 -Level:0-Revision:1.38-...".
 std::string RequireTpm(const NCryptHandle& store) {
+  RequireTpm20();
   wchar_t text[256] = {};
   DWORD size = 0;
-  const SECURITY_STATUS status = NCryptLibrary::Get().GetProperty(
-      store.get(), L"PCP_PLATFORM_TYPE", reinterpret_cast<PBYTE>(text), sizeof text - sizeof *text,
-      &size, NCRYPT_SILENT_FLAG);
-  if (IsNotReady(static_cast<uint32_t>(status))) {
-    throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
-                         "this machine has no TPM that Windows can use; enable it (TPM, PTT or "
-                         "fTPM) in the firmware's set-up, then see what tpm.msc says under Status",
-                         static_cast<uint32_t>(status));
-  }
-  CheckCng("find a TPM", status);
+  CheckCng("find a TPM", NCryptLibrary::Get().GetProperty(
+                             store.get(), L"PCP_PLATFORM_TYPE", reinterpret_cast<PBYTE>(text),
+                             sizeof text - sizeof *text, &size, NCRYPT_SILENT_FLAG));
   return Utf8FromWide(text);
 }
 
@@ -120,40 +118,28 @@ Bytes ReadSpki(const NCryptHandle& key) {
 NCryptHandle MakeKey(const NCryptHandle& store, const KeyId& id, DWORD flags) {
   const NCryptLibrary& ncrypt = NCryptLibrary::Get();
   NCRYPT_KEY_HANDLE handle = 0;
-  CheckCng("make a key",
-           ncrypt.CreatePersistedKey(store.get(), &handle, BCRYPT_ECDSA_P256_ALGORITHM,
-                                     KeyName(id).c_str(), 0, flags));
+  CheckCngMakingKey(ncrypt.CreatePersistedKey(store.get(), &handle, BCRYPT_ECDSA_P256_ALGORITHM,
+                                              KeyName(id).c_str(), 0, flags));
   NCryptHandle key(handle);
   DWORD usage = NCRYPT_ALLOW_SIGNING_FLAG;
-  CheckCng("make a key",
-           ncrypt.SetProperty(key.get(), NCRYPT_KEY_USAGE_PROPERTY, reinterpret_cast<PBYTE>(&usage),
-                              sizeof usage, NCRYPT_SILENT_FLAG));
+  CheckCngMakingKey(ncrypt.SetProperty(key.get(), NCRYPT_KEY_USAGE_PROPERTY,
+                                       reinterpret_cast<PBYTE>(&usage), sizeof usage,
+                                       NCRYPT_SILENT_FLAG));
   DWORD policy = 0;
-  CheckCng("make a key",
-           ncrypt.SetProperty(key.get(), NCRYPT_EXPORT_POLICY_PROPERTY,
-                              reinterpret_cast<PBYTE>(&policy), sizeof policy, NCRYPT_SILENT_FLAG));
-  CheckCng("make a key", ncrypt.FinalizeKey(key.get(), NCRYPT_SILENT_FLAG));
+  CheckCngMakingKey(ncrypt.SetProperty(key.get(), NCRYPT_EXPORT_POLICY_PROPERTY,
+                                       reinterpret_cast<PBYTE>(&policy), sizeof policy,
+                                       NCRYPT_SILENT_FLAG));
+  CheckCngMakingKey(ncrypt.FinalizeKey(key.get(), NCRYPT_SILENT_FLAG));
   return key;
-}
-
-// What an older Windows, or one without VBS, says to the flag that asks for isolation.
-bool IsWithoutIsolation(const DeviceKeyError& error) {
-  switch (error.platform_status().value_or(0)) {
-    case 0x80090009:  // NTE_BAD_FLAGS
-    case 0x80090027:  // NTE_INVALID_PARAMETER
-    case 0x80090029:  // NTE_NOT_SUPPORTED
-      return true;
-    default:
-      return false;
-  }
 }
 
 NCryptHandle MakeKeyIn(CngKeyStore store, const NCryptHandle& opened, const KeyId& id) {
   if (store == CngKeyStore::kSoftware) {
     try {
       return MakeKey(opened, id, kRequireIsolation);
-    } catch (const DeviceKeyError& error) {
-      if (!IsWithoutIsolation(error)) throw;
+    } catch (const DeviceKeyError&) {
+      // Windows does not document what it answers where there is no isolation. What no key can be
+      // made for comes up again.
     }
   }
   return MakeKey(opened, id, 0);
@@ -180,20 +166,7 @@ ProviderKey CreateKey(CngKeyStore store, const KeyId& id, const GaveUp& gave_up)
   }
 }
 
-// A null handle when there is no such key.
-NCryptHandle FindKey(CngKeyStore store, const KeyId& id) {
-  const NCryptHandle opened = OpenStore(store);
-  NCRYPT_KEY_HANDLE handle = 0;
-  const SECURITY_STATUS status = NCryptLibrary::Get().OpenKey(
-      opened.get(), &handle, KeyName(id).c_str(), 0, NCRYPT_SILENT_FLAG);
-  if (IsNoSuchKey(status)) return {};
-  CheckCng("open the key", status);
-  return NCryptHandle(handle);
-}
-
-Bytes SignDigest(CngKeyStore store, const KeyId& id, Sha256Digest digest) {
-  const NCryptHandle key = FindKey(store, id);
-  if (key.get() == 0) throw CngError("open the key", static_cast<int32_t>(NTE_BAD_KEYSET));
+Bytes SignDigest(const NCryptHandle& key, Sha256Digest digest) {
   std::array<uint8_t, kSignatureSize> signature{};
   DWORD size = 0;
   CheckCng("sign",
@@ -210,6 +183,47 @@ Bytes SignDigest(CngKeyStore store, const KeyId& id, Sha256Digest digest) {
 }
 
 }  // namespace
+
+// Finds keys in a key store, which it keeps open: opening one "loads and initializes" it, and a
+// process may sign often. For one thread at a time.
+class CngProvider::Keys {
+ public:
+  explicit Keys(CngKeyStore key_store) : key_store_(key_store) {}
+
+  // Freeing a handle can hang like any other call, and nobody may wait for that here. The addon
+  // stays loaded, so the thread can be left to itself.
+  ~Keys() {
+    if (opened_.get() == 0) return;
+    try {
+      std::thread([opened = std::move(opened_)] {}).detach();
+    } catch (const std::system_error&) {
+      // No thread can be started: the handle has been freed on this one.
+    }
+  }
+
+  // A null handle when there is no such key.
+  NCryptHandle Find(const KeyId& id) {
+    // What was kept open may have gone stale (the service behind it was started anew, say): only
+    // the answer of a store that has just been opened counts.
+    const bool kept = opened_.get() != 0;
+    if (!kept) opened_ = OpenStore(key_store_);
+    NCRYPT_KEY_HANDLE handle = 0;
+    const SECURITY_STATUS status = NCryptLibrary::Get().OpenKey(
+        opened_.get(), &handle, KeyName(id).c_str(), 0, NCRYPT_SILENT_FLAG);
+    if (status >= 0) return NCryptHandle(handle);
+    opened_ = NCryptHandle();
+    if (kept) return Find(id);
+    if (IsNoSuchKey(status)) return {};
+    throw CngError("open the key", status);
+  }
+
+ private:
+  const CngKeyStore key_store_;
+  NCryptHandle opened_;
+};
+
+CngProvider::CngProvider(CngKeyStore key_store)
+    : key_store_(key_store), keys_(std::make_shared<Keys>(key_store)) {}
 
 std::string_view CngProvider::name() const {
   return key_store_ == CngKeyStore::kPlatform ? "cng-platform" : "cng-software";
@@ -247,15 +261,17 @@ ProviderKey CngProvider::Create(const KeyId& id, const KeyBinding&, const Operat
 Bytes CngProvider::Sign(const KeyId& id, const nlohmann::json&, const KeyBinding&,
                         const Sha256Digest& digest, const OperationLimits& limits) {
   const auto signature = std::make_shared<Bytes>();
-  calls_.Run(limits, [signature, id, digest, store = key_store_](const GaveUp&) {
-    *signature = SignDigest(store, id, digest);
+  calls_.Run(limits, [signature, id, digest, keys = keys_](const GaveUp&) {
+    const NCryptHandle key = keys->Find(id);
+    if (key.get() == 0) throw CngError("open the key", static_cast<int32_t>(NTE_BAD_KEYSET));
+    *signature = SignDigest(key, digest);
   });
   return std::move(*signature);
 }
 
 void CngProvider::Delete(const KeyId& id, const nlohmann::json&, const OperationLimits& limits) {
-  calls_.Run(limits, [id, store = key_store_](const GaveUp&) {
-    NCryptHandle key = FindKey(store, id);
+  calls_.Run(limits, [id, keys = keys_](const GaveUp&) {
+    NCryptHandle key = keys->Find(id);
     if (key.get() != 0) CheckCng("delete the key", device_key::Delete(std::move(key)));
   });
 }

@@ -22,7 +22,7 @@ enum class CngKeyStore {
 // Thread-safe: calls take turns.
 class CngProvider : public KeyProvider {
  public:
-  explicit CngProvider(CngKeyStore key_store) : key_store_(key_store) {}
+  explicit CngProvider(CngKeyStore key_store);
 
   // "cng-platform" and "cng-software".
   std::string_view name() const override;
@@ -36,10 +36,13 @@ class CngProvider : public KeyProvider {
              const Sha256Digest& digest, const OperationLimits& limits) override;
   void Delete(const KeyId& id, const nlohmann::json& handle,
               const OperationLimits& limits) override;
-  void Unload(const KeyId&) override {}  // nothing is kept loaded
+  void Unload(const KeyId&) override {}  // no key is kept loaded
 
  private:
+  class Keys;
+
   const CngKeyStore key_store_;
+  const std::shared_ptr<Keys> keys_;  // touched by calls alone; one that hangs keeps it alive
   BlockingCalls calls_;
 };
 

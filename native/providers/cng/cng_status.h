@@ -26,11 +26,12 @@ DeviceKeyError CngError(std::string_view attempt, int32_t status);
 // Throws CngError for a status that is a failure.
 void CheckCng(std::string_view attempt, int32_t status);
 
+// As CheckCng, of making a key: what says of other keys that they are gone (`key_lost`) is
+// `platform_error` then.
+void CheckCngMakingKey(int32_t status);
+
 // Whether there is no key of the name that was asked for.
 bool IsNoSuchKey(int32_t status);
-
-// Whether the TPM said that it is not ready: of a TPM that was found, a fault that passes.
-bool IsNotReady(uint32_t status);
 
 }  // namespace device_key
 

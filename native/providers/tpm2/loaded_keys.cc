@@ -6,13 +6,35 @@
 #include "providers/tpm2/tpm_commands.h"
 
 namespace device_key {
+namespace {
+
+auto HasId(const std::string& key_id) {
+  return [&key_id](const LoadedKey& key) { return key.key_id == key_id; };
+}
+
+}  // namespace
 
 LoadedKey* LoadedKeys::Find(const std::string& key_id) {
-  const auto found = std::find_if(keys_.begin(), keys_.end(),
-                                  [&](const LoadedKey& key) { return key.key_id == key_id; });
+  const auto found = std::find_if(keys_.begin(), keys_.end(), HasId(key_id));
   if (found == keys_.end()) return nullptr;
   keys_.splice(keys_.begin(), keys_, found);
   return &keys_.front();
+}
+
+LoadedKey* LoadedKeys::Restore(TpmConnection& connection, const std::string& key_id,
+                               ObjectNames& loading, const OperationLimits& limits) {
+  const auto found = std::find_if(evicted_.begin(), evicted_.end(), HasId(key_id));
+  if (found == evicted_.end()) return nullptr;
+  loading = {found->name};
+  const TSS2_RC rc = LoadContext(connection, *found->context, found->handle, limits);
+  loading.clear();
+  if (rc == TSS2_RC_SUCCESS) {
+    keys_.splice(keys_.begin(), evicted_, found);
+    return &keys_.front();
+  }
+  if (IsObjectMemory(rc)) throw TpmError("load the key", rc);
+  evicted_.erase(found);
+  return nullptr;
 }
 
 LoadedKey& LoadedKeys::Insert(LoadedKey key) {
@@ -20,8 +42,18 @@ LoadedKey& LoadedKeys::Insert(LoadedKey key) {
   return keys_.front();
 }
 
-void LoadedKeys::EvictTo(size_t count) {
-  while (keys_.size() > count) keys_.pop_back();
+void LoadedKeys::EvictTo(TpmConnection& connection, size_t count, const OperationLimits& limits) {
+  while (keys_.size() > count) {
+    LoadedKey key = std::move(keys_.back());
+    keys_.pop_back();
+    if (key.in_use && key.context == nullptr) {
+      key.context = SaveContext(connection, key.handle.get(), limits);
+    }
+    if (key.context == nullptr) continue;
+    evicted_.push_front(
+        {std::move(key.key_id), std::move(key.name), {}, true, std::move(key.context)});
+    if (evicted_.size() > kContextLimit) evicted_.pop_back();
+  }
 }
 
 bool LoadedKeys::ForgetLost(TpmConnection& connection, const OperationLimits& limits) {
@@ -32,12 +64,13 @@ bool LoadedKeys::ForgetLost(TpmConnection& connection, const OperationLimits& li
          }) > 0;
 }
 
-void LoadedKeys::AddNames(const TpmConnection& connection, ObjectNames& names) const {
-  for (const LoadedKey& key : keys_) names.insert(NameOf(connection, key.handle.get()));
+void LoadedKeys::AddNames(ObjectNames& names) const {
+  for (const LoadedKey& key : keys_) names.insert(key.name);
 }
 
 void LoadedKeys::Remove(const std::string& key_id) {
-  keys_.remove_if([&](const LoadedKey& key) { return key.key_id == key_id; });
+  keys_.remove_if(HasId(key_id));
+  evicted_.remove_if(HasId(key_id));
 }
 
 }  // namespace device_key

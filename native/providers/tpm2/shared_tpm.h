@@ -25,7 +25,7 @@ struct TpmState {
   // What stays in the TPM when the connection is lost.
   ObjectNames LoadedNames() const {
     ObjectNames names = being_loaded;
-    keys.AddNames(connection, names);
+    keys.AddNames(names);
     parents.AddNames(names);
     return names;
   }

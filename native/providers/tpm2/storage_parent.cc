@@ -65,19 +65,6 @@ TpmHandle StorageParents::CreatePrimary(const OperationLimits& limits) {
   return TpmHandle(connection_, handle);
 }
 
-std::optional<TpmHandle> StorageParents::LoadSavedPrimary(const OperationLimits& limits) {
-  if (saved_primary_ == nullptr) return std::nullopt;
-  const Tss2Library& tss2 = connection_.tss2();
-  ESYS_CONTEXT* esys = connection_.esys();
-  ESYS_TR handle = ESYS_TR_NONE;
-  const TSS2_RC rc = connection_.Run(
-      limits, [&] { return tss2.Esys_ContextLoad_Async(esys, saved_primary_.get()); },
-      [&] { return tss2.Esys_ContextLoad_Finish(esys, &handle); });
-  // A saved context does not survive a TPM reset (Part 1, section 30.3); derive anew.
-  if (rc != TSS2_RC_SUCCESS) return std::nullopt;
-  return TpmHandle(connection_, handle);
-}
-
 StorageParents::Lease::Lease(StorageParents& parents, TPM2_HANDLE parent,
                              const OperationLimits& limits) {
   if (parent == kPersistentSrk) {
@@ -99,18 +86,12 @@ StorageParents::Lease::Lease(StorageParents& parents, TPM2_HANDLE parent,
     handle_ = parents.primary_.get();
     return;
   }
-  if (std::optional<TpmHandle> loaded = parents.LoadSavedPrimary(limits)) {
-    loaded_ = *std::move(loaded);
-  } else {
+  TpmConnection& connection = parents.connection_;
+  EsysPtr<TPMS_CONTEXT>& saved = parents.saved_primary_;
+  // Where its context is not good any more, since the TPM was reset, it is derived anew.
+  if (saved == nullptr || LoadContext(connection, *saved, loaded_, limits) != TSS2_RC_SUCCESS) {
     loaded_ = parents.CreatePrimary(limits);
-    const Tss2Library& tss2 = parents.connection_.tss2();
-    ESYS_CONTEXT* esys = parents.connection_.esys();
-    TPMS_CONTEXT* context = nullptr;
-    CheckTpm("save the storage key's context",
-             parents.connection_.Run(
-                 limits, [&] { return tss2.Esys_ContextSave_Async(esys, loaded_.get()); },
-                 [&] { return tss2.Esys_ContextSave_Finish(esys, &context); }));
-    parents.saved_primary_.reset(context);
+    saved = SaveContext(connection, loaded_.get(), limits);
   }
   handle_ = loaded_.get();
 }

@@ -2,8 +2,6 @@
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_STORAGE_PARENT_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_STORAGE_PARENT_H_
 
-#include <optional>
-
 #include "providers/tpm2/orphans.h"
 #include "providers/tpm2/tpm_connection.h"
 
@@ -58,7 +56,6 @@ class StorageParents {
  private:
   bool FindPersistent(const OperationLimits& limits);
   TpmHandle CreatePrimary(const OperationLimits& limits);
-  std::optional<TpmHandle> LoadSavedPrimary(const OperationLimits& limits);
 
   TpmConnection& connection_;
   const bool keep_loaded_;

@@ -104,7 +104,7 @@ decltype(auto) Recovering(TpmState& state, const OperationLimits& limits, Work w
   } catch (const DeviceKeyError& error) {
     const TSS2_RC rc = error.platform_status().value_or(TSS2_RC_SUCCESS);
     if (IsObjectMemory(rc) && !state.keys.empty()) {
-      state.keys.EvictTo(0);
+      state.keys.EvictTo(state.connection, 0, limits);
     } else if (BareTpmCode(rc) == TPM2_RC_SUCCESS || !state.ForgetLost(limits)) {
       throw;
     }
@@ -114,25 +114,34 @@ decltype(auto) Recovering(TpmState& state, const OperationLimits& limits, Work w
 
 LoadedKey& LoadBelow(ESYS_TR parent, TpmState& state, const KeyId& id, const TpmKeyBlob& blob,
                      const OperationLimits& limits) {
-  state.being_loaded = {NameOf(blob.public_area)};
+  Bytes name = NameOf(blob.public_area);
+  state.being_loaded = {name};
   TpmHandle handle = LoadKey(state.connection, parent, blob, limits);
   state.being_loaded.clear();
-  return state.keys.Insert({id.str(), std::move(handle)});
+  return state.keys.Insert({id.str(), std::move(name), std::move(handle), false, nullptr});
 }
 
 LoadedKey& Load(TpmState& state, const KeyId& id, const nlohmann::json& handle,
                 const OperationLimits& limits) {
   const StoredKey key = DecodeHandle(handle);
-  state.keys.MakeRoom(1);
+  state.keys.MakeRoom(state.connection, 1, limits);
   const StorageParents::Lease parent(state.parents, key.parent, limits);
   return LoadBelow(parent.get(), state, id, key.blob, limits);
+}
+
+// The key if it is or was loaded; nullptr when it has to be loaded from its record.
+LoadedKey* FindOrRestore(TpmState& state, const KeyId& id, const OperationLimits& limits) {
+  if (LoadedKey* key = state.keys.Find(id.str())) return key;
+  state.keys.MakeRoom(state.connection, 1, limits);
+  return state.keys.Restore(state.connection, id.str(), state.being_loaded, limits);
 }
 
 // Flushes the key if it is loaded, and not what another client may have put into its slot.
 void Drop(TpmState& state, const KeyId& id, const OperationLimits& limits) {
   LoadedKey* key = state.keys.Find(id.str());
-  if (key == nullptr) return;
-  if (!IsStillLoaded(state.connection, key->handle.get(), limits)) key->handle.Abandon();
+  if (key != nullptr && !IsStillLoaded(state.connection, key->handle.get(), limits)) {
+    key->handle.Abandon();
+  }
   state.keys.Remove(id.str());
 }
 
@@ -164,7 +173,7 @@ Availability Tpm2Provider::Probe(const OperationLimits& limits) {
                              "the TPM at " + tcti_.conf + " has no NIST P-256 keys");
       }
       // Being able to use a parent is what Create needs; that it is listed proves nothing.
-      state.keys.MakeRoom(1);
+      state.keys.MakeRoom(state.connection, 1, limits);
       Recovering(state, limits, [&] {
         const TPM2_HANDLE parent = state.parents.Choose(limits);
         availability.details["persistentStorageKey"] = parent == kPersistentSrk;
@@ -185,7 +194,7 @@ ProviderKey Tpm2Provider::Create(const KeyId& id, const KeyBinding& binding,
   RequireTrustedTpm();
   const TPM2B_AUTH auth = BindingAuthValue(binding);
   return tpm_->Use(limits, [&](TpmState& state) {
-    state.keys.MakeRoom(1);
+    state.keys.MakeRoom(state.connection, 1, limits);
     return Recovering(state, limits, [&] {
       StoredKey key{state.parents.Choose(limits), {}};
       const StorageParents::Lease parent(state.parents, key.parent, limits);
@@ -204,12 +213,13 @@ Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const Ke
                          const Sha256Digest& digest, const OperationLimits& limits) {
   RequireTrustedTpm();
   const TPM2B_AUTH auth = BindingAuthValue(binding);
-  const auto sign = [&](TpmState& state, const LoadedKey& key) {
+  const auto sign = [&](TpmState& state, LoadedKey& key) {
+    key.in_use = true;
     return SignDigest(state.connection, key.handle.get(), auth, digest, limits);
   };
   return tpm_->Use(limits, [&](TpmState& state) {
     return Recovering(state, limits, [&] {
-      if (const LoadedKey* key = state.keys.Find(id.str())) {
+      if (LoadedKey* key = FindOrRestore(state, id, limits)) {
         try {
           return sign(state, *key);
         } catch (const DeviceKeyError& error) {

@@ -29,8 +29,7 @@ TpmHandle StartSaltedSession(TpmConnection& connection, ESYS_TR salt_key,
                [&] { return tss2.Esys_StartAuthSession_Finish(esys, &handle); }));
   TpmHandle session(connection, handle);
   // Continued, so that there is one way for it to end: our flush, whatever becomes of the command.
-  constexpr TPMA_SESSION kAttributes =
-      TPMA_SESSION_DECRYPT | TPMA_SESSION_ENCRYPT | TPMA_SESSION_CONTINUESESSION;
+  constexpr TPMA_SESSION kAttributes = TPMA_SESSION_DECRYPT | TPMA_SESSION_CONTINUESESSION;
   CheckTpm("set up a session", tss2.Esys_TRSess_SetAttributes(esys, handle, kAttributes, 0xFF));
   return session;
 }
@@ -110,6 +109,29 @@ TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& b
   }
   CheckTpm("load the key", rc);
   return TpmHandle(connection, handle);
+}
+
+EsysPtr<TPMS_CONTEXT> SaveContext(TpmConnection& connection, ESYS_TR object,
+                                  const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection.tss2();
+  ESYS_CONTEXT* esys = connection.esys();
+  TPMS_CONTEXT* context = nullptr;
+  connection.Run(
+      limits, [&] { return tss2.Esys_ContextSave_Async(esys, object); },
+      [&] { return tss2.Esys_ContextSave_Finish(esys, &context); });
+  return EsysPtr<TPMS_CONTEXT>(context);
+}
+
+TSS2_RC LoadContext(TpmConnection& connection, const TPMS_CONTEXT& context, TpmHandle& object,
+                    const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection.tss2();
+  ESYS_CONTEXT* esys = connection.esys();
+  ESYS_TR handle = ESYS_TR_NONE;
+  const TSS2_RC rc = connection.Run(
+      limits, [&] { return tss2.Esys_ContextLoad_Async(esys, &context); },
+      [&] { return tss2.Esys_ContextLoad_Finish(esys, &handle); });
+  if (rc == TSS2_RC_SUCCESS) object = TpmHandle(connection, handle);
+  return rc;
 }
 
 TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, ESYS_TR key, ESYS_TR parent,

@@ -15,7 +15,8 @@ struct TpmKeyBlob {
 };
 
 // TPM2_Create of DeviceKeyTemplate under `parent`, in an HMAC session salted with the parent and
-// with both parameters encrypted: the authValue must not cross the bus in the clear. Throws
+// with its parameter encrypted: the authValue must not cross the bus in the clear. What comes back
+// is public, or encrypted by the TPM itself. Throws
 // `tpm_owner_auth_required` when the parent has an authValue, `hardware_unavailable` when what
 // came back is not the key that was asked for.
 TpmKeyBlob CreateDeviceKey(TpmConnection& connection, ESYS_TR parent, const TPM2B_AUTH& auth,
@@ -24,6 +25,15 @@ TpmKeyBlob CreateDeviceKey(TpmConnection& connection, ESYS_TR parent, const TPM2
 // TPM2_Load. Throws `tpm_owner_auth_required` when the parent has an authValue.
 TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& blob,
                   const OperationLimits& limits);
+
+// TPM2_ContextSave; null when the TPM refuses. A context can be loaded any number of times until
+// the TPM is reset or its owner clears it (Part 1, section 30).
+EsysPtr<TPMS_CONTEXT> SaveContext(TpmConnection& connection, ESYS_TR object,
+                                  const OperationLimits& limits);
+
+// TPM2_ContextLoad. Returns the TPM's code, since a context that is no longer good is no failure.
+TSS2_RC LoadContext(TpmConnection& connection, const TPMS_CONTEXT& context, TpmHandle& object,
+                    const OperationLimits& limits);
 
 // TPM2_ObjectChangeAuth: the private area of the loaded `key` with another authValue. Takes effect
 // when that is loaded. In a session as CreateDeviceKey's. Throws `binding_mismatch` when `old_auth`

@@ -103,6 +103,21 @@ TEST_F(PendingKeysTest, ARecordedKeyIsNeverSwept) {
   EXPECT_EQ(Files(".pending"), 0u);
 }
 
+TEST_F(PendingKeysTest, OneStoreSweepsNoMoreThanOnceInAnHour) {
+  DeviceKeyStore store({.directory = path_, .now = [&] { return now_; }}, {provider_});
+  const auto create = [&] {
+    store.Create({.account_user_id = "a", .client_id = "c"}, NoHurry(), [] { return true; });
+  };
+  now_ += PendingKeys::kAbandonedAfterSeconds + 1;  // after anything that is written now
+  create();
+  PendingKeys(path_).Announce(*provider_, KeyId::Generate(provider_->protection_class()));
+  create();
+  EXPECT_EQ(Files(".pending"), 1u);
+  now_ += PendingKeys::kSweepIntervalSeconds;
+  create();
+  EXPECT_EQ(Files(".pending"), 0u);
+}
+
 TEST_F(PendingKeysTest, AKeyThatCannotBeDeletedNowIsLeftForLater) {
   provider_->error = DeviceKeyError(ErrorCode::kDeviceTimeout, "too slow");
   ExpectError(

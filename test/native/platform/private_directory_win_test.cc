@@ -71,7 +71,8 @@ TEST_F(PrivateDirectoryWinTest, RefusesADirectoryThatOthersCanWriteAndTellsTheCu
   ExpectError(
       ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(path_); }, "icacls \"");
   ExpectError(
-      ErrorCode::kStoreInsecure, [&] { OpenOrCreate(); }, "S-1-1-0");
+      ErrorCode::kStoreInsecure, [&] { OpenOrCreate(); },
+      "/inheritance:r /remove:g \"*S-1-1-0\" /grant:r \"*S-1-5-");
   KeepOthersOut(path_);
   EXPECT_TRUE(PrivateDirectory::Open(path_));
 }

@@ -18,7 +18,7 @@ TEST(Encode, WritesTheKeyWithTheProtectionClassThatItsIdNames) {
 }
 
 TEST(Encode, WritesTheSignatureAndTheBytesThatItIsOver) {
-  EXPECT_EQ(EncodeSignResponse({{0x30, 0x00}, "{}"}).dump(),
+  EXPECT_EQ(EncodeSignResponse({{0x30, 0x00}, "{}"}),
             "{\"algorithm\":\"ecdsa_p256_sha256\",\"signatureDerBase64\":\"MAA=\","
             "\"signedPayloadBase64\":\"e30=\"}");
 }

@@ -25,12 +25,15 @@ OperationLimits NoHurry() { return Within(std::chrono::seconds(60)); }
 // Both of Windows' key stores.
 class CngProviderTest : public testing::TestWithParam<CngKeyStore> {
  protected:
-  ~CngProviderTest() override {
-    // Whatever a test does, no handle is leaked or used twice, and nothing may ask the user.
-    Wait([&] { return StandInKeyStore::OpenHandles() == 0; });
-    EXPECT_EQ(StandInKeyStore::OpenHandles(), 0u);
-    EXPECT_EQ(key_store_.Mistakes(), 0u);
-  }
+  // Whatever a test does, when its provider is gone no handle has been leaked or used twice, and
+  // nothing may have asked the user.
+  struct CheckedKeyStore : StandInKeyStore {
+    ~CheckedKeyStore() {
+      Wait([] { return OpenHandles() == 0; });
+      EXPECT_EQ(OpenHandles(), 0u);
+      EXPECT_EQ(Mistakes(), 0u);
+    }
+  };
 
   ProviderKey Create() { return Create(provider_, id_); }
   static ProviderKey Create(CngProvider& provider, const KeyId& id) {
@@ -55,7 +58,7 @@ class CngProviderTest : public testing::TestWithParam<CngKeyStore> {
     return (platform ? "platform-device-key+" : "software-device-key+") + id.str();
   }
 
-  const StandInKeyStore key_store_;
+  const CheckedKeyStore key_store_;
   CngProvider provider_{GetParam()};
   const KeyId id_ = KeyId::Generate(provider_.protection_class());
   const Sha256Digest digest_ = Sha256(AsBytes("statement"));
@@ -100,6 +103,22 @@ TEST_P(CngProviderTest, FindsItsKeysAgain) {
   EXPECT_TRUE(P256PublicKey::FromSpki(key.spki_der).Verify(digest_, signature));
 }
 
+TEST_P(CngProviderTest, KeepsTheKeyStoreOpenFromOneSignatureToTheNext) {
+  const ProviderKey key = Create();
+  ExpectSigns(key);
+  key_store_.Behave({"NCryptOpenStorageProvider=0x80280922"});
+
+  ExpectSigns(key);
+}
+
+TEST_P(CngProviderTest, OpensTheKeyStoreAnewWhenItHasGoneStale) {
+  const ProviderKey key = Create();
+  ExpectSigns(key);
+  key_store_.Behave({"stale"});
+
+  ExpectSigns(key);
+}
+
 TEST_P(CngProviderTest, MakesNoKeyOverOneThatExists) {
   const ProviderKey key = Create();
 
@@ -108,6 +127,14 @@ TEST_P(CngProviderTest, MakesNoKeyOverOneThatExists) {
   EXPECT_NE(message.find("NTE_EXISTS (0x8009000f)"), std::string::npos);
   EXPECT_EQ(key_store_.Keys(), 1u);
   ExpectSigns(key);
+}
+
+// What Windows says of a key that is gone it says to the making of one too, on a cloned disk, say.
+TEST_P(CngProviderTest, CallsNoKeyLostThatIsOnlyBeingMade) {
+  key_store_.Behave({"NCryptFinalizeKey=0x80090016"});
+
+  ExpectError(
+      ErrorCode::kPlatformError, [&] { Create(); }, "NTE_BAD_KEYSET (0x80090016)");
 }
 
 TEST_P(CngProviderTest, TakesThePublicKeyByTheGenericMagic) {
@@ -149,8 +176,9 @@ TEST_P(CngProviderTest, RefusesASignatureOfAnotherSize) {
 }
 
 TEST_P(CngProviderTest, SaysThatAKeyIsLost) {
-  ProviderKey key = Create();
-  provider_.Delete(id_, key.handle, NoHurry());
+  const ProviderKey key = Create();
+  ExpectSigns(key);
+  CngProvider(GetParam()).Delete(id_, key.handle, NoHurry());
 
   ExpectError(
       ErrorCode::kKeyLost, [&] { Sign(key); }, "enroll again");
@@ -179,7 +207,7 @@ TEST_P(CngProviderTest, KeepsAKeyThatCannotBeDeletedAndFreesItsHandle) {
 
   ExpectError(ErrorCode::kDeviceBusy, [&] { provider_.Delete(id_, key.handle, NoHurry()); });
 
-  EXPECT_EQ(StandInKeyStore::OpenHandles(), 0u);
+  EXPECT_EQ(StandInKeyStore::OpenHandles(), 1u);  // the key store's
   key_store_.Behave({});
   ExpectSigns(key);
 }
@@ -233,6 +261,16 @@ TEST_P(CngProviderTest, LeavesBehindAThreadThatHangs) {
   key_store_.Behave({});
 }
 
+TEST_P(CngProviderTest, DoesNotWaitForAKeyStoreThatHangsWhenItIsClosed) {
+  const ProviderKey key = Create();
+  {
+    CngProvider closing(GetParam());
+    closing.Sign(id_, key.handle, {}, digest_, NoHurry());
+    key_store_.Behave({"pause"});
+  }
+  key_store_.Behave({});
+}
+
 TEST_P(CngProviderTest, UndoesAKeyThatIsMadeTooLate) {
   key_store_.Behave({"slow=500"});
 
@@ -267,12 +305,44 @@ TEST_P(CngPlatformTest, TellsTheKindOfTpm) {
 TEST_P(CngPlatformTest, IsUnavailableWhereThereIsNoTpm) {
   key_store_.Behave({"no-tpm"});
 
-  EXPECT_EQ(provider_.Probe(NoHurry()).error->code(), ErrorCode::kHardwareUnavailable);
-  ExpectError(ErrorCode::kHardwareUnavailable, [&] { Create(); });
+  const Availability availability = provider_.Probe(NoHurry());
+  EXPECT_EQ(availability.error->code(), ErrorCode::kHardwareUnavailable);
+  EXPECT_EQ(availability.error->platform_status(), 0x8028400Fu);  // TBS_E_TPM_NOT_FOUND
+  ExpectError(
+      ErrorCode::kHardwareUnavailable, [&] { Create(); }, "no TPM");
   EXPECT_EQ(key_store_.Keys(), 0u);
 }
 
-TEST_P(CngPlatformTest, IsBusyWhereATpmIsFoundThatIsNotReady) {
+TEST_P(CngPlatformTest, IsUnavailableWhereTheTpmIsOfTheVersionBefore) {
+  key_store_.Behave({"tpm-1.2"});
+
+  EXPECT_EQ(provider_.Probe(NoHurry()).error->code(), ErrorCode::kHardwareUnavailable);
+  ExpectError(
+      ErrorCode::kHardwareUnavailable, [&] { Create(); }, "a TPM 2.0 is needed");
+}
+
+// An error that passes, which never leads to the fallback.
+TEST_P(CngPlatformTest, IsBusyWhileTheTpmIsNotReady) {
+  key_store_.Behave({"not-ready"});
+
+  EXPECT_EQ(provider_.Probe(NoHurry()).error->code(), ErrorCode::kDeviceBusy);
+  ExpectError(ErrorCode::kDeviceBusy, [&] { Create(); });
+  EXPECT_EQ(key_store_.Keys(), 0u);
+}
+
+TEST_P(CngPlatformTest, IsBusyWhenNothingIsReadyAndNobodyKnowsWhetherThereIsATpm) {
+  key_store_.Behave({"no-tpm", "Tbsi_GetDeviceInfo=0x80284001"});  // TBS_E_INTERNAL_ERROR
+
+  EXPECT_EQ(provider_.Probe(NoHurry()).error->code(), ErrorCode::kDeviceBusy);
+}
+
+TEST_P(CngPlatformTest, MakesKeysWhereNobodyKnowsWhetherThereIsATpm) {
+  key_store_.Behave({"Tbsi_GetDeviceInfo=0x80284001"});
+
+  ExpectSigns(Create());
+}
+
+TEST_P(CngPlatformTest, IsBusyWhenTheTpmIsNotReadyAnyMore) {
   key_store_.Behave({"NCryptFinalizeKey=0x80290401"});
 
   ExpectError(ErrorCode::kDeviceBusy, [&] { Create(); });
@@ -295,7 +365,13 @@ TEST_P(CngSoftwareTest, MakesPlainKeysWhereItCannot) {
   ExpectSigns(key);
 }
 
-TEST_P(CngSoftwareTest, MakesNoPlainKeyWhenAnIsolatedOneFailsForAnotherReason) {
+TEST_P(CngSoftwareTest, MakesPlainKeysWhateverItSaysToIsolatedOnes) {
+  key_store_.Behave({"no-isolation=0x80090020"});  // NTE_FAIL
+
+  EXPECT_EQ(Create().handle["isolated"], false);
+}
+
+TEST_P(CngSoftwareTest, MakesNoKeyWhereNeitherKindCanBeMade) {
   key_store_.Behave({"NCryptFinalizeKey=0x80090010"});
 
   ExpectError(ErrorCode::kPermissionDenied, [&] { Create(); });

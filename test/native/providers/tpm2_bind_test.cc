@@ -80,6 +80,15 @@ TEST_F(Tpm2BindTest, KeyThatWasLoadedBeforeAnotherProcessBoundItIsLoadedAgain) {
   ExpectSigns(bound, kAda);
 }
 
+TEST_F(Tpm2BindTest, KeyThatWasEvictedBeforeAnotherProcessBoundItIsLoadedAgain) {
+  ExpectSigns(unbound_, kNobody);
+  const KeyId elsewhere = KeyId::Generate(ProtectionClass::kHardwareTpm);
+  const nlohmann::json bound = provider_->Bind(elsewhere, unbound_, kAda, Soon());
+  for (int i = 0; i < 2; ++i) CreateKey(*provider_, kBob);
+
+  ExpectSigns(bound, kAda);
+}
+
 TEST_F(Tpm2BindTest, KeyThatIsLoadedBoundDoesNotSignForARecordFromBefore) {
   ExpectSigns(Bind(unbound_, kAda), kAda);  // so it is loaded, bound
 

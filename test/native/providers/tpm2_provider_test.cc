@@ -151,6 +151,31 @@ TEST_F(Tpm2ProviderTest, TakesTurnsWithMoreKeysThanTheTpmHasSlots) {
   }
 }
 
+// A key that has signed, and as many others after it as push it out of its slot.
+TestKey EvictedKey(KeyProvider& provider) {
+  TestKey key = CreateKey(provider);
+  Sign(provider, key);
+  for (int i = 0; i < 2; ++i) CreateKey(provider);
+  return key;
+}
+
+TEST_F(Tpm2ProviderTest, EvictedKeysComeBackFromTheirContexts) {
+  auto provider = NewProvider();
+  TestKey key = EvictedKey(*provider);
+  key.key.handle = nullptr;  // nothing that it could be loaded from
+
+  EXPECT_TRUE(SignsRightly(*provider, key));
+}
+
+TEST_F(Tpm2ProviderTest, EvictedKeysThatAreUnloadedDoNotComeBackFromTheirContexts) {
+  auto provider = NewProvider();
+  TestKey key = EvictedKey(*provider);
+  provider->Unload(key.id);
+  key.key.handle = nullptr;
+
+  ExpectError(ErrorCode::kStoreCorrupt, [&] { Sign(*provider, key); });
+}
+
 TEST_F(Tpm2ProviderTest, LeavesNothingInTheTpm) {
   auto provider = NewProvider();
   std::vector<TestKey> keys;

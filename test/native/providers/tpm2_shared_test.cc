@@ -147,6 +147,15 @@ TEST_F(BareTpmTest, AClearOnTheLiveConnectionLosesTheKey) {
   EXPECT_TRUE(SignsRightly(*provider_, CreateKey(*provider_)));
 }
 
+TEST_F(BareTpmTest, AClearOnTheLiveConnectionLosesEvictedKeys) {
+  LoadTwoKeys();
+  CreateKey(*provider_);
+  CreateKey(*provider_);
+  Others("tpm2_clear");
+
+  ExpectError(ErrorCode::kKeyLost, [&] { Sign(*provider_, first_); });
+}
+
 class BareTpmWithSrkTest : public BareTpmTest {
  protected:
   void SetUp() override {

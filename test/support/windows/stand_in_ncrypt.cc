@@ -1,31 +1,26 @@
 // A stand-in for ncrypt.dll, for tests under Wine alone, whose own has no ECDSA keys. The keys are
 // Wine's bcrypt's, so signatures are real; nothing protects them.
 //
-// NCRYPT_STAND_IN names a directory: keys persist there as files, and `behaviour.txt` in it, read
-// anew at every call, says how to misbehave, a line each:
-//   NCryptSignHash=0x80280921   that function fails with that status
-//   no-tpm                      the platform provider opens, and does nothing else
-//   no-isolation                the software provider refuses to isolate keys
+// Keys persist as files in the directory of behaviour.h, which says how this and other stand-ins
+// misbehave. This one knows besides:
+//   no-isolation                the software provider refuses to isolate keys; a status can follow
 //   generic-magic               public keys are exported with the generic ECDSA magic
 //   other-curve                 public keys are exported as if they were P-384 keys
 //   exportable                  keys are exportable whatever was asked
 //   wrong-signature             signatures are of another digest
 //   short-signature             signatures are a byte too short
+//   stale                       a provider that a key was opened in opens no more
 //   slow=2000                   NCryptSignHash and NCryptFinalizeKey take that many milliseconds
-//   pause                       every call waits until the line is gone
 //
 // A call that could ask the user (without NCRYPT_SILENT_FLAG) fails, and so does one with a handle
 // that was freed. StandInMistakes counts both, StandInOpenHandles what has not been freed.
-#include <windows.h>
+#include "behaviour.h"
 // After <windows.h>.
 #include <bcrypt.h>
 #include <ncrypt.h>
 
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -40,7 +35,8 @@ constexpr ULONG kGenericMagic = 0x50444345;
 
 struct Object {
   bool platform = false;
-  fs::path file;  // of a key
+  bool used = false;  // of a store: a key was opened in it
+  fs::path file;      // of a key
   bool isolated = false;
   DWORD policy = 0;
   BCRYPT_KEY_HANDLE key = nullptr;
@@ -48,33 +44,6 @@ struct Object {
     if (key != nullptr) BCryptDestroyKey(key);
   }
 };
-
-fs::path Home() {
-  wchar_t text[1024] = {};
-  GetEnvironmentVariableW(L"NCRYPT_STAND_IN", text, 1024);
-  return text;
-}
-
-std::map<std::string, std::string> Behaviour() {
-  std::map<std::string, std::string> behaviour;
-  std::ifstream file(Home() / "behaviour.txt");
-  for (std::string line; std::getline(file, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    const size_t equals = line.find('=');
-    behaviour[line.substr(0, equals)] = equals == std::string::npos ? "" : line.substr(equals + 1);
-  }
-  return behaviour;
-}
-
-bool Is(const char* what) { return Behaviour().contains(what); }
-
-// What the function was told to fail with, or 0.
-SECURITY_STATUS Told(const char* function) {
-  const auto behaviour = Behaviour();
-  const auto found = behaviour.find(function);
-  if (found == behaviour.end()) return 0;
-  return static_cast<SECURITY_STATUS>(std::stoul(found->second, nullptr, 16));
-}
 
 void Dawdle() {
   const auto behaviour = Behaviour();
@@ -114,9 +83,8 @@ bool IsSilent(DWORD flags) {
   return false;
 }
 
-void AwaitResumption() {
-  while (Is("pause")) Sleep(10);
-}
+// Whether nothing can be done in the TPM.
+bool IsWithoutTpm() { return Is("no-tpm") || Is("not-ready"); }
 
 fs::path FileOf(const Object& store, const wchar_t* name) {
   std::wstring file = store.platform ? L"platform-" : L"software-";
@@ -179,8 +147,12 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
                              LPCWSTR algorithm, LPCWSTR name, DWORD, DWORD flags) {
   BEGIN(NCryptCreatePersistedKey);
   FIND(store, store_handle);
-  if (store.platform && Is("no-tpm")) return NTE_DEVICE_NOT_READY;
-  if ((flags & kIsolation) != 0 && Is("no-isolation")) return NTE_NOT_SUPPORTED;
+  if (store.platform && IsWithoutTpm()) return NTE_DEVICE_NOT_READY;
+  if (store.platform && Is("tpm-1.2")) return NTE_NOT_SUPPORTED;
+  if ((flags & kIsolation) != 0 && Is("no-isolation")) {
+    const SECURITY_STATUS told = Told("no-isolation");
+    return told != 0 ? told : NTE_NOT_SUPPORTED;
+  }
   if (std::wstring(algorithm) != BCRYPT_ECDSA_P256_ALGORITHM) return NTE_NOT_SUPPORTED;
   auto key = std::make_shared<Object>();
   key->platform = store.platform;
@@ -196,7 +168,9 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
                   DWORD flags) {
   BEGIN_SILENT(NCryptOpenKey, flags);
   FIND(store, store_handle);
-  if (store.platform && Is("no-tpm")) return NTE_DEVICE_NOT_READY;
+  if (store.platform && IsWithoutTpm()) return NTE_DEVICE_NOT_READY;
+  if (store.used && Is("stale")) return NTE_INVALID_HANDLE;
+  store.used = true;
   auto key = std::make_shared<Object>();
   key->platform = store.platform;
   key->file = FileOf(store, name);
@@ -229,8 +203,10 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
   FIND(object, handle);
   const std::wstring property = name;
   if (property == L"PCP_PLATFORM_TYPE") {
-    if (Is("no-tpm")) return NTE_DEVICE_NOT_READY;
-    const std::wstring text = L"TPM-Version:2.0 -Level:0-Revision:1.38-VendorID:'TEST'";
+    if (IsWithoutTpm()) return NTE_DEVICE_NOT_READY;
+    const std::wstring text = Is("tpm-1.2")
+                                  ? L"TPM-Version:1.2 -Level:2-Revision:1.16-VendorID:'TEST'"
+                                  : L"TPM-Version:2.0 -Level:0-Revision:1.38-VendorID:'TEST'";
     *written = static_cast<DWORD>((text.size() + 1) * sizeof(wchar_t));
     if (size < *written) return NTE_BUFFER_TOO_SMALL;
     std::memcpy(value, text.c_str(), *written);
@@ -306,17 +282,10 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
 }
 
 __declspec(dllexport) SECURITY_STATUS WINAPI NCryptFreeObject(NCRYPT_HANDLE handle) {
+  AwaitResumption();
   if (From(handle) == nullptr) return NTE_INVALID_HANDLE;
   Forget(handle);
   return 0;
 }
-
-#if defined(PLANTED)
-// Another build of this file, put where it must not be found: tells that it was.
-BOOL WINAPI DllMain(HINSTANCE, DWORD reason, LPVOID) {
-  if (reason == DLL_PROCESS_ATTACH) std::ofstream(Home() / "planted-was-loaded") << "yes";
-  return TRUE;
-}
-#endif
 
 }  // extern "C"

@@ -1,0 +1,48 @@
+// Who is measured. Each has a software TPM of its own and `run(operation, count)`, which resolves to
+// the nanoseconds that each operation took.
+import { startSoftwareTpm } from '../support/software-tpm.mjs';
+import { appServer } from './app-server.mjs';
+import { bare, nativeStore } from './native.mjs';
+import { nodeApi } from './node-api.mjs';
+import { signProcess } from './sign-process.mjs';
+import { softwareKey } from './software-key.mjs';
+import { tpm2Pkcs11 } from './tpm2-pkcs11.mjs';
+import { tpm2Tools } from './tpm2-tools.mjs';
+
+const contenders = {
+  softwareKey: { label: 'node:crypto, no hardware', open: softwareKey },
+  bare: { label: 'bare ESYS loop, C++', open: bare },
+  nativeStore: { label: 'this library, C++ store', open: nativeStore },
+  nodeApi: { label: 'this library, Node API', open: nodeApi },
+  // The same with its records in memory, which shows what the disk takes.
+  nodeApiTmpfs: { label: 'this library, Node API, records on tmpfs', open: nodeApi, tmpfs: true },
+  appServer: { label: 'this library, app-server', open: appServer },
+  signProcess: { label: 'this library, a process each', open: signProcess },
+  tpm2Pkcs11: { label: 'tpm2-pkcs11 + pkcs11js', open: tpm2Pkcs11, foreign: true },
+  tpm2Tools: { label: 'tpm2-tools', open: tpm2Tools, foreign: true },
+};
+
+export const labelOf = (name) => contenders[name].label;
+export const isOurs = (name) => labelOf(name).startsWith('this library');
+/** Other people's software, which may be missing. */
+export const isForeign = (name) => contenders[name].foreign === true;
+
+/** `directories`: where on the disk, and where on tmpfs, contenders may make one of their own. */
+export async function openContender(name, directories) {
+  const { open, tmpfs } = contenders[name];
+  const directory = `${tmpfs ? directories.tmpfs : directories.disk}/${name}`;
+  const tpm = await startSoftwareTpm();
+  try {
+    const contender = await open(tpm.tcti, directory);
+    return {
+      ...contender,
+      async stop() {
+        await contender.stop?.();
+        await tpm.stop();
+      },
+    };
+  } catch (error) {
+    await tpm.stop();
+    throw error;
+  }
+}

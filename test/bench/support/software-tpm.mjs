@@ -1,0 +1,47 @@
+// A software TPM for each contender: swtpm serves one connection at a time.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import net from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Starts one, which the kernel ends with this process; `stop` also removes its files. */
+export async function startSoftwareTpm() {
+  // Under /tmp whatever TMPDIR says: a socket's path must fit into 107 bytes.
+  const directory = await mkdtemp('/tmp/dk-bench-tpm-');
+  const socket = `${directory}/tpm`;
+  const child = spawn(
+    'setpriv',
+    [
+      ...['--pdeathsig', 'KILL', 'swtpm', 'socket', '--tpm2'],
+      ...['--flags', 'not-need-init,startup-clear', '--tpmstate', `dir=${directory}`],
+      ...['--server', `type=unixio,path=${socket}`, '--ctrl', `type=unixio,path=${socket}.ctrl`],
+    ],
+    { stdio: 'ignore' },
+  );
+  for (let tries = 0; !(await accepts(socket)); tries += 1) {
+    if (tries > 1000 || child.exitCode !== null) throw new Error('swtpm does not start');
+    await delay(10);
+  }
+  return {
+    tcti: `swtpm:path=${socket}`,
+    async stop() {
+      const exited = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exited;
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function accepts(path) {
+  const socket = net.connect(path);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,72 @@
+// What the figures are held against: ratios of medians within one run.
+import { median } from './support/statistics.mjs';
+
+const limits = {
+  atMost: (limit) => ({ text: `≤ ${limit}`, holds: (value) => value <= limit }),
+  atLeast: (limit) => ({ text: `≥ ${limit}`, holds: (value) => value >= limit }),
+  below: (limit) => ({ text: `< ${limit}`, holds: (value) => value < limit }),
+};
+const { atMost, atLeast, below } = limits;
+
+/** Rows of a table; what was not measured is not there. */
+export function targets({ turns, flight, pure, start }) {
+  const rows = [];
+  const row = (what, value, unit, limit) => {
+    if (value === undefined || Number.isNaN(value)) return;
+    rows.push({
+      what,
+      measured: Math.round(value * 100) / 100,
+      unit,
+      target: limit?.text ?? '',
+      met: limit ? (limit.holds(value) ? 'yes' : 'NO') : '',
+    });
+  };
+  if (turns) {
+    const at = (operation, contender) => turns.operations[operation]?.[contender]?.median;
+    const sign = at('sign', 'nodeApi');
+    const create = at('create', 'nodeApi');
+    const floor = at('create', 'bare');
+    row('sign / bare TPM2_Sign', sign / at('sign', 'bare'), '×', atMost(1.35));
+    row('create / bare Create + Load', create / floor, '×', atMost(1.5));
+    row('… records on tmpfs', at('create', 'nodeApiTmpfs') / floor, '×');
+    row('… the floor with one durable file', create / at('createDurable', 'bare'), '×');
+    row('… the floor in an encrypted session', create / at('createSalted', 'bare'), '×');
+    row("tpm2-tools' sign / ours", at('sign', 'tpm2Tools') / sign, '×', atLeast(60));
+    row("tpm2-tools' create / ours", at('create', 'tpm2Tools') / create, '×', atLeast(15));
+    row("tpm2-pkcs11's sign / ours", at('sign', 'tpm2Pkcs11') / sign, '×', atLeast(5));
+    row(
+      '16 keys in turn / bare Load + Sign + Flush',
+      at('sign16', 'nodeApi') / at('loadSignFlush', 'bare'),
+      '×',
+      atMost(1.2),
+    );
+    if (pure) {
+      const rest = sign - at('sign', 'bare') - pure.verify.median;
+      row('all but TPM and verification, a signature', rest, 'µs', atMost(40));
+    }
+    row('app-server, a refusal, serial', at('refused', 'appServer'), 'µs', atMost(90));
+  }
+  if (pure) {
+    const bytes = pure['decode + rules + signed bytes'].median;
+    row('decode + rules + signed bytes', bytes, 'µs', atMost(6));
+  }
+  if (flight) {
+    row('app-server, refusals, 32 in flight', flight.refusedPerSecond, '/s', atLeast(25_000));
+    const serial = flight.depths[1]['signatures/s'];
+    for (const depth of [64, 1024]) {
+      const at = flight.depths[depth];
+      row(`${depth} in flight / serial rate`, at['signatures/s'] / serial, '×', atLeast(0.95));
+      row(`${depth} in flight, event loop p99`, at['loop p99, ms'], 'ms', below(2));
+    }
+    const grown = median(flight.rssMiB.slice(-3)) - median(flight.rssMiB.slice(0, 3));
+    row('memory, the last three rounds over the first three', grown, 'MiB', atMost(4));
+  }
+  if (start) {
+    row('require', start['require, ms'].median, 'ms', atMost(6));
+    row('require', start['require, MiB RSS'].median, 'MiB', atMost(3));
+    const first = start['first signature after that, ms'].median;
+    row('first signature of a process', first, 'ms', atMost(12));
+    row('addon, stripped', start['addon, stripped, MiB'].median, 'MiB', atMost(4.5));
+  }
+  return rows;
+}

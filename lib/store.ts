@@ -80,7 +80,8 @@ export interface Pkcs11Options {
 export interface DeviceKeyStoreOptions {
   /**
    * Where key records are kept. Default: `DEVICE_KEY_HOME`, else `$XDG_DATA_HOME/device-keys`
-   * (`~/.local/share/device-keys`), on macOS `~/Library/Application Support/device-keys`. Made with mode 0700 when the first key is created.
+   * (`~/.local/share/device-keys`), on Windows `%LOCALAPPDATA%\device-keys`, on macOS
+   * `~/Library/Application Support/device-keys`. Made, for this user alone, when the first key is created.
    */
   directory?: string;
   /**

@@ -11,8 +11,6 @@ import { CliUser, withoutPrivileges, type CliOptions } from '../support/cli';
 import { SoftwareTpm } from '../support/swtpm';
 
 const root = path.join(__dirname, '../..');
-const describeOnLinux = process.platform === 'linux' ? describe : describe.skip;
-
 let user: CliUser;
 
 beforeEach(async () => {
@@ -46,7 +44,7 @@ function expectFinding({ report, text }: Diagnosis, finding: Finding): void {
   expect(text.split('\n')).toContain(`${severity} [${code}]: ${message}`);
 }
 
-describeOnLinux('without a usable TPM', () => {
+describe('without a usable TPM', () => {
   test('a machine without a TPM is told to switch it on', async () => {
     const diagnosis = await doctor({}, '--tcti', `device:${user.home}/tpmrm0`);
     expect(diagnosis.code).toBe(1);
@@ -174,7 +172,7 @@ describe('on machines that cannot be had here', () => {
   });
 });
 
-describeOnLinux('with a software TPM', () => {
+describe('with a software TPM', () => {
   let tpm: SoftwareTpm;
   let env: NodeJS.ProcessEnv;
 

@@ -7,9 +7,7 @@ import type { DeviceKeyCreateResponse } from '../../types/v2';
 import { CliUser, ended, shown } from '../support/cli';
 import { SoftwareTpm } from '../support/swtpm';
 
-const describeOnLinux = process.platform === 'linux' ? describe : describe.skip;
-
-describeOnLinux('device-key', () => {
+describe('device-key', () => {
   let tpm: SoftwareTpm;
   let user: CliUser;
   let env: NodeJS.ProcessEnv;

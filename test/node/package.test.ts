@@ -88,9 +88,7 @@ describe('the npm package', () => {
   });
 });
 
-const describeOnLinux = process.platform === 'linux' ? describe : describe.skip;
-
-describeOnLinux('the addon', () => {
+describe('the addon', () => {
   const addon = path.join(root, 'build/Release/device_key.node');
   const symbols = (...flags: string[]): string[] =>
     execFileSync('nm', ['-D', '--format=just-symbols', ...flags, addon], { encoding: 'utf8' })

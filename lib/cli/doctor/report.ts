@@ -53,7 +53,7 @@ export function report(
     findings.unshift({
       severity: 'error',
       code: 'hardware_unavailable',
-      message: `node-device-key knows no secure hardware on ${versions.platform}; use it on Linux or Windows with a TPM 2.0`,
+      message: `node-device-key knows no secure hardware on ${versions.platform}; use it on Linux or Windows with a TPM 2.0, or on a Mac`,
     });
   }
   return {

@@ -16,9 +16,8 @@ struct TpmKeyBlob {
 
 // TPM2_Create of DeviceKeyTemplate under `parent`, in an HMAC session salted with the parent and
 // with its parameter encrypted: the authValue must not cross the bus in the clear. What comes back
-// is public, or encrypted by the TPM itself. Throws
-// `tpm_owner_auth_required` when the parent has an authValue, `hardware_unavailable` when what
-// came back is not the key that was asked for.
+// is public, or encrypted by the TPM itself. Throws `tpm_owner_auth_required` when the parent has
+// an authValue, `hardware_unavailable` when what came back is not the key that was asked for.
 TpmKeyBlob CreateDeviceKey(TpmConnection& connection, ESYS_TR parent, const TPM2B_AUTH& auth,
                            const OperationLimits& limits);
 

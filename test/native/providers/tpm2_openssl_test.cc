@@ -15,9 +15,8 @@ namespace {
 class Tpm2OpenSslTest : public Tpm2Test {
  protected:
   void SetUp() override {
-    if (!Run("TPM2OPENSSL_TCTI=" + tpm_.tcti() + " openssl list -providers -provider tpm2")) {
-      GTEST_SKIP() << "needs OpenSSL's tpm2 provider (tpm2-openssl)";
-    }
+    ASSERT_TRUE(Run("TPM2OPENSSL_TCTI=" + tpm_.tcti() + " openssl list -providers -provider tpm2"))
+        << "is tpm2-openssl installed?";
   }
 
   // Writes "message"'s signature by `key` to the file `signature` of `directory_`; whether OpenSSL

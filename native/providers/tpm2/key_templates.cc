@@ -50,8 +50,16 @@ TPM2B_PUBLIC DeviceKeyTemplate() {
 bool IsStorageKey(const TPMT_PUBLIC& key) {
   constexpr TPMA_OBJECT kNeeded = TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT |
                                   TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_USERWITHAUTH;
-  return (key.type == TPM2_ALG_ECC || key.type == TPM2_ALG_RSA) &&
-         (key.objectAttributes & kNeeded) == kNeeded;
+  const TPMI_ECC_CURVE curve = key.parameters.eccDetail.curveID;
+  const bool known_type =
+      key.type == TPM2_ALG_RSA ||
+      (key.type == TPM2_ALG_ECC && (curve == TPM2_ECC_NIST_P256 || curve == TPM2_ECC_NIST_P384));
+  const bool known_hash = key.nameAlg == TPM2_ALG_SHA256 || key.nameAlg == TPM2_ALG_SHA384;
+  return known_type && known_hash && (key.objectAttributes & kNeeded) == kNeeded;
+}
+
+TpmHash NameHash(const TPMT_PUBLIC& key) {
+  return key.nameAlg == TPM2_ALG_SHA384 ? TpmHash::kSha384 : TpmHash::kSha256;
 }
 
 bool IsDeviceKey(const TPMT_PUBLIC& key) {

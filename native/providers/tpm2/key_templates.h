@@ -4,6 +4,7 @@
 
 #include <tss2/tss2_tpm2_types.h>
 
+#include "crypto/tpm_hash.h"
 #include "providers/key_provider.h"
 
 namespace device_key {
@@ -18,8 +19,12 @@ TPM2B_PUBLIC StorageKeyTemplate();
 // it every unorderly shutdown counts as a wrong authorization, and three lock the TPM out.
 TPM2B_PUBLIC DeviceKeyTemplate();
 
-// Whether `key` is restricted to storage and decrypts: can it be the parent of our keys?
+// Whether `key` is restricted to storage and decrypts, and of a kind that EncryptedSession knows:
+// can it be the parent of our keys? RSA of any size, or ECC P-256 or P-384; named by TpmHash.
 bool IsStorageKey(const TPMT_PUBLIC& key);
+
+// What a key of ours, or one that IsStorageKey, is named by.
+TpmHash NameHash(const TPMT_PUBLIC& key);
 
 // Whether `key` has exactly the type, scheme, curve and attributes of DeviceKeyTemplate, which keep
 // the private key inside the TPM, and no policy that would sign without the authValue.

@@ -1,7 +1,6 @@
 #include "providers/tpm2/storage_parent.h"
 
 #include "providers/tpm2/key_templates.h"
-#include "providers/tpm2/tpm_commands.h"
 
 namespace device_key {
 
@@ -30,7 +29,7 @@ bool StorageParents::FindPersistent(const OperationLimits& limits) {
   CheckTpm("read the storage key at 0x81000001", read);
   if (!IsStorageKey(area->publicArea)) return false;
   persistent_ = handle;
-  persistent_has_no_da_ = (area->publicArea.objectAttributes & TPMA_OBJECT_NODA) != 0;
+  persistent_area_ = *area;
   return true;
 }
 
@@ -42,6 +41,7 @@ TpmHandle StorageParents::CreatePrimary(const OperationLimits& limits) {
   const TPM2B_DATA outside_info{};
   const TPML_PCR_SELECTION pcrs{};
   ESYS_TR handle = ESYS_TR_NONE;
+  TPM2B_PUBLIC* made = nullptr;
   const TSS2_RC rc = connection_.Run(
       limits,
       [&] {
@@ -49,8 +49,9 @@ TpmHandle StorageParents::CreatePrimary(const OperationLimits& limits) {
                                              ESYS_TR_NONE, &no_auth, &area, &outside_info, &pcrs);
       },
       [&] {
-        return tss2.Esys_CreatePrimary_Finish(esys, &handle, nullptr, nullptr, nullptr, nullptr);
+        return tss2.Esys_CreatePrimary_Finish(esys, &handle, &made, nullptr, nullptr, nullptr);
       });
+  const EsysPtr<TPM2B_PUBLIC> owned_made(made);
   if (IsAuthFailure(rc)) {
     throw DeviceKeyError(
         ErrorCode::kTpmOwnerAuthRequired,
@@ -62,6 +63,7 @@ TpmHandle StorageParents::CreatePrimary(const OperationLimits& limits) {
         rc);
   }
   CheckTpm("derive the storage key", rc);
+  primary_area_ = *made;
   return TpmHandle(connection_, handle);
 }
 
@@ -74,7 +76,7 @@ StorageParents::Lease::Lease(StorageParents& parents, TPM2_HANDLE parent,
                            "no longer there: the TPM has been cleared or the storage key removed. "
                            "Enroll again");
     }
-    handle_ = parents.persistent_;
+    parent_ = {parents.persistent_, parents.persistent_area_};
     return;
   }
   if (parent != TPM2_RH_OWNER) {
@@ -83,7 +85,7 @@ StorageParents::Lease::Lease(StorageParents& parents, TPM2_HANDLE parent,
   }
   if (parents.keep_loaded_) {
     if (!parents.primary_) parents.primary_ = parents.CreatePrimary(limits);
-    handle_ = parents.primary_.get();
+    parent_ = {parents.primary_.get(), parents.primary_area_};
     return;
   }
   TpmConnection& connection = parents.connection_;
@@ -93,7 +95,7 @@ StorageParents::Lease::Lease(StorageParents& parents, TPM2_HANDLE parent,
     loaded_ = parents.CreatePrimary(limits);
     saved = SaveContext(connection, loaded_.get(), limits);
   }
-  handle_ = loaded_.get();
+  parent_ = {loaded_.get(), parents.primary_area_};
 }
 
 bool StorageParents::ForgetLost(const OperationLimits& limits) {

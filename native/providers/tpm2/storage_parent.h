@@ -3,6 +3,7 @@
 #define DEVICE_KEY_PROVIDERS_TPM2_STORAGE_PARENT_H_
 
 #include "providers/tpm2/orphans.h"
+#include "providers/tpm2/tpm_commands.h"
 #include "providers/tpm2/tpm_connection.h"
 
 namespace device_key {
@@ -29,7 +30,8 @@ class StorageParents {
   // Whether the parent that `Choose` has just found can be used while the TPM is in lockout. The
   // primary always can; a persistent key that tpm2-tools made by default cannot.
   bool UsableInLockout(TPM2_HANDLE parent) const {
-    return parent != kPersistentSrk || persistent_has_no_da_;
+    return parent != kPersistentSrk ||
+           (persistent_area_.publicArea.objectAttributes & TPMA_OBJECT_NODA) != 0;
   }
 
   // The use of one parent, for one command or a few.
@@ -39,10 +41,10 @@ class StorageParents {
     // when the persistent key is no longer there, `tpm_owner_auth_required` when the primary
     // needs the owner's authorization, and what TpmConnection::Run throws.
     Lease(StorageParents& parents, TPM2_HANDLE parent, const OperationLimits& limits);
-    ESYS_TR get() const { return handle_; }
+    const StorageParent& get() const { return parent_; }
 
    private:
-    ESYS_TR handle_;
+    StorageParent parent_;
     TpmHandle loaded_;  // when it is to be flushed after use
   };
 
@@ -62,8 +64,9 @@ class StorageParents {
   // Stays until the connection ends: ESYS hands out one object per persistent handle, so closing
   // it once would close it for everybody. Costs the TPM nothing.
   ESYS_TR persistent_ = ESYS_TR_NONE;
-  bool persistent_has_no_da_ = false;
+  TPM2B_PUBLIC persistent_area_;
   TpmHandle primary_;
+  TPM2B_PUBLIC primary_area_;  // the same as often as it is derived
   EsysPtr<TPMS_CONTEXT> saved_primary_;
 };
 

@@ -8,6 +8,7 @@
 #include "crypto/p256.h"
 #include "crypto/tss2_private_key.h"
 #include "providers/tpm2/key_templates.h"
+#include "providers/tpm2/marshalling.h"
 #include "providers/tpm2/tpm_commands.h"
 #include "providers/tpm2/tpm_properties.h"
 
@@ -29,21 +30,11 @@ bool ResolveAllowSimulator(const Tpm2Options& options) {
   return variable != nullptr && std::strcmp(variable, "1") == 0;
 }
 
-template <class Tpm2b, class Marshal>
-Bytes Marshalled(const Tpm2b& value, Marshal marshal) {
-  Bytes bytes(sizeof(Tpm2b));
-  size_t size = 0;
-  CheckTpm("encode the new key", marshal(&value, bytes.data(), bytes.size(), &size));
-  bytes.resize(size);
-  return bytes;
-}
-
-template <class Tpm2b, class Unmarshal>
-Tpm2b Unmarshalled(const Bytes& bytes, Unmarshal unmarshal) {
-  Tpm2b value{};
+template <class Area>
+Area Unmarshalled(const Bytes& bytes) {
+  Area value{};
   size_t offset = 0;
-  if (unmarshal(bytes.data(), bytes.size(), &offset, &value) != TSS2_RC_SUCCESS ||
-      offset != bytes.size()) {
+  if (!Unmarshal(bytes, offset, value) || offset != bytes.size()) {
     throw DeviceKeyError(ErrorCode::kStoreCorrupt,
                          "the stored TPM key is damaged: its areas cannot be read. Restore its "
                          "record from a backup or enroll again");
@@ -56,21 +47,9 @@ struct StoredKey {
   TpmKeyBlob blob;
 };
 
-// The name of a key with a SHA-256 name (TPM 2.0 Part 1, section 16): the algorithm's number and
-// the digest of the public area, which follows a size in `area`.
-Bytes NameOf(const TPM2B_PUBLIC& area) {
-  const Bytes marshalled = Marshalled(area, Tss2Library::Get().Tss2_MU_TPM2B_PUBLIC_Marshal);
-  const Sha256Digest digest = Sha256(ByteView(marshalled).subspan(2));
-  Bytes name{TPM2_ALG_SHA256 >> 8, TPM2_ALG_SHA256 & 0xFF};
-  name.insert(name.end(), digest.begin(), digest.end());
-  return name;
-}
-
 nlohmann::json EncodeHandle(const StoredKey& key) {
-  const Tss2Library& tss2 = Tss2Library::Get();
-  const Tss2PrivateKey file{key.parent,
-                            Marshalled(key.blob.public_area, tss2.Tss2_MU_TPM2B_PUBLIC_Marshal),
-                            Marshalled(key.blob.private_area, tss2.Tss2_MU_TPM2B_PRIVATE_Marshal)};
+  const Tss2PrivateKey file{key.parent, Marshalled(key.blob.public_area),
+                            Marshalled(key.blob.private_area)};
   return {{kHandleMember, file.ToPem()}};
 }
 
@@ -80,12 +59,10 @@ StoredKey DecodeHandle(const nlohmann::json& handle) {
     throw DeviceKeyError(ErrorCode::kStoreCorrupt,
                          "the key's record is damaged: handle.tss2PrivateKey: expected a string");
   }
-  const Tss2Library& tss2 = Tss2Library::Get();
   const auto file = Tss2PrivateKey::FromPem(handle[kHandleMember].get<std::string>());
-  const StoredKey key{
-      file.parent,
-      {Unmarshalled<TPM2B_PUBLIC>(file.public_area, tss2.Tss2_MU_TPM2B_PUBLIC_Unmarshal),
-       Unmarshalled<TPM2B_PRIVATE>(file.private_area, tss2.Tss2_MU_TPM2B_PRIVATE_Unmarshal)}};
+  const StoredKey key{file.parent,
+                      {Unmarshalled<TPM2B_PUBLIC>(file.public_area),
+                       Unmarshalled<TPM2B_PRIVATE>(file.private_area)}};
   // A record that was given a key of another making must not pass for one that cannot leave.
   if (!IsDeviceKey(key.blob.public_area.publicArea)) {
     throw DeviceKeyError(ErrorCode::kStoreCorrupt,
@@ -112,11 +89,11 @@ decltype(auto) Recovering(TpmState& state, const OperationLimits& limits, Work w
   return work();
 }
 
-LoadedKey& LoadBelow(ESYS_TR parent, TpmState& state, const KeyId& id, const TpmKeyBlob& blob,
-                     const OperationLimits& limits) {
+LoadedKey& LoadBelow(const StorageParent& parent, TpmState& state, const KeyId& id,
+                     const TpmKeyBlob& blob, const OperationLimits& limits) {
   Bytes name = NameOf(blob.public_area);
   state.being_loaded = {name};
-  TpmHandle handle = LoadKey(state.connection, parent, blob, limits);
+  TpmHandle handle = LoadKey(state.connection, parent.object, blob, limits);
   state.being_loaded.clear();
   return state.keys.Insert({id.str(), std::move(name), std::move(handle), false, nullptr});
 }

@@ -4,37 +4,31 @@
 #include <string>
 
 #include "crypto/p256.h"
+#include "providers/tpm2/encrypted_session.h"
 #include "providers/tpm2/key_templates.h"
+#include "providers/tpm2/marshalling.h"
+#include "providers/tpm2/wire.h"
 
 namespace device_key {
 namespace {
 
-TpmHandle StartSaltedSession(TpmConnection& connection, ESYS_TR salt_key,
-                             const OperationLimits& limits) {
-  const Tss2Library& tss2 = connection.tss2();
-  ESYS_CONTEXT* esys = connection.esys();
-  TPMT_SYM_DEF symmetric{};
-  symmetric.algorithm = TPM2_ALG_AES;
-  symmetric.keyBits.aes = 128;
-  symmetric.mode.aes = TPM2_ALG_CFB;
-  ESYS_TR handle = ESYS_TR_NONE;
-  CheckTpm("start a session",
-           connection.Run(
-               limits,
-               [&] {
-                 return tss2.Esys_StartAuthSession_Async(esys, salt_key, ESYS_TR_NONE, ESYS_TR_NONE,
-                                                         ESYS_TR_NONE, ESYS_TR_NONE, nullptr,
-                                                         TPM2_SE_HMAC, &symmetric, TPM2_ALG_SHA256);
-               },
-               [&] { return tss2.Esys_StartAuthSession_Finish(esys, &handle); }));
-  TpmHandle session(connection, handle);
-  // Continued, so that there is one way for it to end: our flush, whatever becomes of the command.
-  constexpr TPMA_SESSION kAttributes = TPMA_SESSION_DECRYPT | TPMA_SESSION_CONTINUESESSION;
-  CheckTpm("set up a session", tss2.Esys_TRSess_SetAttributes(esys, handle, kAttributes, 0xFF));
-  return session;
+// The TPM's own handle of what ESYS knows as `object`.
+TPM2_HANDLE NumberOf(const TpmConnection& connection, ESYS_TR object) {
+  TPM2_HANDLE number = 0;
+  CheckTpm("find a key's handle",
+           connection.tss2().Esys_TR_GetTpmHandle(connection.esys(), object, &number));
+  return number;
 }
 
-ByteView View(const TPM2B_ECC_PARAMETER& parameter) { return {parameter.buffer, parameter.size}; }
+// The next structure of `response`.
+template <class Structure>
+Structure Next(const Bytes& response, size_t& offset) {
+  Structure value{};
+  if (!Unmarshal(response, offset, value)) {
+    throw TpmError("read the new key", TSS2_ESYS_RC_MALFORMED_RESPONSE);
+  }
+  return value;
+}
 
 // CheckTpm for a command that a device key's authValue authorizes.
 void CheckAuthorized(const std::string& attempt, TSS2_RC rc) {
@@ -49,30 +43,25 @@ void CheckAuthorized(const std::string& attempt, TSS2_RC rc) {
 
 }  // namespace
 
-TpmKeyBlob CreateDeviceKey(TpmConnection& connection, ESYS_TR parent, const TPM2B_AUTH& auth,
-                           const OperationLimits& limits) {
-  const Tss2Library& tss2 = connection.tss2();
-  ESYS_CONTEXT* esys = connection.esys();
-  const TpmHandle session = StartSaltedSession(connection, parent, limits);
-  TPM2B_SENSITIVE_CREATE sensitive{};
-  sensitive.sensitive.userAuth = auth;
-  const TPM2B_PUBLIC area = DeviceKeyTemplate();
-  const TPM2B_DATA outside_info{};
-  const TPML_PCR_SELECTION pcrs{};
-  TPM2B_PUBLIC* public_area = nullptr;
-  TPM2B_PRIVATE* private_area = nullptr;
-  const TSS2_RC rc = connection.Run(
-      limits,
-      [&] {
-        return tss2.Esys_Create_Async(esys, parent, session.get(), ESYS_TR_NONE, ESYS_TR_NONE,
-                                      &sensitive, &area, &outside_info, &pcrs);
-      },
-      [&] {
-        return tss2.Esys_Create_Finish(esys, &private_area, &public_area, nullptr, nullptr,
-                                       nullptr);
-      });
-  const EsysPtr<TPM2B_PUBLIC> owned_public(public_area);
-  const EsysPtr<TPM2B_PRIVATE> owned_private(private_area);
+TpmKeyBlob CreateDeviceKey(TpmConnection& connection, const StorageParent& parent,
+                           const TPM2B_AUTH& auth, const OperationLimits& limits) {
+  const TpmEntity below{NumberOf(connection, parent.object), NameOf(parent.public_area)};
+  EncryptedSession session(connection, below.handle, parent.public_area.publicArea, limits);
+
+  // Part 3, section 12.1: the sensitive area (an authValue and no data), the template, nothing from
+  // outside, no PCRs.
+  WireWriter sensitive;
+  sensitive.Sized(View(auth)).Sized({});
+  WireWriter parameters;
+  parameters.Sized(sensitive.bytes());
+  parameters.Raw(Marshalled(DeviceKeyTemplate()));
+  parameters.Sized({}).U32(0);
+  Bytes response;
+  const TSS2_RC rc = session.Run({.code = TPM2_CC_Create,
+                                  .handles = {below},
+                                  .auth_value = {},
+                                  .parameters = std::move(parameters.bytes())},
+                                 limits, response);
   if (IsAuthFailure(rc)) {
     throw DeviceKeyError(ErrorCode::kTpmOwnerAuthRequired,
                          "the TPM's storage key at 0x81000001 has a password, so no key can be "
@@ -80,13 +69,17 @@ TpmKeyBlob CreateDeviceKey(TpmConnection& connection, ESYS_TR parent, const TPM2
                          rc);
   }
   CheckTpm("create the key", rc);
+  size_t offset = 0;
+  TpmKeyBlob blob;
+  blob.private_area = Next<TPM2B_PRIVATE>(response, offset);
+  blob.public_area = Next<TPM2B_PUBLIC>(response, offset);
   // Read back what makes the key non-exportable; hardware has been seen to answer with something
   // else than it was asked for.
-  if (!IsDeviceKey(public_area->publicArea)) {
+  if (!IsDeviceKey(blob.public_area.publicArea)) {
     throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
                          "the TPM made a key without the attributes that keep it inside the TPM");
   }
-  return {*public_area, *private_area};
+  return blob;
 }
 
 TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& blob,
@@ -134,24 +127,23 @@ TSS2_RC LoadContext(TpmConnection& connection, const TPMS_CONTEXT& context, TpmH
   return rc;
 }
 
-TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, ESYS_TR key, ESYS_TR parent,
+TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, ESYS_TR key, const StorageParent& parent,
                          const TPM2B_AUTH& old_auth, const TPM2B_AUTH& new_auth,
                          const OperationLimits& limits) {
-  const Tss2Library& tss2 = connection.tss2();
-  ESYS_CONTEXT* esys = connection.esys();
-  const TpmHandle session = StartSaltedSession(connection, parent, limits);
-  CheckTpm("authorize the key", tss2.Esys_TR_SetAuth(esys, key, &old_auth));
-  TPM2B_PRIVATE* private_area = nullptr;
-  const TSS2_RC rc = connection.Run(
-      limits,
-      [&] {
-        return tss2.Esys_ObjectChangeAuth_Async(esys, key, parent, session.get(), ESYS_TR_NONE,
-                                                ESYS_TR_NONE, &new_auth);
-      },
-      [&] { return tss2.Esys_ObjectChangeAuth_Finish(esys, &private_area); });
-  const EsysPtr<TPM2B_PRIVATE> owned_private(private_area);
+  const TpmEntity below{NumberOf(connection, parent.object), NameOf(parent.public_area)};
+  EncryptedSession session(connection, below.handle, parent.public_area.publicArea, limits);
+  WireWriter parameters;
+  parameters.Sized(View(new_auth));
+  Bytes response;
+  const TSS2_RC rc =
+      session.Run({.code = TPM2_CC_ObjectChangeAuth,
+                   .handles = {{NumberOf(connection, key), NameOf(connection, key)}, below},
+                   .auth_value = View(old_auth),
+                   .parameters = std::move(parameters.bytes())},
+                  limits, response);
   CheckAuthorized("bind the key to its enrollment", rc);
-  return *private_area;
+  size_t offset = 0;
+  return Next<TPM2B_PRIVATE>(response, offset);
 }
 
 TSS2_RC FindObject(TpmConnection& connection, TPM2_HANDLE number, ESYS_TR& object,

@@ -14,12 +14,18 @@ struct TpmKeyBlob {
   TPM2B_PRIVATE private_area;
 };
 
-// TPM2_Create of DeviceKeyTemplate under `parent`, in an HMAC session salted with the parent and
-// with its parameter encrypted: the authValue must not cross the bus in the clear. What comes back
-// is public, or encrypted by the TPM itself. Throws `tpm_owner_auth_required` when the parent has
-// an authValue, `hardware_unavailable` when what came back is not the key that was asked for.
-TpmKeyBlob CreateDeviceKey(TpmConnection& connection, ESYS_TR parent, const TPM2B_AUTH& auth,
-                           const OperationLimits& limits);
+// A storage key, and what sessions need to know of it.
+struct StorageParent {
+  ESYS_TR object;
+  TPM2B_PUBLIC public_area;
+};
+
+// TPM2_Create of DeviceKeyTemplate under `parent`, in an EncryptedSession: the authValue must not
+// cross the bus in the clear. What comes back is public, or encrypted by the TPM itself. Throws
+// `tpm_owner_auth_required` when the parent has an authValue, `hardware_unavailable` when what came
+// back is not the key that was asked for.
+TpmKeyBlob CreateDeviceKey(TpmConnection& connection, const StorageParent& parent,
+                           const TPM2B_AUTH& auth, const OperationLimits& limits);
 
 // TPM2_Load. Throws `tpm_owner_auth_required` when the parent has an authValue.
 TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& blob,
@@ -37,7 +43,7 @@ TSS2_RC LoadContext(TpmConnection& connection, const TPMS_CONTEXT& context, TpmH
 // TPM2_ObjectChangeAuth: the private area of the loaded `key` with another authValue. Takes effect
 // when that is loaded. In a session as CreateDeviceKey's. Throws `binding_mismatch` when `old_auth`
 // is not the key's.
-TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, ESYS_TR key, ESYS_TR parent,
+TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, ESYS_TR key, const StorageParent& parent,
                          const TPM2B_AUTH& old_auth, const TPM2B_AUTH& new_auth,
                          const OperationLimits& limits);
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "crypto/bytes.h"
 #include "providers/tpm2/tpm_status.h"
 #include "providers/tpm2/tpm_transport.h"
 #include "providers/tpm2/tss2_library.h"
@@ -42,6 +43,13 @@ class TpmConnection {
     ThrowIfLost(rc);
     return rc;
   }
+
+  // Runs one TPM command around ESYS. `command` is the whole of it; on success `response` is what
+  // follows the response's header. Returns and throws as Run.
+  TSS2_RC Exchange(const Bytes& command, const OperationLimits& limits, Bytes& response);
+
+  // TPM2_FlushContext of what ESYS does not know; for destructors, so it does not throw.
+  void Flush(TPM2_HANDLE handle);
 
  private:
   void AwaitResponse(const OperationLimits& limits);

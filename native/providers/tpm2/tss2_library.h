@@ -18,22 +18,16 @@ namespace device_key {
   X(Esys_SetTimeout)               \
   X(Esys_TR_SetAuth)               \
   X(Esys_TR_GetName)               \
+  X(Esys_TR_GetTpmHandle)          \
   X(Esys_TR_Close)                 \
   X(Esys_TR_FromTPMPublic_Async)   \
   X(Esys_TR_FromTPMPublic_Finish)  \
-  X(Esys_TRSess_SetAttributes)     \
-  X(Esys_StartAuthSession_Async)   \
-  X(Esys_StartAuthSession_Finish)  \
   X(Esys_ReadPublic_Async)         \
   X(Esys_ReadPublic_Finish)        \
   X(Esys_CreatePrimary_Async)      \
   X(Esys_CreatePrimary_Finish)     \
-  X(Esys_Create_Async)             \
-  X(Esys_Create_Finish)            \
   X(Esys_Load_Async)               \
   X(Esys_Load_Finish)              \
-  X(Esys_ObjectChangeAuth_Async)   \
-  X(Esys_ObjectChangeAuth_Finish)  \
   X(Esys_Sign_Async)               \
   X(Esys_Sign_Finish)              \
   X(Esys_ContextSave_Async)        \

@@ -14,11 +14,11 @@ namespace device_key {
 // loader counts), so a copyable reference is all there is to own. Thread-safe.
 class DynamicLibrary {
  public:
-  // `name` is a soname that the loader searches for ("libtss2-esys.so.0") or an absolute path.
+  // `name` is a soname that the loader searches for ("libtss2-sys.so.1") or an absolute path.
   // Throws `library_missing` with the loader's own words.
   static DynamicLibrary Open(const char* name);
 
-  // The function `name` as a pointer of type F: `Symbol<decltype(&Esys_Sign)>("Esys_Sign")`.
+  // The function `name` as a pointer of type F: `Symbol<decltype(&C_Sign)>("C_Sign")`.
   // Throws `library_missing` when this version of the library has none.
   template <class F>
   F Symbol(const char* name) const {

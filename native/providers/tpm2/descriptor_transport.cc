@@ -26,7 +26,7 @@ constexpr size_t kHeaderSize = 10;
 constexpr size_t kMaxResponse = 4096;
 
 // The TCTI interface (TCG TSS 2.0 TPM Command Transmission Interface, version 1) over one
-// descriptor. ESYS writes a command through `transmit`; AwaitResponse collects the whole response;
+// descriptor. SAPI writes a command through `transmit`; AwaitResponse collects the whole response;
 // `receive` hands it over without ever waiting.
 class DescriptorTransport : public TpmTransport {
  public:
@@ -72,7 +72,7 @@ class DescriptorTransport : public TpmTransport {
   }
 
  private:
-  // What ESYS holds: the interface first, then the way back to us.
+  // What SAPI holds: the interface first, then the way back to us.
   struct Context {
     TSS2_TCTI_CONTEXT_COMMON_V1 base{};
     DescriptorTransport* owner = nullptr;

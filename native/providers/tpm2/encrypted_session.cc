@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <span>
 
 #include "crypto/aes_cfb.h"
@@ -10,117 +11,147 @@
 #include "crypto/tpm_kdf.h"
 #include "providers/tpm2/key_templates.h"
 #include "providers/tpm2/marshalling.h"
-#include "providers/tpm2/wire.h"
 
 namespace device_key {
 namespace {
 
-// As long as the digests of the session's hash: the longest that makes sense (Part 1,
-// section 19.6).
+// As long as the digest of the session's hash: longer ones add nothing (Part 1, section 19.6.7).
 constexpr size_t kNonceSize = 32;
 constexpr size_t kKeySize = 32;
 constexpr size_t kAesKeySize = 16;
 constexpr size_t kAesBlockSize = 16;
 
-// Not continued: the TPM ends the session itself when its command has succeeded, which spares a
+// Not continued: the TPM ends the session itself once its command has succeeded, which spares a
 // command.
 constexpr TPMA_SESSION kAttributes = TPMA_SESSION_DECRYPT;
 
+template <class Tpm2b>
+Tpm2b SizedBuffer(ByteView bytes) {
+  Tpm2b sized{};
+  sized.size = static_cast<uint16_t>(std::min(bytes.size(), std::size(sized.buffer)));
+  std::copy_n(bytes.begin(), sized.size, sized.buffer);
+  return sized;
+}
+
 SharedSecret NewSalt(const TPMT_PUBLIC& key) {
   constexpr char kLabel[] = "SECRET";
-  const TpmHash hash = NameHash(key);
   if (key.type == TPM2_ALG_RSA) {
     // Part 2, section 12.2.3.5: a zero stands for the usual exponent.
     const uint32_t exponent = key.parameters.rsaDetail.exponent;
-    return ShareSecret(View(key.unique.rsa), exponent == 0 ? 65537 : exponent, hash, kLabel);
+    return ShareSecret(View(key.unique.rsa), exponent == 0 ? 65537 : exponent, NameHash(key),
+                       kLabel);
   }
   const TpmCurve curve =
-      key.parameters.eccDetail.curveID == TPM2_ECC_NIST_P256 ? TpmCurve::kP256 : TpmCurve::kP384;
-  return ShareSecret(curve, View(key.unique.ecc.x), View(key.unique.ecc.y), hash, kLabel);
+      key.parameters.eccDetail.curveID == TPM2_ECC_NIST_P384 ? TpmCurve::kP384 : TpmCurve::kP256;
+  return ShareSecret(curve, View(key.unique.ecc.x), View(key.unique.ecc.y), NameHash(key), kLabel);
 }
+
+Bytes BigEndian(uint32_t value) {
+  return {static_cast<uint8_t>(value >> 24), static_cast<uint8_t>(value >> 16),
+          static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
+}
+
+void Append(Bytes& bytes, ByteView more) { bytes.insert(bytes.end(), more.begin(), more.end()); }
 
 }  // namespace
 
-EncryptedSession::EncryptedSession(TpmConnection& connection, TPM2_HANDLE number,
+EncryptedSession::EncryptedSession(TpmConnection& connection, TPM2_HANDLE handle,
                                    const TPMT_PUBLIC& salt_key, const OperationLimits& limits)
     : connection_(connection) {
+  const Tss2Library& tss2 = connection.tss2();
+  TSS2_SYS_CONTEXT* sys = connection.sys();
   const SharedSecret salt = NewSalt(salt_key);
-  const Bytes nonce_caller = RandomBytes(kNonceSize);
-  WireWriter command;
-  command.Header(TPM2_ST_NO_SESSIONS, TPM2_CC_StartAuthSession).U32(number).U32(TPM2_RH_NULL);
-  command.Sized(nonce_caller).Sized(salt.encrypted).U8(TPM2_SE_HMAC);
-  command.U16(TPM2_ALG_AES).U16(8 * kAesKeySize).U16(TPM2_ALG_CFB).U16(TPM2_ALG_SHA256);
-  Bytes response;
-  CheckTpm("start a session", connection_.Exchange(command.Command(), limits, response));
-
-  WireReader reader(response);
-  handle_ = reader.U32();
-  open_ = reader.ok();
-  const ByteView nonce_tpm = reader.Sized();
-  if (!reader.ok()) throw TpmError("start a session", TSS2_ESYS_RC_MALFORMED_RESPONSE);
-  nonce_tpm_.assign(nonce_tpm.begin(), nonce_tpm.end());
-  key_ = KdfA(salt.secret, "ATH", nonce_tpm_, nonce_caller, kKeySize);
-}
-
-EncryptedSession::~EncryptedSession() {
-  if (open_) connection_.Flush(handle_);
+  TPM2B_ENCRYPTED_SECRET encrypted_salt{};
+  encrypted_salt.size = static_cast<uint16_t>(salt.encrypted.size());
+  std::copy(salt.encrypted.begin(), salt.encrypted.end(), encrypted_salt.secret);
+  nonce_caller_ = SizedBuffer<TPM2B_NONCE>(RandomBytes(kNonceSize));
+  TPMT_SYM_DEF symmetric{};
+  symmetric.algorithm = TPM2_ALG_AES;
+  symmetric.keyBits.aes = 8 * kAesKeySize;
+  symmetric.mode.aes = TPM2_ALG_CFB;
+  TPMI_SH_AUTH_SESSION session = 0;
+  CheckTpm(
+      "start a session",
+      connection.Run(
+          limits,
+          [&] {
+            return tss2.Tss2_Sys_StartAuthSession_Prepare(sys, handle, TPM2_RH_NULL, &nonce_caller_,
+                                                          &encrypted_salt, TPM2_SE_HMAC, &symmetric,
+                                                          TPM2_ALG_SHA256);
+          },
+          [&] { return tss2.Tss2_Sys_StartAuthSession_Complete(sys, &session, &nonce_tpm_); }));
+  session_ = TpmHandle(connection, session);
+  key_ = KdfA(salt.secret, "ATH", View(nonce_tpm_), View(nonce_caller_), kKeySize);
 }
 
 // Part 1, section 19.6.8: HMACs and encryption depend on the authValue of what is authorized.
-Bytes EncryptedSession::AuthorizationKey(ByteView auth_value) const {
-  Bytes key = key_;
-  key.insert(key.end(), auth_value.begin(), auth_value.end());
-  return key;
-}
+void EncryptedSession::SetAuthValue(ByteView auth_value) { Append(key_, auth_value); }
 
-TSS2_RC EncryptedSession::Run(SessionCommand command, const OperationLimits& limits,
-                              Bytes& response) {
-  const Bytes key = AuthorizationKey(command.auth_value);
-  const Bytes nonce_caller = RandomBytes(kNonceSize);
+TSS2_RC EncryptedSession::Protect(TPM2_CC code, const std::vector<Bytes>& names) {
+  const Tss2Library& tss2 = connection_.tss2();
+  TSS2_SYS_CONTEXT* sys = connection_.sys();
+  nonce_caller_ = SizedBuffer<TPM2B_NONCE>(RandomBytes(kNonceSize));
+
+  // Part 1, section 21.3. The size in front of the parameter stays as it is.
+  size_t size = 0;
+  const uint8_t* parameter = nullptr;
+  TSS2_RC rc = tss2.Tss2_Sys_GetDecryptParam(sys, &size, &parameter);
+  if (rc != TSS2_RC_SUCCESS) return rc;
+  const Bytes mask =
+      KdfA(key_, "CFB", View(nonce_caller_), View(nonce_tpm_), kAesKeySize + kAesBlockSize);
+  Bytes encrypted(parameter, parameter + size);
+  EncryptAes128Cfb(std::span(mask).first<kAesKeySize>(), std::span(mask).last<kAesBlockSize>(),
+                   encrypted);
+  rc = tss2.Tss2_Sys_SetDecryptParam(sys, encrypted.size(), encrypted.data());
+  if (rc != TSS2_RC_SUCCESS) return rc;
+
+  // Part 1, section 16.7.
+  size_t parameters_size = 0;
+  const uint8_t* parameters = nullptr;
+  rc = tss2.Tss2_Sys_GetCpBuffer(sys, &parameters_size, &parameters);
+  if (rc != TSS2_RC_SUCCESS) return rc;
+  Bytes hashed = BigEndian(code);
+  for (const Bytes& name : names) Append(hashed, name);
+  Append(hashed, {parameters, parameters_size});
   const uint8_t attributes[] = {kAttributes};
 
-  // Part 1, section 21.3: what follows the first parameter's size is encrypted.
-  const size_t first_size = WireReader(command.parameters).U16();
-  const Bytes mask = KdfA(key, "CFB", nonce_caller, nonce_tpm_, kAesKeySize + kAesBlockSize);
-  EncryptAes128Cfb(std::span(mask).first<kAesKeySize>(), std::span(mask).last<kAesBlockSize>(),
-                   std::span(command.parameters).subspan(sizeof(uint16_t), first_size));
+  TSS2L_SYS_AUTH_COMMAND authorizations{};
+  authorizations.count = 1;
+  TPMS_AUTH_COMMAND& authorization = authorizations.auths[0];
+  authorization.sessionHandle = session_.get();
+  authorization.nonce = nonce_caller_;
+  authorization.sessionAttributes = kAttributes;
+  authorization.hmac = SizedBuffer<TPM2B_AUTH>(
+      HmacSha256(key_, {Sha256(hashed), View(nonce_caller_), View(nonce_tpm_), attributes}));
+  return tss2.Tss2_Sys_SetCmdAuths(sys, &authorizations);
+}
 
-  // Part 1, section 16.7: what the HMAC is over.
-  WireWriter hashed;
-  hashed.U32(command.code);
-  for (const TpmEntity& entity : command.handles) hashed.Raw(entity.name);
-  const Sha256Digest cp_hash = Sha256(hashed.Raw(command.parameters).bytes());
-  const Sha256Digest hmac = HmacSha256(key, {cp_hash, nonce_caller, nonce_tpm_, attributes});
-
-  WireWriter authorization;
-  authorization.U32(handle_).Sized(nonce_caller).U8(kAttributes).Sized(hmac);
-  WireWriter whole;
-  whole.Header(TPM2_ST_SESSIONS, command.code);
-  for (const TpmEntity& entity : command.handles) whole.U32(entity.handle);
-  whole.U32(static_cast<uint32_t>(authorization.bytes().size())).Raw(authorization.bytes());
-  whole.Raw(command.parameters);
-  Bytes answer;
-  const TSS2_RC rc = connection_.Exchange(whole.Command(), limits, answer);
-  if (rc != TSS2_RC_SUCCESS) return rc;
-  open_ = false;
-
-  WireReader reader(answer);
-  const ByteView parameters = reader.Raw(reader.U32());
-  const ByteView nonce_tpm = reader.Sized();
-  const ByteView answered_attributes = reader.Raw(1);
-  const ByteView answered_hmac = reader.Sized();
-  if (!reader.ok() || !reader.at_end()) return TSS2_ESYS_RC_MALFORMED_RESPONSE;
-  // Part 1, section 16.8.
-  const Sha256Digest rp_hash =
-      Sha256(WireWriter().U32(TPM2_RC_SUCCESS).U32(command.code).Raw(parameters).bytes());
-  const Sha256Digest expected =
-      HmacSha256(key, {rp_hash, nonce_tpm, nonce_caller, answered_attributes});
-  if (answered_hmac.size() != expected.size() ||
-      CRYPTO_memcmp(answered_hmac.data(), expected.data(), expected.size()) != 0) {
-    return TSS2_ESYS_RC_RSP_AUTH_FAILED;
+void EncryptedSession::Verify(TPM2_CC code) {
+  const Tss2Library& tss2 = connection_.tss2();
+  TSS2_SYS_CONTEXT* sys = connection_.sys();
+  TSS2L_SYS_AUTH_RESPONSE authorizations{};
+  size_t parameters_size = 0;
+  const uint8_t* parameters = nullptr;
+  const TPMS_AUTH_RESPONSE& authorization = authorizations.auths[0];
+  bool vouched_for =
+      tss2.Tss2_Sys_GetRspAuths(sys, &authorizations) == TSS2_RC_SUCCESS &&
+      tss2.Tss2_Sys_GetRpBuffer(sys, &parameters_size, &parameters) == TSS2_RC_SUCCESS;
+  if (vouched_for) {
+    // Part 1, section 16.8.
+    Bytes hashed = BigEndian(TPM2_RC_SUCCESS);
+    Append(hashed, BigEndian(code));
+    Append(hashed, {parameters, parameters_size});
+    const uint8_t attributes[] = {authorization.sessionAttributes};
+    const Sha256Digest expected = HmacSha256(
+        key_, {Sha256(hashed), View(authorization.nonce), View(nonce_caller_), attributes});
+    vouched_for = authorization.hmac.size == expected.size() &&
+                  CRYPTO_memcmp(authorization.hmac.buffer, expected.data(), expected.size()) == 0;
   }
-  response.assign(parameters.begin(), parameters.end());
-  return TSS2_RC_SUCCESS;
+  if (!vouched_for) {
+    throw DeviceKeyError(ErrorCode::kPlatformError,
+                         "the answer to an encrypted command does not carry the TPM's HMAC: "
+                         "something between this program and the TPM has changed it");
+  }
 }
 
 }  // namespace device_key

@@ -58,7 +58,7 @@ void LoadedKeys::EvictTo(TpmConnection& connection, size_t count, const Operatio
 
 bool LoadedKeys::ForgetLost(TpmConnection& connection, const OperationLimits& limits) {
   return std::erase_if(keys_, [&](LoadedKey& key) {
-           if (IsStillLoaded(connection, key.handle.get(), limits)) return false;
+           if (IsStillLoaded(connection, key.handle.get(), key.name, limits)) return false;
            key.handle.Abandon();
            return true;
          }) > 0;

@@ -3,20 +3,20 @@
 #define DEVICE_KEY_PROVIDERS_TPM2_LOADED_KEYS_H_
 
 #include <list>
+#include <memory>
 #include <string>
 
 #include "providers/tpm2/orphans.h"
 #include "providers/tpm2/tpm_connection.h"
-#include "providers/tpm2/tss2_library.h"
 
 namespace device_key {
 
 struct LoadedKey {
   std::string key_id;
-  Bytes name;  // kept here, as Esys_TR_GetName hashes it anew, for a million instructions
+  Bytes name;
   TpmHandle handle;
   bool in_use = false;  // by signatures; a key that has only been made may never be asked for
-  EsysPtr<TPMS_CONTEXT> context;  // once it has been evicted; stays good when it is back
+  std::unique_ptr<TPMS_CONTEXT> context;  // once it has been evicted; stays good when it is back
 };
 
 // The most recently used keys, loaded. At most two: a TPM need not have more than three slots
@@ -24,7 +24,7 @@ struct LoadedKey {
 // kernel's resource manager each loaded object is swapped in and out around every command.
 //
 // The contexts of keys in use that have been evicted are kept (TPM2_ContextSave): loading one needs
-// no parent and a fraction of the time that TPM2_Load takes in tpm2-tss.
+// no parent.
 class LoadedKeys {
  public:
   static constexpr size_t kLimit = 2;

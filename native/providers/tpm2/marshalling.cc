@@ -4,7 +4,6 @@
 #include "providers/tpm2/key_templates.h"
 #include "providers/tpm2/tpm_status.h"
 #include "providers/tpm2/tss2_library.h"
-#include "providers/tpm2/wire.h"
 
 namespace device_key {
 namespace {
@@ -40,9 +39,12 @@ bool Unmarshal(const Bytes& bytes, size_t& offset, TPM2B_PRIVATE& area) {
 
 Bytes NameOf(const TPM2B_PUBLIC& area) {
   const Bytes marshalled = Marshalled(area);
-  const ByteView named = ByteView(marshalled).subspan(sizeof(uint16_t));  // behind its size
+  const ByteView named = ByteView(marshalled).subspan(sizeof area.size);
   const uint16_t algorithm = area.publicArea.nameAlg;
-  return WireWriter().U16(algorithm).Raw(Digest(NameHash(area.publicArea), named)).bytes();
+  Bytes name{static_cast<uint8_t>(algorithm >> 8), static_cast<uint8_t>(algorithm)};
+  const Bytes digest = Digest(NameHash(area.publicArea), named);
+  name.insert(name.end(), digest.begin(), digest.end());
+  return name;
 }
 
 }  // namespace device_key

@@ -2,6 +2,9 @@
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_STORAGE_PARENT_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_STORAGE_PARENT_H_
 
+#include <memory>
+#include <optional>
+
 #include "providers/tpm2/orphans.h"
 #include "providers/tpm2/tpm_commands.h"
 #include "providers/tpm2/tpm_connection.h"
@@ -24,14 +27,15 @@ class StorageParents {
       : connection_(connection), keep_loaded_(keep_loaded) {}
 
   // The parent for new keys: kPersistentSrk when a usable storage key is there, else
-  // TPM2_RH_OWNER, for the primary. Throws as Lease::Lease.
+  // TPM2_RH_OWNER, for the primary. That choice is kept once the primary has been derived: looking
+  // again would cost a command for each new key. Throws as Lease::Lease.
   TPM2_HANDLE Choose(const OperationLimits& limits);
 
   // Whether the parent that `Choose` has just found can be used while the TPM is in lockout. The
   // primary always can; a persistent key that tpm2-tools made by default cannot.
   bool UsableInLockout(TPM2_HANDLE parent) const {
     return parent != kPersistentSrk ||
-           (persistent_area_.publicArea.objectAttributes & TPMA_OBJECT_NODA) != 0;
+           (persistent_->publicArea.objectAttributes & TPMA_OBJECT_NODA) != 0;
   }
 
   // The use of one parent, for one command or a few.
@@ -57,17 +61,14 @@ class StorageParents {
 
  private:
   bool FindPersistent(const OperationLimits& limits);
-  TpmHandle CreatePrimary(const OperationLimits& limits);
 
   TpmConnection& connection_;
   const bool keep_loaded_;
-  // Stays until the connection ends: ESYS hands out one object per persistent handle, so closing
-  // it once would close it for everybody. Costs the TPM nothing.
-  ESYS_TR persistent_ = ESYS_TR_NONE;
-  TPM2B_PUBLIC persistent_area_;
+  std::optional<TPM2B_PUBLIC> persistent_;  // its public area, once found
+  TPM2B_PUBLIC primary_area_;               // the same as often as it is derived
   TpmHandle primary_;
-  TPM2B_PUBLIC primary_area_;  // the same as often as it is derived
-  EsysPtr<TPMS_CONTEXT> saved_primary_;
+  bool chose_primary_ = false;
+  std::unique_ptr<TPMS_CONTEXT> saved_primary_;
 };
 
 }  // namespace device_key

@@ -93,7 +93,7 @@ LoadedKey& LoadBelow(const StorageParent& parent, TpmState& state, const KeyId& 
                      const TpmKeyBlob& blob, const OperationLimits& limits) {
   Bytes name = NameOf(blob.public_area);
   state.being_loaded = {name};
-  TpmHandle handle = LoadKey(state.connection, parent.object, blob, limits);
+  TpmHandle handle = LoadKey(state.connection, parent.handle, blob, limits);
   state.being_loaded.clear();
   return state.keys.Insert({id.str(), std::move(name), std::move(handle), false, nullptr});
 }
@@ -116,7 +116,7 @@ LoadedKey* FindOrRestore(TpmState& state, const KeyId& id, const OperationLimits
 // Flushes the key if it is loaded, and not what another client may have put into its slot.
 void Drop(TpmState& state, const KeyId& id, const OperationLimits& limits) {
   LoadedKey* key = state.keys.Find(id.str());
-  if (key != nullptr && !IsStillLoaded(state.connection, key->handle.get(), limits)) {
+  if (key != nullptr && !IsStillLoaded(state.connection, key->handle.get(), key->name, limits)) {
     key->handle.Abandon();
   }
   state.keys.Remove(id.str());
@@ -203,7 +203,7 @@ Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const Ke
           // Another process may have bound the key since it was loaded, which gave it another
           // authValue: it is loaded again before it is called wrong.
           if (error.code() != ErrorCode::kBindingMismatch ||
-              !IsStillLoaded(state.connection, key->handle.get(), limits)) {
+              !IsStillLoaded(state.connection, key->handle.get(), key->name, limits)) {
             throw;
           }
           state.keys.Remove(id.str());
@@ -224,7 +224,7 @@ nlohmann::json Tpm2Provider::Bind(const KeyId& id, const nlohmann::json& handle,
       const LoadedKey& loaded = Load(state, id, handle, limits);
       const StorageParents::Lease parent(state.parents, key.parent, limits);
       key.blob.private_area =
-          ChangeAuth(state.connection, loaded.handle.get(), parent.get(),
+          ChangeAuth(state.connection, {loaded.handle.get(), loaded.name}, parent.get(),
                      BindingAuthValue(KeyBinding{}), BindingAuthValue(binding), limits);
       state.keys.Remove(id.str());
       return EncodeHandle(key);

@@ -7,27 +7,35 @@
 #include "providers/tpm2/encrypted_session.h"
 #include "providers/tpm2/key_templates.h"
 #include "providers/tpm2/marshalling.h"
-#include "providers/tpm2/wire.h"
 
 namespace device_key {
 namespace {
 
-// The TPM's own handle of what ESYS knows as `object`.
-TPM2_HANDLE NumberOf(const TpmConnection& connection, ESYS_TR object) {
-  TPM2_HANDLE number = 0;
-  CheckTpm("find a key's handle",
-           connection.tss2().Esys_TR_GetTpmHandle(connection.esys(), object, &number));
-  return number;
+const TPM2B_DATA kNothingFromOutside{};
+const TPML_PCR_SELECTION kNoPcrs{};
+
+// The password session (Part 1, section 19.4): the authValue goes along as it is.
+TSS2L_SYS_AUTH_COMMAND Password(const TPM2B_AUTH& auth) {
+  TSS2L_SYS_AUTH_COMMAND authorizations{};
+  authorizations.count = 1;
+  authorizations.auths[0].sessionHandle = TPM2_RH_PW;
+  authorizations.auths[0].hmac = auth;
+  return authorizations;
 }
 
-// The next structure of `response`.
-template <class Structure>
-Structure Next(const Bytes& response, size_t& offset) {
-  Structure value{};
-  if (!Unmarshal(response, offset, value)) {
-    throw TpmError("read the new key", TSS2_ESYS_RC_MALFORMED_RESPONSE);
-  }
-  return value;
+// TpmConnection::Run with a password.
+template <class Prepare, class Complete>
+TSS2_RC RunWithPassword(TpmConnection& connection, const TPM2B_AUTH& auth,
+                        const OperationLimits& limits, Prepare prepare, Complete complete) {
+  const TSS2L_SYS_AUTH_COMMAND authorizations = Password(auth);
+  return connection.Run(
+      limits,
+      [&] {
+        const TSS2_RC rc = prepare();
+        if (rc != TSS2_RC_SUCCESS) return rc;
+        return connection.tss2().Tss2_Sys_SetCmdAuths(connection.sys(), &authorizations);
+      },
+      complete);
 }
 
 // CheckTpm for a command that a device key's authValue authorizes.
@@ -43,25 +51,57 @@ void CheckAuthorized(const std::string& attempt, TSS2_RC rc) {
 
 }  // namespace
 
+TpmHandle CreatePrimary(TpmConnection& connection, TPM2B_PUBLIC& public_area,
+                        const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection.tss2();
+  TSS2_SYS_CONTEXT* sys = connection.sys();
+  const TPM2B_SENSITIVE_CREATE no_auth{};
+  const TPM2B_PUBLIC area = StorageKeyTemplate();
+  TPM2_HANDLE handle = 0;
+  public_area = {};
+  const TSS2_RC rc = RunWithPassword(
+      connection, {}, limits,
+      [&] {
+        return tss2.Tss2_Sys_CreatePrimary_Prepare(sys, TPM2_RH_OWNER, &no_auth, &area,
+                                                   &kNothingFromOutside, &kNoPcrs);
+      },
+      [&] {
+        return tss2.Tss2_Sys_CreatePrimary_Complete(sys, &handle, &public_area, nullptr, nullptr,
+                                                    nullptr, nullptr);
+      });
+  if (IsAuthFailure(rc)) {
+    throw DeviceKeyError(
+        ErrorCode::kTpmOwnerAuthRequired,
+        "the TPM's owner hierarchy has a password and there is no storage key at 0x81000001, so no "
+        "parent for device keys can be derived. As the TPM's owner, make one persistent: "
+        "`tpm2_createprimary -C o -P <password> -G ecc -a 'fixedtpm|fixedparent|"
+        "sensitivedataorigin|userwithauth|noda|restricted|decrypt' -c srk.ctx` and "
+        "`tpm2_evictcontrol -C o -P <password> -c srk.ctx 0x81000001`",
+        rc);
+  }
+  CheckTpm("derive the storage key", rc);
+  return TpmHandle(connection, handle);
+}
+
 TpmKeyBlob CreateDeviceKey(TpmConnection& connection, const StorageParent& parent,
                            const TPM2B_AUTH& auth, const OperationLimits& limits) {
-  const TpmEntity below{NumberOf(connection, parent.object), NameOf(parent.public_area)};
-  EncryptedSession session(connection, below.handle, parent.public_area.publicArea, limits);
-
-  // Part 3, section 12.1: the sensitive area (an authValue and no data), the template, nothing from
-  // outside, no PCRs.
-  WireWriter sensitive;
-  sensitive.Sized(View(auth)).Sized({});
-  WireWriter parameters;
-  parameters.Sized(sensitive.bytes());
-  parameters.Raw(Marshalled(DeviceKeyTemplate()));
-  parameters.Sized({}).U32(0);
-  Bytes response;
-  const TSS2_RC rc = session.Run({.code = TPM2_CC_Create,
-                                  .handles = {below},
-                                  .auth_value = {},
-                                  .parameters = std::move(parameters.bytes())},
-                                 limits, response);
+  const Tss2Library& tss2 = connection.tss2();
+  TSS2_SYS_CONTEXT* sys = connection.sys();
+  EncryptedSession session(connection, parent.handle, parent.public_area.publicArea, limits);
+  TPM2B_SENSITIVE_CREATE sensitive{};
+  sensitive.sensitive.userAuth = auth;
+  const TPM2B_PUBLIC area = DeviceKeyTemplate();
+  TpmKeyBlob blob{};
+  const TSS2_RC rc = session.Run(
+      TPM2_CC_Create, {NameOf(parent.public_area)}, {}, limits,
+      [&] {
+        return tss2.Tss2_Sys_Create_Prepare(sys, parent.handle, &sensitive, &area,
+                                            &kNothingFromOutside, &kNoPcrs);
+      },
+      [&] {
+        return tss2.Tss2_Sys_Create_Complete(sys, &blob.private_area, &blob.public_area, nullptr,
+                                             nullptr, nullptr);
+      });
   if (IsAuthFailure(rc)) {
     throw DeviceKeyError(ErrorCode::kTpmOwnerAuthRequired,
                          "the TPM's storage key at 0x81000001 has a password, so no key can be "
@@ -69,10 +109,6 @@ TpmKeyBlob CreateDeviceKey(TpmConnection& connection, const StorageParent& paren
                          rc);
   }
   CheckTpm("create the key", rc);
-  size_t offset = 0;
-  TpmKeyBlob blob;
-  blob.private_area = Next<TPM2B_PRIVATE>(response, offset);
-  blob.public_area = Next<TPM2B_PUBLIC>(response, offset);
   // Read back what makes the key non-exportable; hardware has been seen to answer with something
   // else than it was asked for.
   if (!IsDeviceKey(blob.public_area.publicArea)) {
@@ -82,18 +118,18 @@ TpmKeyBlob CreateDeviceKey(TpmConnection& connection, const StorageParent& paren
   return blob;
 }
 
-TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& blob,
+TpmHandle LoadKey(TpmConnection& connection, TPM2_HANDLE parent, const TpmKeyBlob& blob,
                   const OperationLimits& limits) {
   const Tss2Library& tss2 = connection.tss2();
-  ESYS_CONTEXT* esys = connection.esys();
-  ESYS_TR handle = ESYS_TR_NONE;
-  const TSS2_RC rc = connection.Run(
-      limits,
+  TSS2_SYS_CONTEXT* sys = connection.sys();
+  TPM2_HANDLE handle = 0;
+  TPM2B_NAME name{};
+  const TSS2_RC rc = RunWithPassword(
+      connection, {}, limits,
       [&] {
-        return tss2.Esys_Load_Async(esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
-                                    &blob.private_area, &blob.public_area);
+        return tss2.Tss2_Sys_Load_Prepare(sys, parent, &blob.private_area, &blob.public_area);
       },
-      [&] { return tss2.Esys_Load_Finish(esys, &handle); });
+      [&] { return tss2.Tss2_Sys_Load_Complete(sys, &handle, &name); });
   if (IsAuthFailure(rc)) {
     throw DeviceKeyError(ErrorCode::kTpmOwnerAuthRequired,
                          "the TPM's storage key at 0x81000001 has been given a password, so the "
@@ -104,90 +140,74 @@ TpmHandle LoadKey(TpmConnection& connection, ESYS_TR parent, const TpmKeyBlob& b
   return TpmHandle(connection, handle);
 }
 
-EsysPtr<TPMS_CONTEXT> SaveContext(TpmConnection& connection, ESYS_TR object,
-                                  const OperationLimits& limits) {
+std::unique_ptr<TPMS_CONTEXT> SaveContext(TpmConnection& connection, TPM2_HANDLE object,
+                                          const OperationLimits& limits) {
   const Tss2Library& tss2 = connection.tss2();
-  ESYS_CONTEXT* esys = connection.esys();
-  TPMS_CONTEXT* context = nullptr;
-  connection.Run(
-      limits, [&] { return tss2.Esys_ContextSave_Async(esys, object); },
-      [&] { return tss2.Esys_ContextSave_Finish(esys, &context); });
-  return EsysPtr<TPMS_CONTEXT>(context);
+  TSS2_SYS_CONTEXT* sys = connection.sys();
+  auto context = std::make_unique<TPMS_CONTEXT>();
+  const TSS2_RC rc = connection.Run(
+      limits, [&] { return tss2.Tss2_Sys_ContextSave_Prepare(sys, object); },
+      [&] { return tss2.Tss2_Sys_ContextSave_Complete(sys, context.get()); });
+  return rc == TSS2_RC_SUCCESS ? std::move(context) : nullptr;
 }
 
 TSS2_RC LoadContext(TpmConnection& connection, const TPMS_CONTEXT& context, TpmHandle& object,
                     const OperationLimits& limits) {
   const Tss2Library& tss2 = connection.tss2();
-  ESYS_CONTEXT* esys = connection.esys();
-  ESYS_TR handle = ESYS_TR_NONE;
+  TSS2_SYS_CONTEXT* sys = connection.sys();
+  TPM2_HANDLE handle = 0;
   const TSS2_RC rc = connection.Run(
-      limits, [&] { return tss2.Esys_ContextLoad_Async(esys, &context); },
-      [&] { return tss2.Esys_ContextLoad_Finish(esys, &handle); });
+      limits, [&] { return tss2.Tss2_Sys_ContextLoad_Prepare(sys, &context); },
+      [&] { return tss2.Tss2_Sys_ContextLoad_Complete(sys, &handle); });
   if (rc == TSS2_RC_SUCCESS) object = TpmHandle(connection, handle);
   return rc;
 }
 
-TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, ESYS_TR key, const StorageParent& parent,
-                         const TPM2B_AUTH& old_auth, const TPM2B_AUTH& new_auth,
-                         const OperationLimits& limits) {
-  const TpmEntity below{NumberOf(connection, parent.object), NameOf(parent.public_area)};
-  EncryptedSession session(connection, below.handle, parent.public_area.publicArea, limits);
-  WireWriter parameters;
-  parameters.Sized(View(new_auth));
-  Bytes response;
-  const TSS2_RC rc =
-      session.Run({.code = TPM2_CC_ObjectChangeAuth,
-                   .handles = {{NumberOf(connection, key), NameOf(connection, key)}, below},
-                   .auth_value = View(old_auth),
-                   .parameters = std::move(parameters.bytes())},
-                  limits, response);
+TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, const LoadedObject& key,
+                         const StorageParent& parent, const TPM2B_AUTH& old_auth,
+                         const TPM2B_AUTH& new_auth, const OperationLimits& limits) {
+  const Tss2Library& tss2 = connection.tss2();
+  TSS2_SYS_CONTEXT* sys = connection.sys();
+  EncryptedSession session(connection, parent.handle, parent.public_area.publicArea, limits);
+  TPM2B_PRIVATE private_area{};
+  const TSS2_RC rc = session.Run(
+      TPM2_CC_ObjectChangeAuth, {key.name, NameOf(parent.public_area)}, View(old_auth), limits,
+      [&] {
+        return tss2.Tss2_Sys_ObjectChangeAuth_Prepare(sys, key.handle, parent.handle, &new_auth);
+      },
+      [&] { return tss2.Tss2_Sys_ObjectChangeAuth_Complete(sys, &private_area); });
   CheckAuthorized("bind the key to its enrollment", rc);
-  size_t offset = 0;
-  return Next<TPM2B_PRIVATE>(response, offset);
+  return private_area;
 }
 
-TSS2_RC FindObject(TpmConnection& connection, TPM2_HANDLE number, ESYS_TR& object,
-                   const OperationLimits& limits) {
+TSS2_RC ReadPublic(TpmConnection& connection, TPM2_HANDLE handle, TPM2B_PUBLIC& public_area,
+                   Bytes& name, const OperationLimits& limits) {
   const Tss2Library& tss2 = connection.tss2();
-  ESYS_CONTEXT* esys = connection.esys();
-  return connection.Run(
-      limits,
-      [&] {
-        return tss2.Esys_TR_FromTPMPublic_Async(esys, number, ESYS_TR_NONE, ESYS_TR_NONE,
-                                                ESYS_TR_NONE);
-      },
-      [&] { return tss2.Esys_TR_FromTPMPublic_Finish(esys, &object); });
-}
-
-Bytes NameOf(const TpmConnection& connection, ESYS_TR object) {
-  TPM2B_NAME* name = nullptr;
-  const TSS2_RC rc = connection.tss2().Esys_TR_GetName(connection.esys(), object, &name);
-  const EsysPtr<TPM2B_NAME> owned_name(name);
-  CheckTpm("name a key", rc);
-  return Bytes(name->name, name->name + name->size);
-}
-
-bool IsStillLoaded(TpmConnection& connection, ESYS_TR object, const OperationLimits& limits) {
-  const Tss2Library& tss2 = connection.tss2();
-  ESYS_CONTEXT* esys = connection.esys();
-  TPM2B_NAME* found = nullptr;
+  TSS2_SYS_CONTEXT* sys = connection.sys();
+  public_area = {};
+  TPM2B_NAME found{};
+  TPM2B_NAME qualified{};
   const TSS2_RC rc = connection.Run(
-      limits,
-      [&] {
-        return tss2.Esys_ReadPublic_Async(esys, object, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE);
-      },
-      [&] { return tss2.Esys_ReadPublic_Finish(esys, nullptr, &found, nullptr); });
-  const EsysPtr<TPM2B_NAME> owned_found(found);
+      limits, [&] { return tss2.Tss2_Sys_ReadPublic_Prepare(sys, handle); },
+      [&] { return tss2.Tss2_Sys_ReadPublic_Complete(sys, &public_area, &found, &qualified); });
+  name.assign(found.name, found.name + found.size);
+  return rc;
+}
+
+bool IsStillLoaded(TpmConnection& connection, TPM2_HANDLE handle, ByteView name,
+                   const OperationLimits& limits) {
+  TPM2B_PUBLIC public_area;
+  Bytes found;
+  const TSS2_RC rc = ReadPublic(connection, handle, public_area, found, limits);
   if (IsStaleHandle(rc)) return false;
   CheckTpm("read a public key", rc);
-  return Bytes(found->name, found->name + found->size) == NameOf(connection, object);
+  return std::equal(found.begin(), found.end(), name.begin(), name.end());
 }
 
-Bytes SignDigest(TpmConnection& connection, ESYS_TR key, const TPM2B_AUTH& auth,
+Bytes SignDigest(TpmConnection& connection, TPM2_HANDLE key, const TPM2B_AUTH& auth,
                  const Sha256Digest& digest, const OperationLimits& limits) {
   const Tss2Library& tss2 = connection.tss2();
-  ESYS_CONTEXT* esys = connection.esys();
-  CheckTpm("authorize the key", tss2.Esys_TR_SetAuth(esys, key, &auth));
+  TSS2_SYS_CONTEXT* sys = connection.sys();
   TPM2B_DIGEST hash{};
   hash.size = static_cast<uint16_t>(digest.size());
   std::copy(digest.begin(), digest.end(), hash.buffer);
@@ -199,44 +219,35 @@ Bytes SignDigest(TpmConnection& connection, ESYS_TR key, const TPM2B_AUTH& auth,
   TPMT_TK_HASHCHECK ticket{};
   ticket.tag = TPM2_ST_HASHCHECK;
   ticket.hierarchy = TPM2_RH_NULL;
-  TPMT_SIGNATURE* signature = nullptr;
-  const TSS2_RC rc = connection.Run(
-      limits,
-      [&] {
-        return tss2.Esys_Sign_Async(esys, key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &hash,
-                                    &scheme, &ticket);
-      },
-      [&] { return tss2.Esys_Sign_Finish(esys, &signature); });
-  const EsysPtr<TPMT_SIGNATURE> owned_signature(signature);
+  TPMT_SIGNATURE signature{};
+  const TSS2_RC rc = RunWithPassword(
+      connection, auth, limits,
+      [&] { return tss2.Tss2_Sys_Sign_Prepare(sys, key, &hash, &scheme, &ticket); },
+      [&] { return tss2.Tss2_Sys_Sign_Complete(sys, &signature); });
   CheckAuthorized("sign with the key", rc);
-  if (signature->sigAlg != TPM2_ALG_ECDSA) {
+  if (signature.sigAlg != TPM2_ALG_ECDSA) {
     throw DeviceKeyError(ErrorCode::kCryptoError, "the TPM made a signature of another kind");
   }
-  const TPMS_SIGNATURE_ECC& ecdsa = signature->signature.ecdsa;
+  const TPMS_SIGNATURE_ECC& ecdsa = signature.signature.ecdsa;
   return EcdsaDerFromRaw(View(ecdsa.signatureR), View(ecdsa.signatureS));
 }
 
-EsysPtr<TPMS_CAPABILITY_DATA> GetCapability(TpmConnection& connection, TPM2_CAP capability,
-                                            uint32_t first, uint32_t count,
-                                            const OperationLimits& limits) {
+TPMS_CAPABILITY_DATA GetCapability(TpmConnection& connection, TPM2_CAP capability, uint32_t first,
+                                   uint32_t count, const OperationLimits& limits) {
   const Tss2Library& tss2 = connection.tss2();
-  ESYS_CONTEXT* esys = connection.esys();
-  TPMS_CAPABILITY_DATA* data = nullptr;
+  TSS2_SYS_CONTEXT* sys = connection.sys();
+  TPMI_YES_NO more = 0;
+  TPMS_CAPABILITY_DATA data{};
   const TSS2_RC rc = connection.Run(
-      limits,
-      [&] {
-        return tss2.Esys_GetCapability_Async(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                             capability, first, count);
-      },
-      [&] { return tss2.Esys_GetCapability_Finish(esys, nullptr, &data); });
-  EsysPtr<TPMS_CAPABILITY_DATA> owned_data(data);
+      limits, [&] { return tss2.Tss2_Sys_GetCapability_Prepare(sys, capability, first, count); },
+      [&] { return tss2.Tss2_Sys_GetCapability_Complete(sys, &more, &data); });
   CheckTpm("read the TPM's capabilities", rc);
   // Its lists share one memory: read as another, one would end behind it.
-  if (data->capability != capability) {
+  if (data.capability != capability) {
     throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
                          "the TPM answered with another capability than it was asked for");
   }
-  return owned_data;
+  return data;
 }
 
 }  // namespace device_key

@@ -1,21 +1,20 @@
-// An ESYS context on a transport, and the handles that live in the TPM because of it.
+// A SAPI context on a transport, and the handles that live in the TPM because of it.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_TPM_CONNECTION_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_TPM_CONNECTION_H_
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "crypto/bytes.h"
 #include "providers/tpm2/tpm_status.h"
 #include "providers/tpm2/tpm_transport.h"
 #include "providers/tpm2/tss2_library.h"
 
 namespace device_key {
 
-// Once it has failed, a connection is of no more use: ESYS keeps answering 0x70007 and a late
-// response would be taken for the next one. Its owner makes a new one. Used by one thread at a
-// time.
+// Once it has failed, a connection is of no more use: a late response would be taken for the next
+// one. Its owner makes a new one. Used by one thread at a time.
 class TpmConnection {
  public:
   // Throws what TpmTransport::Open and Tss2Library::Get throw.
@@ -25,40 +24,38 @@ class TpmConnection {
   TpmConnection& operator=(const TpmConnection&) = delete;
 
   const Tss2Library& tss2() const { return tss2_; }
-  ESYS_CONTEXT* esys() const { return esys_; }
+  TSS2_SYS_CONTEXT* sys() const { return sys_; }
   bool failed() const { return failed_; }
 
-  // Runs one TPM command: `start` calls an Esys_*_Async function, `finish` its _Finish; both
-  // return its code. The wait between them obeys `limits`. Returns what the TPM answered; throws
-  // ConnectionLost, `device_timeout` or `closed`.
-  template <class Start, class Finish>
-  TSS2_RC Run(const OperationLimits& limits, Start start, Finish finish) {
-    TSS2_RC rc = start();
-    if (rc == TSS2_RC_SUCCESS) {
-      do {  // ESYS sends a command again when the TPM says so (TPM_RC_RETRY, TPM_RC_YIELDED)
-        AwaitResponse(limits);
-        rc = finish();
-      } while (rc == TSS2_ESYS_RC_TRY_AGAIN);
+  // Runs one TPM command: `prepare` calls a Tss2_Sys_*_Prepare function and sets the command's
+  // authorizations, `complete` calls the _Complete function; both return a code. The wait between
+  // them obeys `limits`. Returns what the TPM answered; throws ConnectionLost, `device_timeout` or
+  // `closed`.
+  template <class Prepare, class Complete>
+  TSS2_RC Run(const OperationLimits& limits, Prepare prepare, Complete complete) {
+    TSS2_RC rc = prepare();
+    if (rc == TSS2_RC_SUCCESS) rc = Execute(limits);
+    for (int i = 1; WantsItAgain(rc) && i < kMaxSubmissions; ++i) {
+      rc = prepare();
+      if (rc == TSS2_RC_SUCCESS) rc = Execute(limits);
     }
+    if (rc == TSS2_RC_SUCCESS) rc = complete();
     ThrowIfLost(rc);
     return rc;
   }
 
-  // Runs one TPM command around ESYS. `command` is the whole of it; on success `response` is what
-  // follows the response's header. Returns and throws as Run.
-  TSS2_RC Exchange(const Bytes& command, const OperationLimits& limits, Bytes& response);
-
-  // TPM2_FlushContext of what ESYS does not know; for destructors, so it does not throw.
-  void Flush(TPM2_HANDLE handle);
-
  private:
-  void AwaitResponse(const OperationLimits& limits);
+  // How often a command is sent while the TPM asks for that. As often as ESYS does it.
+  static constexpr int kMaxSubmissions = 5;
+
+  TSS2_RC Execute(const OperationLimits& limits);
   void ThrowIfLost(TSS2_RC rc);
 
   const Tss2Library& tss2_;
   const std::string name_;
   std::unique_ptr<TpmTransport> transport_;
-  ESYS_CONTEXT* esys_ = nullptr;
+  std::unique_ptr<std::byte[]> memory_;
+  TSS2_SYS_CONTEXT* sys_ = nullptr;  // in `memory_`
   bool failed_ = false;
 };
 
@@ -67,10 +64,10 @@ class TpmConnection {
 class TpmHandle {
  public:
   TpmHandle() = default;
-  TpmHandle(TpmConnection& connection, ESYS_TR handle)
+  TpmHandle(TpmConnection& connection, TPM2_HANDLE handle)
       : connection_(&connection), handle_(handle) {}
   TpmHandle(TpmHandle&& other) noexcept
-      : connection_(other.connection_), handle_(std::exchange(other.handle_, ESYS_TR_NONE)) {}
+      : connection_(other.connection_), handle_(std::exchange(other.handle_, kNone)) {}
   TpmHandle& operator=(TpmHandle&& other) noexcept {
     std::swap(connection_, other.connection_);
     std::swap(handle_, other.handle_);
@@ -78,18 +75,20 @@ class TpmHandle {
   }
   ~TpmHandle() { Flush(); }
 
-  ESYS_TR get() const { return handle_; }
-  explicit operator bool() const { return handle_ != ESYS_TR_NONE; }
+  TPM2_HANDLE get() const { return handle_; }
+  explicit operator bool() const { return handle_ != kNone; }
 
   // Forgets the handle without a word to the TPM: what it named is gone, and its number may by now
   // name another client's object, which is not ours to flush.
-  void Abandon();
+  void Abandon() { handle_ = kNone; }
 
  private:
+  static constexpr TPM2_HANDLE kNone = TPM2_RH_UNASSIGNED;
+
   void Flush();
 
   TpmConnection* connection_ = nullptr;
-  ESYS_TR handle_ = ESYS_TR_NONE;
+  TPM2_HANDLE handle_ = kNone;
 };
 
 }  // namespace device_key

@@ -16,7 +16,7 @@ void ReadGroup(TpmConnection& connection, TPM2_PT group, const OperationLimits& 
                Properties& properties) {
   const auto data =
       GetCapability(connection, TPM2_CAP_TPM_PROPERTIES, group, TPM2_MAX_TPM_PROPERTIES, limits);
-  const TPML_TAGGED_TPM_PROPERTY& list = data->data.tpmProperties;
+  const TPML_TAGGED_TPM_PROPERTY& list = data.data.tpmProperties;
   for (const TPMS_TAGGED_PROPERTY& entry : std::span(list.tpmProperty, list.count)) {
     properties[entry.property] = entry.value;
   }
@@ -70,7 +70,7 @@ nlohmann::json ReadTpmProperties(TpmConnection& connection, const OperationLimit
 
 bool HasP256(TpmConnection& connection, const OperationLimits& limits) {
   const auto data = GetCapability(connection, TPM2_CAP_ECC_CURVES, 0, TPM2_MAX_ECC_CURVES, limits);
-  const TPML_ECC_CURVE& list = data->data.eccCurves;
+  const TPML_ECC_CURVE& list = data.data.eccCurves;
   const auto curves = std::span(list.eccCurves, list.count);
   return std::find(curves.begin(), curves.end(), TPM2_ECC_NIST_P256) != curves.end();
 }

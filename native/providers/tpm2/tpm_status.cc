@@ -82,6 +82,11 @@ bool IsAuthFailure(TSS2_RC rc) {
 
 bool IsObjectMemory(TSS2_RC rc) { return BareTpmCode(rc) == TPM2_RC_OBJECT_MEMORY; }
 
+bool WantsItAgain(TSS2_RC rc) {
+  const TSS2_RC code = BareTpmCode(rc);
+  return code == TPM2_RC_RETRY || code == TPM2_RC_YIELDED || code == TPM2_RC_TESTING;
+}
+
 bool IsConnectionFault(TSS2_RC rc) {
   const TSS2_RC layer = rc & TSS2_RC_LAYER_MASK;
   if (layer == 0 || layer == TSS2_RESMGR_RC_LAYER || layer == TSS2_RESMGR_TPM_RC_LAYER) {

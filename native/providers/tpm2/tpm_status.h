@@ -24,8 +24,10 @@ bool IsStaleHandle(TSS2_RC rc);
 bool IsAuthFailure(TSS2_RC rc);
 // No free slot for a transient object.
 bool IsObjectMemory(TSS2_RC rc);
-// The ESYS or TCTI layer can no longer talk to the TPM: both must be rebuilt. ESYS repeats
-// 0x70007 (bad sequence) for ever once a response has been lost (tpm2-tss 3.2.1).
+// The TPM asks for the command once more.
+bool WantsItAgain(TSS2_RC rc);
+// The SAPI or TCTI layer can no longer talk to the TPM: both must be rebuilt, since a
+// response that was lost may still come.
 bool IsConnectionFault(TSS2_RC rc);
 
 // The error for `rc`, which came when we tried to `attempt` ("sign with the key"): what was

@@ -26,7 +26,7 @@ class TpmTransport {
  public:
   virtual ~TpmTransport() = default;
 
-  // The TCTI to give to ESYS; owned by the transport and valid as long as it.
+  // The TCTI to give to SAPI; owned by the transport and valid as long as it.
   virtual TSS2_TCTI_CONTEXT* tcti() = 0;
 
   // Blocks until the response to the last command has arrived as a whole. Throws `device_timeout`

@@ -1,5 +1,6 @@
 #include "providers/tpm2/tss2_library.h"
 
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -13,9 +14,22 @@ namespace {
   throw DeviceKeyError(
       ErrorCode::kLibraryMissing,
       std::string("could not load tpm2-tss, which talks to the TPM: ") + cause.what() +
-          ". Install it: `apt install libtss2-esys-3.0.2-0` or, where that name is unknown, "
-          "`libtss2-esys0` (Debian, Ubuntu), `dnf install tpm2-tss` (Fedora), "
+          ". Install it: `apt install libtss2-esys-3.0.2-0 libtss2-rc0` or, where those names are "
+          "unknown, `apt install tpm2-tools` (Debian, Ubuntu), `dnf install tpm2-tss` (Fedora), "
           "`pacman -S tpm2-tss` (Arch)");
+}
+
+// .so.1 since tpm2-tss 3.0.
+DynamicLibrary OpenSys() {
+  try {
+    return DynamicLibrary::Open("libtss2-sys.so.1");
+  } catch (const DeviceKeyError& error) {
+    try {
+      return DynamicLibrary::Open("libtss2-sys.so.0");
+    } catch (const DeviceKeyError&) {
+      throw error;
+    }
+  }
 }
 
 // Loads `table` once. The libraries stay loaded: they and the libcrypto that they bring keep state
@@ -44,8 +58,8 @@ const Tss2Library& Tss2Library::Get() {
   static const Tss2Library* loaded = nullptr;
   return LoadOnce(mutex, loaded, [](Tss2Library& table) {
     {
-      const DynamicLibrary library = DynamicLibrary::Open("libtss2-esys.so.0");
-      DEVICE_KEY_ESYS_SYMBOLS(DEVICE_KEY_RESOLVE)
+      const DynamicLibrary library = OpenSys();
+      DEVICE_KEY_SYS_SYMBOLS(DEVICE_KEY_RESOLVE)
     }
     {
       const DynamicLibrary library = DynamicLibrary::Open("libtss2-mu.so.0");

@@ -1,43 +1,54 @@
-// tpm2-tss, loaded at run time.
+// tpm2-tss, loaded at run time: its System API (SAPI), which builds commands and takes responses
+// apart.
+//
+// Not its Enhanced System API (ESYS): that names every object that it loads and protects sessions
+// by itself, and in 3.2.1 sets up an OpenSSL library context of its own for each hash, HMAC and
+// cipher on the way. On a software TPM loading a key took twice as long through it, and creating
+// one in an encrypted session five times.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_TSS2_LIBRARY_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_TSS2_LIBRARY_H_
 
-#include <tss2/tss2_esys.h>
 #include <tss2/tss2_mu.h>
 #include <tss2/tss2_rc.h>
+#include <tss2/tss2_sys.h>
 #include <tss2/tss2_tctildr.h>
-
-#include <memory>
 
 namespace device_key {
 
-#define DEVICE_KEY_ESYS_SYMBOLS(X) \
-  X(Esys_Initialize)               \
-  X(Esys_Finalize)                 \
-  X(Esys_Free)                     \
-  X(Esys_SetTimeout)               \
-  X(Esys_TR_SetAuth)               \
-  X(Esys_TR_GetName)               \
-  X(Esys_TR_GetTpmHandle)          \
-  X(Esys_TR_Close)                 \
-  X(Esys_TR_FromTPMPublic_Async)   \
-  X(Esys_TR_FromTPMPublic_Finish)  \
-  X(Esys_ReadPublic_Async)         \
-  X(Esys_ReadPublic_Finish)        \
-  X(Esys_CreatePrimary_Async)      \
-  X(Esys_CreatePrimary_Finish)     \
-  X(Esys_Load_Async)               \
-  X(Esys_Load_Finish)              \
-  X(Esys_Sign_Async)               \
-  X(Esys_Sign_Finish)              \
-  X(Esys_ContextSave_Async)        \
-  X(Esys_ContextSave_Finish)       \
-  X(Esys_ContextLoad_Async)        \
-  X(Esys_ContextLoad_Finish)       \
-  X(Esys_FlushContext_Async)       \
-  X(Esys_FlushContext_Finish)      \
-  X(Esys_GetCapability_Async)      \
-  X(Esys_GetCapability_Finish)
+#define DEVICE_KEY_SYS_SYMBOLS(X)       \
+  X(Tss2_Sys_GetContextSize)            \
+  X(Tss2_Sys_Initialize)                \
+  X(Tss2_Sys_Finalize)                  \
+  X(Tss2_Sys_GetCpBuffer)               \
+  X(Tss2_Sys_GetDecryptParam)           \
+  X(Tss2_Sys_SetDecryptParam)           \
+  X(Tss2_Sys_SetCmdAuths)               \
+  X(Tss2_Sys_ExecuteAsync)              \
+  X(Tss2_Sys_ExecuteFinish)             \
+  X(Tss2_Sys_GetRpBuffer)               \
+  X(Tss2_Sys_GetRspAuths)               \
+  X(Tss2_Sys_StartAuthSession_Prepare)  \
+  X(Tss2_Sys_StartAuthSession_Complete) \
+  X(Tss2_Sys_CreatePrimary_Prepare)     \
+  X(Tss2_Sys_CreatePrimary_Complete)    \
+  X(Tss2_Sys_Create_Prepare)            \
+  X(Tss2_Sys_Create_Complete)           \
+  X(Tss2_Sys_Load_Prepare)              \
+  X(Tss2_Sys_Load_Complete)             \
+  X(Tss2_Sys_ReadPublic_Prepare)        \
+  X(Tss2_Sys_ReadPublic_Complete)       \
+  X(Tss2_Sys_ObjectChangeAuth_Prepare)  \
+  X(Tss2_Sys_ObjectChangeAuth_Complete) \
+  X(Tss2_Sys_Sign_Prepare)              \
+  X(Tss2_Sys_Sign_Complete)             \
+  X(Tss2_Sys_ContextSave_Prepare)       \
+  X(Tss2_Sys_ContextSave_Complete)      \
+  X(Tss2_Sys_ContextLoad_Prepare)       \
+  X(Tss2_Sys_ContextLoad_Complete)      \
+  X(Tss2_Sys_FlushContext_Prepare)      \
+  X(Tss2_Sys_FlushContext_Complete)     \
+  X(Tss2_Sys_GetCapability_Prepare)     \
+  X(Tss2_Sys_GetCapability_Complete)
 
 #define DEVICE_KEY_MU_SYMBOLS(X)    \
   X(Tss2_MU_TPM2B_PUBLIC_Marshal)   \
@@ -51,10 +62,10 @@ namespace device_key {
   X(Tss2_TctiLdr_Initialize)          \
   X(Tss2_TctiLdr_Finalize)
 
-// The functions of libtss2-esys, -mu and -rc under their own names.
+// The functions of libtss2-sys, -mu and -rc under their own names.
 struct Tss2Library {
 #define DEVICE_KEY_DECLARE(name) decltype(&::name) name = nullptr;
-  DEVICE_KEY_ESYS_SYMBOLS(DEVICE_KEY_DECLARE)
+  DEVICE_KEY_SYS_SYMBOLS(DEVICE_KEY_DECLARE)
   DEVICE_KEY_MU_SYMBOLS(DEVICE_KEY_DECLARE)
   DEVICE_KEY_RC_SYMBOLS(DEVICE_KEY_DECLARE)
 #undef DEVICE_KEY_DECLARE
@@ -73,14 +84,6 @@ struct Tss2TctiLoader {
   // As Tss2Library::Get.
   static const Tss2TctiLoader& Get();
 };
-
-struct EsysFree {
-  void operator()(void* memory) const { Tss2Library::Get().Esys_Free(memory); }
-};
-
-// Memory that an Esys_* call allocated for its caller.
-template <class T>
-using EsysPtr = std::unique_ptr<T, EsysFree>;
 
 }  // namespace device_key
 

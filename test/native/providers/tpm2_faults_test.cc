@@ -381,7 +381,7 @@ TEST_F(NonsenseTest, ACapabilityThatNobodyAskedForIsRefused) {
   response.insert(response.end(), start.begin(), start.end());
   response.resize(response.size() + 169 * 6, 0xFF);
 
-  EXPECT_EQ(CreateAgainst(response), ErrorCode::kHardwareUnavailable);
+  EXPECT_EQ(CreateAgainst(response), ErrorCode::kPlatformError);
   const TpmServer server([&](ByteView) { return response; });
   const Availability availability = ProviderAt(server.tcti())->Probe(Within(milliseconds(100)));
   ASSERT_FALSE(availability.available());

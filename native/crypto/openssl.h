@@ -23,6 +23,7 @@ struct OpenSslFree {
 using ScopedEvpPkey = std::unique_ptr<EVP_PKEY, OpenSslFree<EVP_PKEY_free>>;
 using ScopedEvpPkeyCtx = std::unique_ptr<EVP_PKEY_CTX, OpenSslFree<EVP_PKEY_CTX_free>>;
 using ScopedEcdsaSig = std::unique_ptr<ECDSA_SIG, OpenSslFree<ECDSA_SIG_free>>;
+using ScopedEcPoint = std::unique_ptr<EC_POINT, OpenSslFree<EC_POINT_free>>;
 using ScopedBignum = std::unique_ptr<BIGNUM, OpenSslFree<BN_free>>;
 
 // To be called first by every function of crypto/ that reaches OpenSSL. Throws `crypto_error`.

@@ -50,6 +50,12 @@ ScopedEvpPkey PublicKeyFromPoint(ByteView point) {
   return ScopedEvpPkey(key);
 }
 
+// Made once, and never freed: making it takes longer than what it is needed for.
+const EC_GROUP* P256Group() {
+  static const EC_GROUP* const group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+  return group;
+}
+
 ScopedBignum ScalarFromBytes(ByteView bytes) {
   if (bytes.size() > kCoordinateSize) {
     throw CryptoError("half of an ECDSA signature is longer than 32 bytes");
@@ -67,7 +73,12 @@ Bytes SpkiFromPoint(ByteView x, ByteView y) {
   Bytes spki(kSpkiPrefix.begin(), kSpkiPrefix.end());
   AppendPadded(spki, x);
   AppendPadded(spki, y);
-  P256PublicKey::FromSpki(spki);  // for its check that the point is on the curve
+  const ScopedEcPoint point(EC_POINT_new(P256Group()));
+  // EC_POINT_oct2point(3) refuses what is not on the curve.
+  if (!point || EC_POINT_oct2point(P256Group(), point.get(), &spki[kSpkiPrefix.size() - 1],
+                                   spki.size() - kSpkiPrefix.size() + 1, nullptr) != 1) {
+    throw CryptoError("the public key is not a point on P-256");
+  }
   return spki;
 }
 

@@ -7,9 +7,7 @@
 
 #include "crypto/aes_cfb.h"
 #include "crypto/random.h"
-#include "crypto/secret_sharing.h"
 #include "crypto/tpm_kdf.h"
-#include "providers/tpm2/key_templates.h"
 #include "providers/tpm2/marshalling.h"
 
 namespace device_key {
@@ -33,19 +31,6 @@ Tpm2b SizedBuffer(ByteView bytes) {
   return sized;
 }
 
-SharedSecret NewSalt(const TPMT_PUBLIC& key) {
-  constexpr char kLabel[] = "SECRET";
-  if (key.type == TPM2_ALG_RSA) {
-    // Part 2, section 12.2.3.5: a zero stands for the usual exponent.
-    const uint32_t exponent = key.parameters.rsaDetail.exponent;
-    return ShareSecret(View(key.unique.rsa), exponent == 0 ? 65537 : exponent, NameHash(key),
-                       kLabel);
-  }
-  const TpmCurve curve =
-      key.parameters.eccDetail.curveID == TPM2_ECC_NIST_P384 ? TpmCurve::kP384 : TpmCurve::kP256;
-  return ShareSecret(curve, View(key.unique.ecc.x), View(key.unique.ecc.y), NameHash(key), kLabel);
-}
-
 Bytes BigEndian(uint32_t value) {
   return {static_cast<uint8_t>(value >> 24), static_cast<uint8_t>(value >> 16),
           static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
@@ -56,11 +41,11 @@ void Append(Bytes& bytes, ByteView more) { bytes.insert(bytes.end(), more.begin(
 }  // namespace
 
 EncryptedSession::EncryptedSession(TpmConnection& connection, TPM2_HANDLE handle,
-                                   const TPMT_PUBLIC& salt_key, const OperationLimits& limits)
+                                   const SecretSharingKey& salt_key, const OperationLimits& limits)
     : connection_(connection) {
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
-  const SharedSecret salt = NewSalt(salt_key);
+  const SharedSecret salt = salt_key.Share("SECRET");
   TPM2B_ENCRYPTED_SECRET encrypted_salt{};
   encrypted_salt.size = static_cast<uint16_t>(salt.encrypted.size());
   std::copy(salt.encrypted.begin(), salt.encrypted.end(), encrypted_salt.secret);

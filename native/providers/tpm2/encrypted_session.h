@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "crypto/bytes.h"
+#include "crypto/secret_sharing.h"
 #include "providers/tpm2/tpm_connection.h"
 
 namespace device_key {
@@ -13,9 +14,9 @@ namespace device_key {
 // For the one command that the session is for.
 class EncryptedSession {
  public:
-  // TPM2_StartAuthSession. `salt_key` is what IsStorageKey says of it, loaded under `handle`.
-  // Throws what TpmConnection::Run throws and TpmError.
-  EncryptedSession(TpmConnection& connection, TPM2_HANDLE handle, const TPMT_PUBLIC& salt_key,
+  // TPM2_StartAuthSession, salted with the key that is loaded under `handle`. Throws what
+  // TpmConnection::Run throws and TpmError.
+  EncryptedSession(TpmConnection& connection, TPM2_HANDLE handle, const SecretSharingKey& salt_key,
                    const OperationLimits& limits);
 
   // As TpmConnection::Run, with the session as the only authorization of the command `code`, which

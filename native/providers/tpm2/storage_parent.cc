@@ -4,6 +4,27 @@
 #include "providers/tpm2/marshalling.h"
 
 namespace device_key {
+namespace {
+
+SecretSharingKey SaltKeyOf(const TPMT_PUBLIC& key) {
+  if (key.type == TPM2_ALG_RSA) {
+    // Part 2, section 12.2.3.5: a zero stands for the usual exponent.
+    const uint32_t exponent = key.parameters.rsaDetail.exponent;
+    return SecretSharingKey::Rsa(View(key.unique.rsa), exponent == 0 ? 65537 : exponent,
+                                 NameHash(key));
+  }
+  const TpmCurve curve =
+      key.parameters.eccDetail.curveID == TPM2_ECC_NIST_P384 ? TpmCurve::kP384 : TpmCurve::kP256;
+  return SecretSharingKey::Ecc(curve, View(key.unique.ecc.x), View(key.unique.ecc.y),
+                               NameHash(key));
+}
+
+}  // namespace
+
+StorageParents::PublicArea::PublicArea(const TPM2B_PUBLIC& area)
+    : name(NameOf(area)),
+      salt_key(SaltKeyOf(area.publicArea)),
+      has_no_da((area.publicArea.objectAttributes & TPMA_OBJECT_NODA) != 0) {}
 
 TPM2_HANDLE StorageParents::Choose(const OperationLimits& limits) {
   const bool has_primary = primary_ || saved_primary_ != nullptr;
@@ -21,8 +42,15 @@ bool StorageParents::FindPersistent(const OperationLimits& limits) {
   if (BareTpmCode(rc) == TPM2_RC_HANDLE) return false;  // nothing there
   CheckTpm("look for the storage key at 0x81000001", rc);
   if (!IsStorageKey(area.publicArea)) return false;
-  persistent_ = area;
+  persistent_.emplace(area);
   return true;
+}
+
+TpmHandle StorageParents::DerivePrimary(const OperationLimits& limits) {
+  TPM2B_PUBLIC area;
+  TpmHandle primary = CreatePrimary(connection_, area, limits);
+  if (!primary_area_) primary_area_.emplace(area);
+  return primary;
 }
 
 StorageParents::Lease::Lease(StorageParents& parents, TPM2_HANDLE parent,
@@ -34,7 +62,8 @@ StorageParents::Lease::Lease(StorageParents& parents, TPM2_HANDLE parent,
                            "no longer there: the TPM has been cleared or the storage key removed. "
                            "Enroll again");
     }
-    parent_ = {kPersistentSrk, *parents.persistent_};
+    handle_ = kPersistentSrk;
+    area_ = &*parents.persistent_;
     return;
   }
   if (parent != TPM2_RH_OWNER) {
@@ -42,29 +71,29 @@ StorageParents::Lease::Lease(StorageParents& parents, TPM2_HANDLE parent,
                          "the stored TPM key names a parent that this library never uses");
   }
   if (parents.keep_loaded_) {
-    if (!parents.primary_) {
-      parents.primary_ = CreatePrimary(parents.connection_, parents.primary_area_, limits);
-    }
-    parent_ = {parents.primary_.get(), parents.primary_area_};
+    if (!parents.primary_) parents.primary_ = parents.DerivePrimary(limits);
+    handle_ = parents.primary_.get();
+    area_ = &*parents.primary_area_;
     return;
   }
   TpmConnection& connection = parents.connection_;
   std::unique_ptr<TPMS_CONTEXT>& saved = parents.saved_primary_;
   // Where its context is not good any more, since the TPM was reset, it is derived anew.
   if (saved == nullptr || LoadContext(connection, *saved, loaded_, limits) != TSS2_RC_SUCCESS) {
-    loaded_ = CreatePrimary(connection, parents.primary_area_, limits);
+    loaded_ = parents.DerivePrimary(limits);
     saved = SaveContext(connection, loaded_.get(), limits);
   }
-  parent_ = {loaded_.get(), parents.primary_area_};
+  handle_ = loaded_.get();
+  area_ = &*parents.primary_area_;
 }
 
 bool StorageParents::ForgetLost(const OperationLimits& limits) {
   bool forgot = false;
-  if (primary_ && !IsStillLoaded(connection_, primary_.get(), NameOf(primary_area_), limits)) {
+  if (primary_ && !IsStillLoaded(connection_, primary_.get(), primary_area_->name, limits)) {
     primary_.Abandon();
     forgot = true;
   }
-  if (persistent_ && !IsStillLoaded(connection_, kPersistentSrk, NameOf(*persistent_), limits)) {
+  if (persistent_ && !IsStillLoaded(connection_, kPersistentSrk, persistent_->name, limits)) {
     persistent_.reset();
     forgot = true;
   }
@@ -72,7 +101,7 @@ bool StorageParents::ForgetLost(const OperationLimits& limits) {
 }
 
 void StorageParents::AddNames(ObjectNames& names) const {
-  if (primary_) names.insert(NameOf(primary_area_));
+  if (primary_) names.insert(primary_area_->name);
 }
 
 }  // namespace device_key

@@ -34,21 +34,29 @@ class StorageParents {
   // Whether the parent that `Choose` has just found can be used while the TPM is in lockout. The
   // primary always can; a persistent key that tpm2-tools made by default cannot.
   bool UsableInLockout(TPM2_HANDLE parent) const {
-    return parent != kPersistentSrk ||
-           (persistent_->publicArea.objectAttributes & TPMA_OBJECT_NODA) != 0;
+    return parent != kPersistentSrk || persistent_->has_no_da;
   }
 
-  // The use of one parent, for one command or a few.
+  // What is known of a parent, worked out once.
+  struct PublicArea {
+    explicit PublicArea(const TPM2B_PUBLIC& area);
+    Bytes name;
+    SecretSharingKey salt_key;
+    bool has_no_da;
+  };
+
+  // The use of one parent, for one command or a few. Must not outlive `parents`.
   class Lease {
    public:
     // `parent` is a value that `Choose` returned, now or when the key was made. Throws `key_lost`
     // when the persistent key is no longer there, `tpm_owner_auth_required` when the primary
     // needs the owner's authorization, and what TpmConnection::Run throws.
     Lease(StorageParents& parents, TPM2_HANDLE parent, const OperationLimits& limits);
-    const StorageParent& get() const { return parent_; }
+    StorageParent get() const { return {{handle_, area_->name}, area_->salt_key}; }
 
    private:
-    StorageParent parent_;
+    TPM2_HANDLE handle_;
+    const PublicArea* area_;
     TpmHandle loaded_;  // when it is to be flushed after use
   };
 
@@ -61,11 +69,12 @@ class StorageParents {
 
  private:
   bool FindPersistent(const OperationLimits& limits);
+  TpmHandle DerivePrimary(const OperationLimits& limits);
 
   TpmConnection& connection_;
   const bool keep_loaded_;
-  std::optional<TPM2B_PUBLIC> persistent_;  // its public area, once found
-  TPM2B_PUBLIC primary_area_;               // the same as often as it is derived
+  std::optional<PublicArea> persistent_;    // once found
+  std::optional<PublicArea> primary_area_;  // once derived; the same every time
   TpmHandle primary_;
   bool chose_primary_ = false;
   std::unique_ptr<TPMS_CONTEXT> saved_primary_;

@@ -87,15 +87,15 @@ TpmKeyBlob CreateDeviceKey(TpmConnection& connection, const StorageParent& paren
                            const TPM2B_AUTH& auth, const OperationLimits& limits) {
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
-  EncryptedSession session(connection, parent.handle, parent.public_area.publicArea, limits);
+  EncryptedSession session(connection, parent.object.handle, parent.salt_key, limits);
   TPM2B_SENSITIVE_CREATE sensitive{};
   sensitive.sensitive.userAuth = auth;
   const TPM2B_PUBLIC area = DeviceKeyTemplate();
   TpmKeyBlob blob{};
   const TSS2_RC rc = session.Run(
-      TPM2_CC_Create, {NameOf(parent.public_area)}, {}, limits,
+      TPM2_CC_Create, {parent.object.name}, {}, limits,
       [&] {
-        return tss2.Tss2_Sys_Create_Prepare(sys, parent.handle, &sensitive, &area,
+        return tss2.Tss2_Sys_Create_Prepare(sys, parent.object.handle, &sensitive, &area,
                                             &kNothingFromOutside, &kNoPcrs);
       },
       [&] {
@@ -168,12 +168,13 @@ TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, const LoadedObject& key,
                          const TPM2B_AUTH& new_auth, const OperationLimits& limits) {
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
-  EncryptedSession session(connection, parent.handle, parent.public_area.publicArea, limits);
+  EncryptedSession session(connection, parent.object.handle, parent.salt_key, limits);
   TPM2B_PRIVATE private_area{};
   const TSS2_RC rc = session.Run(
-      TPM2_CC_ObjectChangeAuth, {key.name, NameOf(parent.public_area)}, View(old_auth), limits,
+      TPM2_CC_ObjectChangeAuth, {key.name, parent.object.name}, View(old_auth), limits,
       [&] {
-        return tss2.Tss2_Sys_ObjectChangeAuth_Prepare(sys, key.handle, parent.handle, &new_auth);
+        return tss2.Tss2_Sys_ObjectChangeAuth_Prepare(sys, key.handle, parent.object.handle,
+                                                      &new_auth);
       },
       [&] { return tss2.Tss2_Sys_ObjectChangeAuth_Complete(sys, &private_area); });
   CheckAuthorized("bind the key to its enrollment", rc);

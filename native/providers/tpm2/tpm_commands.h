@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "crypto/bytes.h"
+#include "crypto/secret_sharing.h"
 #include "crypto/sha256.h"
 #include "providers/tpm2/tpm_connection.h"
 
@@ -16,16 +17,16 @@ struct TpmKeyBlob {
   TPM2B_PRIVATE private_area;
 };
 
-// A storage key that is loaded, or persistent.
-struct StorageParent {
-  TPM2_HANDLE handle;
-  TPM2B_PUBLIC public_area;
-};
-
-// A device key that is loaded.
+// An object that is loaded.
 struct LoadedObject {
   TPM2_HANDLE handle;
   const Bytes& name;
+};
+
+// A storage key that is loaded, or persistent.
+struct StorageParent {
+  LoadedObject object;
+  const SecretSharingKey& salt_key;
 };
 
 // TPM2_CreatePrimary of StorageKeyTemplate in the owner hierarchy; `public_area` becomes its own.

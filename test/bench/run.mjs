@@ -79,7 +79,7 @@ function print({ turns: side, pure: alone, flight: many, start: first, scale: si
     );
   for (const [operation, byContender] of Object.entries(side?.operations ?? {})) {
     title(`${operation}, µs`, side);
-    const floor = byContender.bare?.median;
+    const floor = (byContender.bare ?? byContender.bareOneCore)?.median;
     const rows = Object.entries(byContender).map(([name, row]) => [
       labelOf(name),
       floor ? { ...row, '× bare': Math.round((row.median / floor) * 100) / 100 } : row,

@@ -21,7 +21,7 @@ const parts = { turns, pure, flight, start, scale };
 const usage = `usage: npm run bench -- [--quick] [PART...]
 
 Measures on software TPMs, prints tables, and writes .cache/bench/results.json and
-docs/performance.svg. Parts, all unless named, each below three minutes:
+docs/performance.svg. Parts, all unless named, each below four minutes:
   turns   all contenders side by side: sign, create, and what they are made of
   pure    what waits for nothing, under Google Benchmark
   flight  many signatures at once: throughput, event loop, memory; refusals of the app-server

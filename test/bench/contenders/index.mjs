@@ -27,6 +27,11 @@ const contenders = {
   // Confined to one processor with their TPMs, where nobody is ever spread over two.
   bareOneCore: { label: 'bare ESYS loop, C++', open: bare, oneCore: true },
   nodeApiOneCore: { label: 'this library, Node API', open: nodeApi, oneCore: true },
+  nodeApiClockedOneCore: {
+    label: 'this library, Node API, on one core',
+    open: clockedNodeApi,
+    oneCore: true,
+  },
   appServer: { label: 'this library, app-server', open: appServer },
   signProcess: { label: 'this library, a process each', open: signProcess },
   tpm2Pkcs11: { label: 'tpm2-pkcs11 + pkcs11js', open: tpm2Pkcs11, foreign: true },

@@ -18,6 +18,7 @@ const plan = [
   ['nativeStore', 'sign', 1500],
   ['nodeApi', 'sign', 1500],
   ['nodeApiClocked', 'sign', 1500, 'sign, all but the TPM'],
+  ['nodeApiClockedOneCore', 'sign', 1500, 'sign, all but the TPM'],
   ['bareOneCore', 'sign', 1500, 'sign, on one core'],
   ['nodeApiOneCore', 'sign', 1500, 'sign, on one core'],
   ['appServer', 'sign', 1500],
@@ -36,7 +37,7 @@ const plan = [
   ['nodeApiTmpfs', 'create', 150],
   ['appServer', 'create', 150],
   ['tpm2Tools', 'create', 2],
-  ['nodeApi', 'public', 9000],
+  ['nodeApi', 'public', 6000],
   ['appServer', 'refused', 6000],
 ];
 

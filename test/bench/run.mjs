@@ -21,7 +21,7 @@ const parts = { turns, pure, flight, start, scale };
 const usage = `usage: npm run bench -- [--quick] [PART...]
 
 Measures on software TPMs, prints tables, and writes .cache/bench/results.json and
-docs/performance.svg. Parts, all unless named, each below three minutes:
+docs/performance.svg. Parts, all unless named, each below four minutes:
   turns   all contenders side by side: sign, create, and what they are made of
   pure    what waits for nothing, under Google Benchmark
   flight  many signatures at once: throughput, event loop, memory; refusals of the app-server
@@ -79,7 +79,7 @@ function print({ turns: side, pure: alone, flight: many, start: first, scale: si
     );
   for (const [operation, byContender] of Object.entries(side?.operations ?? {})) {
     title(`${operation}, µs`, side);
-    const floor = byContender.bare?.median;
+    const floor = (byContender.bare ?? byContender.bareOneCore)?.median;
     const rows = Object.entries(byContender).map(([name, row]) => [
       labelOf(name),
       floor ? { ...row, '× bare': Math.round((row.median / floor) * 100) / 100 } : row,

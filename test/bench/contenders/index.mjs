@@ -1,13 +1,20 @@
 // Who is measured. Each has a software TPM of its own and `run(operation, count)`, which resolves to
 // the nanoseconds that each operation took.
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
 import { startSoftwareTpm } from '../support/software-tpm.mjs';
 import { appServer } from './app-server.mjs';
 import { bare, nativeStore } from './native.mjs';
+import { clockedNodeApi } from './clocked-node-api.mjs';
 import { nodeApi } from './node-api.mjs';
 import { signProcess } from './sign-process.mjs';
 import { softwareKey } from './software-key.mjs';
 import { tpm2Pkcs11 } from './tpm2-pkcs11.mjs';
 import { tpm2Tools } from './tpm2-tools.mjs';
+
+const execute = promisify(execFile);
 
 const contenders = {
   softwareKey: { label: 'node:crypto, no hardware', open: softwareKey },
@@ -16,6 +23,15 @@ const contenders = {
   nodeApi: { label: 'this library, Node API', open: nodeApi },
   // The same with its records in memory, which shows what the disk takes.
   nodeApiTmpfs: { label: 'this library, Node API, records on tmpfs', open: nodeApi, tmpfs: true },
+  nodeApiClocked: { label: 'this library, Node API', open: clockedNodeApi },
+  // Confined to one processor with their TPMs, where nobody is ever spread over two.
+  bareOneCore: { label: 'bare ESYS loop, C++', open: bare, oneCore: true },
+  nodeApiOneCore: { label: 'this library, Node API', open: nodeApi, oneCore: true },
+  nodeApiClockedOneCore: {
+    label: 'this library, Node API, on one core',
+    open: clockedNodeApi,
+    oneCore: true,
+  },
   appServer: { label: 'this library, app-server', open: appServer },
   signProcess: { label: 'this library, a process each', open: signProcess },
   tpm2Pkcs11: { label: 'tpm2-pkcs11 + pkcs11js', open: tpm2Pkcs11, foreign: true },
@@ -27,13 +43,21 @@ export const isOurs = (name) => labelOf(name).startsWith('this library');
 /** Other people's software, which may be missing. */
 export const isForeign = (name) => contenders[name].foreign === true;
 
+// To the first processor that we may use, with all of its threads.
+async function confine(pid) {
+  const [, cpu] = /^Cpus_allowed_list:\s*(\d+)/m.exec(await readFile('/proc/self/status', 'utf8'));
+  await execute('taskset', ['--all-tasks', '--cpu-list', '--pid', cpu, String(pid)]);
+}
+
 /** `directories`: where on the disk, and where on tmpfs, contenders may make one of their own. */
 export async function openContender(name, directories) {
-  const { open, tmpfs } = contenders[name];
+  const { open, tmpfs, oneCore } = contenders[name];
   const directory = `${tmpfs ? directories.tmpfs : directories.disk}/${name}`;
   const tpm = await startSoftwareTpm();
+  let contender;
   try {
-    const contender = await open(tpm.tcti, directory);
+    contender = await open(tpm.tcti, directory);
+    if (oneCore) for (const { pid } of [tpm, contender]) await confine(pid);
     return {
       ...contender,
       async stop() {
@@ -42,6 +66,7 @@ export async function openContender(name, directories) {
       },
     };
   } catch (error) {
+    await contender?.stop?.();
     await tpm.stop();
     throw error;
   }

@@ -8,8 +8,8 @@ import { serve, startWorker } from '../support/worker.mjs';
 
 const thisFile = fileURLToPath(import.meta.url);
 
-export const nodeApi = (tcti, directory) =>
-  startWorker(process.execPath, [thisFile, tcti, directory]);
+export const nodeApi = (tcti, directory, env) =>
+  startWorker(process.execPath, [thisFile, tcti, directory], env);
 
 async function main(tcti, directory) {
   const store = DeviceKeyStore.open({ directory, tcti, allowSimulator: true });

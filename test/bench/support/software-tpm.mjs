@@ -24,6 +24,7 @@ export async function startSoftwareTpm() {
     await delay(10);
   }
   return {
+    pid: child.pid,
     tcti: `swtpm:path=${socket}`,
     async stop() {
       const exited = once(child, 'exit');

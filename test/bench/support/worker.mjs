@@ -36,6 +36,7 @@ export function startWorker(command, args, env = {}) {
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
+    pid: child.pid,
     async run(operation, count) {
       child.stdin.write(`${operation} ${count}\n`);
       const { value, done } = await lines.next();

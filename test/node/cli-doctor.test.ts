@@ -72,14 +72,14 @@ describe('without a usable TPM', () => {
   test('a machine without tpm2-tss is told the package', async () => {
     const node = path.join(user.home, 'tpmrm0');
     await writeFile(node, '');
-    await writeFile(path.join(user.home, 'libtss2-esys.so.0'), '');
+    await writeFile(path.join(user.home, 'libtss2-rc.so.0'), '');
     const env = { LD_LIBRARY_PATH: user.home };
     const diagnosis = await doctor({ env }, '--tcti', `device:${node}`);
     expect(diagnosis.code).toBe(1);
     expectFinding(diagnosis, {
       severity: 'error',
       code: 'library_missing',
-      message: expect.stringMatching(/libtss2-esys.*apt install libtss2-esys/) as string,
+      message: expect.stringMatching(/libtss2-rc.*apt install libtss2-sys1 libtss2-rc0/) as string,
     });
   });
 

@@ -16,7 +16,7 @@ let home: string;
 beforeAll(async () => {
   home = await mkdtemp('/tmp/dk-bare-');
   // What a package that was half removed leaves behind.
-  await writeFile(path.join(home, 'libtss2-esys.so.0'), '');
+  await writeFile(path.join(home, 'libtss2-rc.so.0'), '');
 });
 afterAll(() => rm(home, { recursive: true }));
 
@@ -55,7 +55,7 @@ describe.each([
     lack: 'no tpm2-tss',
     env: () => ({ DEVICE_KEY_TCTI: 'device:/nonexistent', LD_LIBRARY_PATH: home }),
     code: 'library_missing',
-    cure: 'apt install libtss2-esys',
+    cure: 'apt install libtss2-sys1',
   },
   {
     lack: 'no simulator behind the socket',

@@ -62,7 +62,7 @@ describe('the npm package', () => {
     'native/platform/error.cc',
     'vendor/include/napi.h',
     'vendor/include/nlohmann/json.hpp',
-    'vendor/include/tss2/tss2_esys.h',
+    'vendor/include/tss2/tss2_sys.h',
   ])('has %s, to be built where no prebuilt addon fits', (file) => {
     expect(files).toContain(file);
   });

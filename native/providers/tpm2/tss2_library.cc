@@ -14,7 +14,7 @@ namespace {
   throw DeviceKeyError(
       ErrorCode::kLibraryMissing,
       std::string("could not load tpm2-tss, which talks to the TPM: ") + cause.what() +
-          ". Install it: `apt install libtss2-esys-3.0.2-0 libtss2-rc0` or, where those names are "
+          ". Install it: `apt install libtss2-sys1 libtss2-rc0` or, where those names are "
           "unknown, `apt install tpm2-tools` (Debian, Ubuntu), `dnf install tpm2-tss` (Fedora), "
           "`pacman -S tpm2-tss` (Arch)");
 }

@@ -86,5 +86,18 @@ TEST(StorageKeyTemplateTest, AKeyThatCouldLeaveOrDoesNotStoreIsNoStorageKey) {
   EXPECT_FALSE(IsStorageKey(area));
 }
 
+TEST(StorageKeyTemplateTest, AKeyThatNoSessionCanBeSaltedWithIsPassedOver) {
+  TPMT_PUBLIC area = StorageKeyTemplate().publicArea;
+  area.nameAlg = TPM2_ALG_SHA384;
+  EXPECT_TRUE(IsStorageKey(area));
+  area.nameAlg = TPM2_ALG_SM3_256;
+  EXPECT_FALSE(IsStorageKey(area));
+  area = StorageKeyTemplate().publicArea;
+  area.parameters.eccDetail.curveID = TPM2_ECC_NIST_P384;
+  EXPECT_TRUE(IsStorageKey(area));
+  area.parameters.eccDetail.curveID = TPM2_ECC_BN_P256;
+  EXPECT_FALSE(IsStorageKey(area));
+}
+
 }  // namespace
 }  // namespace device_key

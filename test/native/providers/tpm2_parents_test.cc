@@ -54,7 +54,7 @@ TEST_P(PersistentSrkTest, ServesMoreKeysThanTheTpmHasSlots) {
 
 INSTANTIATE_TEST_SUITE_P(
     Kinds, PersistentSrkTest,
-    ::testing::Values("-G ecc", "-G rsa",
+    ::testing::Values("-G ecc", "-G rsa", "-G ecc384 -g sha384", "-G rsa3072 -g sha384",
                       "-G ecc -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|"
                       "restricted|decrypt'"));
 

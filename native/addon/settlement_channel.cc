@@ -50,10 +50,13 @@ std::shared_ptr<SettlementChannel> SettlementChannel::Open(Napi::Env env,
 }
 
 void SettlementChannel::Push(Settlement settlement) {
-  std::lock_guard lock(mutex_);
+  {
+    const std::lock_guard lock(ready_mutex_);
+    ready_.push_back(std::move(settlement));
+    if (std::exchange(scheduled_, true)) return;
+  }
+  const std::lock_guard lock(function_mutex_);
   if (function_ == nullptr) return;
-  ready_.push_back(std::move(settlement));
-  if (std::exchange(scheduled_, true)) return;
   napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking);
 }
 
@@ -71,7 +74,7 @@ void SettlementChannel::CallJavaScript(napi_env env, napi_value on_settled, void
 void SettlementChannel::Deliver(Napi::Env env, Napi::Function on_settled) {
   std::vector<Settlement> settlements;
   {
-    std::lock_guard lock(mutex_);
+    const std::lock_guard lock(ready_mutex_);
     settlements.swap(ready_);
     scheduled_ = false;
   }
@@ -103,9 +106,8 @@ void SettlementChannel::RequestsEnded(Napi::Env env, size_t count) {
 }
 
 void SettlementChannel::Close() {
-  std::lock_guard lock(mutex_);
+  const std::lock_guard lock(function_mutex_);
   if (function_ == nullptr) return;
-  ready_.clear();
   napi_release_threadsafe_function(std::exchange(function_, nullptr), napi_tsfn_abort);
 }
 

@@ -79,19 +79,15 @@ void SettlementChannel::Deliver(Napi::Env env, Napi::Function on_settled) {
     scheduled_ = false;
   }
   RequestsEnded(env, settlements.size());
-  Napi::Array list = Napi::Array::New(env, settlements.size());
-  for (uint32_t i = 0; i < settlements.size(); ++i) {
-    const Settlement& settlement = settlements[i];
-    Napi::Object entry = Napi::Object::New(env);
-    entry.Set("request", static_cast<double>(settlement.request));
+  for (const Settlement& settlement : settlements) {
+    const Napi::HandleScope scope(env);
+    const auto request = Napi::Number::New(env, static_cast<double>(settlement.request));
     if (settlement.error.has_value()) {
-      entry.Set("error", ErrorToJavaScript(env, *settlement.error));
+      on_settled.Call({request, ErrorToJavaScript(env, *settlement.error)});
     } else {
-      entry.Set("result", settlement.result);
+      on_settled.Call({request, Napi::String::New(env, settlement.result)});
     }
-    list.Set(i, entry);
   }
-  on_settled.Call({list});
 }
 
 void SettlementChannel::RequestStarted(Napi::Env env) {

@@ -12,9 +12,8 @@
 
 namespace device_key {
 
-// Calls `on_settled([{request, result?, error?}, ...])` on the JavaScript thread, with all
-// settlements that have come together since its last turn: one call, and one turn of the event
-// loop, however many there are. While requests are
+// Calls `on_settled(request, result | error)` on the JavaScript thread for each settlement, in one
+// turn of the event loop for all that have come together since the last. While requests are
 // outstanding it keeps the process alive, and only then.
 class SettlementChannel : public std::enable_shared_from_this<SettlementChannel> {
  public:

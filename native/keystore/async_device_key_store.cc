@@ -142,10 +142,11 @@ uint64_t AsyncDeviceKeyStore::SignBytes(std::string_view params) {
   return SubmitSign(DecodeSignBytesParams(params));
 }
 
-uint64_t AsyncDeviceKeyStore::SubmitSign(const SignParams& params) {
-  return Submit(Lane::kHardware, [prepared = core_->store->Prepare(params)](Core& core, Request&) {
-    return EncodeSignResponse(core.store->Sign(prepared, core.Limits()));
-  });
+uint64_t AsyncDeviceKeyStore::SubmitSign(SignParams params) {
+  return Submit(Lane::kHardware,
+                [prepared = core_->store->Prepare(std::move(params))](Core& core, Request&) {
+                  return EncodeSignResponse(core.store->Sign(prepared, core.Limits()));
+                });
 }
 
 uint64_t AsyncDeviceKeyStore::Delete(std::string_view params) {

@@ -2,13 +2,6 @@ import path from 'node:path';
 
 import { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
 
-/** How a request ended: the JSON text of its result, or what went wrong. */
-export interface Settlement {
-  request: number;
-  result?: string;
-  error?: NativeError;
-}
-
 /** What the addon throws and reports; `toDeviceKeyError` makes the public error of it. */
 export interface NativeError {
   code: DeviceKeyErrorCode;
@@ -18,7 +11,8 @@ export interface NativeError {
 
 /**
  * The addon's store. Arguments and results are JSON texts, so that one strict decoder serves every
- * way in. Each method starts a request and returns its number; `onSettled` is called later.
+ * way in. Each method starts a request and returns its number; `onSettled` is called later, with the
+ * JSON text of the result or with what went wrong.
  */
 export interface NativeStore {
   create(params: string): number;
@@ -41,7 +35,10 @@ export interface NativeStore {
 }
 
 export interface Native {
-  NativeStore: new (options: string, onSettled: (settlements: Settlement[]) => void) => NativeStore;
+  NativeStore: new (
+    options: string,
+    onSettled: (request: number, outcome: string | NativeError) => void,
+  ) => NativeStore;
   checkShape(kind: 'create' | 'public' | 'sign', params: string): void;
 }
 

@@ -14,7 +14,6 @@ import {
   toDeviceKeyError,
   type NativeError,
   type NativeStore,
-  type Settlement,
 } from './native';
 
 /**
@@ -194,8 +193,11 @@ export class DeviceKeyStore {
     const { NativeStore } = loadNative();
     this.#askPin = askPinOf(options);
     try {
-      this.#native = new NativeStore(toJson(options, 'options', pinFunctionAsJson), (settlements) =>
-        this.#settle(settlements),
+      this.#native = new NativeStore(
+        toJson(options, 'options', pinFunctionAsJson),
+        (request, outcome) => {
+          this.#settle(request, outcome);
+        },
       );
     } catch (error) {
       throw thrownToError(error);
@@ -359,22 +361,18 @@ export class DeviceKeyStore {
     pending.reject(error);
   }
 
-  #settle(settlements: Settlement[]): void {
-    for (const { request, result, error } of settlements) {
-      const pending = this.#pending.get(request);
-      if (!pending) continue;
-      if (error?.code === 'pin_required' && this.#askPin && !this.#closing) {
-        this.#pending.delete(request);
-        pending.request = undefined;
-        void this.#startWithPin(pending, error);
-        continue;
-      }
-      if (error) {
-        this.#fail(pending, toDeviceKeyError(error));
-      } else {
-        this.#end(pending);
-        pending.resolve(JSON.parse(result ?? 'null'));
-      }
+  #settle(request: number, outcome: string | NativeError): void {
+    const pending = this.#pending.get(request);
+    if (!pending) return;
+    if (typeof outcome === 'string') {
+      this.#end(pending);
+      pending.resolve(JSON.parse(outcome));
+    } else if (outcome.code === 'pin_required' && this.#askPin && !this.#closing) {
+      this.#pending.delete(request);
+      pending.request = undefined;
+      void this.#startWithPin(pending, outcome);
+    } else {
+      this.#fail(pending, toDeviceKeyError(outcome));
     }
   }
 

@@ -11,7 +11,7 @@
 
 namespace device_key {
 
-// new NativeStore(options: string, onSettled: (settlements) => void)
+// new NativeStore(options: string, onSettled: (request, result | error) => void)
 //   .create(params: string): number   and so on: each starts a request and returns its number
 //   .cancel(request: number): boolean
 //   .close(): number

@@ -50,10 +50,13 @@ std::shared_ptr<SettlementChannel> SettlementChannel::Open(Napi::Env env,
 }
 
 void SettlementChannel::Push(Settlement settlement) {
-  std::lock_guard lock(mutex_);
+  {
+    const std::lock_guard lock(ready_mutex_);
+    ready_.push_back(std::move(settlement));
+    if (std::exchange(scheduled_, true)) return;
+  }
+  const std::lock_guard lock(function_mutex_);
   if (function_ == nullptr) return;
-  ready_.push_back(std::move(settlement));
-  if (std::exchange(scheduled_, true)) return;
   napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking);
 }
 
@@ -71,24 +74,20 @@ void SettlementChannel::CallJavaScript(napi_env env, napi_value on_settled, void
 void SettlementChannel::Deliver(Napi::Env env, Napi::Function on_settled) {
   std::vector<Settlement> settlements;
   {
-    std::lock_guard lock(mutex_);
+    const std::lock_guard lock(ready_mutex_);
     settlements.swap(ready_);
     scheduled_ = false;
   }
   RequestsEnded(env, settlements.size());
-  Napi::Array list = Napi::Array::New(env, settlements.size());
-  for (uint32_t i = 0; i < settlements.size(); ++i) {
-    const Settlement& settlement = settlements[i];
-    Napi::Object entry = Napi::Object::New(env);
-    entry.Set("request", static_cast<double>(settlement.request));
+  for (const Settlement& settlement : settlements) {
+    const Napi::HandleScope scope(env);
+    const auto request = Napi::Number::New(env, static_cast<double>(settlement.request));
     if (settlement.error.has_value()) {
-      entry.Set("error", ErrorToJavaScript(env, *settlement.error));
+      on_settled.Call({request, ErrorToJavaScript(env, *settlement.error)});
     } else {
-      entry.Set("result", settlement.result);
+      on_settled.Call({request, Napi::String::New(env, settlement.result)});
     }
-    list.Set(i, entry);
   }
-  on_settled.Call({list});
 }
 
 void SettlementChannel::RequestStarted(Napi::Env env) {
@@ -103,9 +102,8 @@ void SettlementChannel::RequestsEnded(Napi::Env env, size_t count) {
 }
 
 void SettlementChannel::Close() {
-  std::lock_guard lock(mutex_);
+  const std::lock_guard lock(function_mutex_);
   if (function_ == nullptr) return;
-  ready_.clear();
   napi_release_threadsafe_function(std::exchange(function_, nullptr), napi_tsfn_abort);
 }
 

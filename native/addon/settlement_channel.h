@@ -12,10 +12,9 @@
 
 namespace device_key {
 
-// Calls `on_settled([{request, result?, error?}, ...])` on the JavaScript thread, with all
-// settlements that have come together since its last turn: one call, and one turn of the event
-// loop, however many there are. While requests are outstanding it keeps the process alive, and
-// only then.
+// Calls `on_settled(request, result | error)` on the JavaScript thread for each settlement, in one
+// turn of the event loop for all that have come together since the last. While requests are
+// outstanding it keeps the process alive, and only then.
 class SettlementChannel : public std::enable_shared_from_this<SettlementChannel> {
  public:
   // On the JavaScript thread.
@@ -36,8 +35,12 @@ class SettlementChannel : public std::enable_shared_from_this<SettlementChannel>
   void Deliver(Napi::Env env, Napi::Function on_settled);
   void RequestsEnded(Napi::Env env, size_t count);
 
-  std::mutex mutex_;  // guards the next three
+  // Changed on the JavaScript thread alone; guards the next against Close.
+  std::mutex function_mutex_;
   napi_threadsafe_function function_ = nullptr;
+
+  // Guards the next two. Not held while the JavaScript thread is woken, which would run into it.
+  std::mutex ready_mutex_;
   std::vector<Settlement> ready_;
   bool scheduled_ = false;
 

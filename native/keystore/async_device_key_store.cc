@@ -76,16 +76,22 @@ struct AsyncDeviceKeyStore::Core {
   }
 
   void Settle(Settlement settlement) {
-    std::lock_guard lock(mutex);
-    pending.erase(settlement.request);
+    {
+      const std::lock_guard lock(mutex);
+      pending.erase(settlement.request);
+    }
+    const std::lock_guard lock(on_settled_mutex);
     if (on_settled) on_settled(std::move(settlement));
   }
 
   const std::chrono::milliseconds timeout;
   Interrupt interrupt;
-  std::mutex mutex;  // guards the next two
-  std::function<void(Settlement)> on_settled;
+  std::mutex mutex;  // guards the next
   std::map<uint64_t, std::shared_ptr<Request>> pending;
+  // Guards the next. Not `mutex`: on_settled wakes the JavaScript thread, and what that does first
+  // is often to submit its next request.
+  std::mutex on_settled_mutex;
+  std::function<void(Settlement)> on_settled;
   std::unique_ptr<DeviceKeyStore> store;  // null once both threads are done with it
   std::atomic<int> lanes_in_use{2};
 };
@@ -136,10 +142,11 @@ uint64_t AsyncDeviceKeyStore::SignBytes(std::string_view params) {
   return SubmitSign(DecodeSignBytesParams(params));
 }
 
-uint64_t AsyncDeviceKeyStore::SubmitSign(const SignParams& params) {
-  return Submit(Lane::kHardware, [prepared = core_->store->Prepare(params)](Core& core, Request&) {
-    return EncodeSignResponse(core.store->Sign(prepared, core.Limits()));
-  });
+uint64_t AsyncDeviceKeyStore::SubmitSign(SignParams params) {
+  return Submit(Lane::kHardware,
+                [prepared = core_->store->Prepare(std::move(params))](Core& core, Request&) {
+                  return EncodeSignResponse(core.store->Sign(prepared, core.Limits()));
+                });
 }
 
 uint64_t AsyncDeviceKeyStore::Delete(std::string_view params) {
@@ -253,8 +260,11 @@ void AsyncDeviceKeyStore::Abandon(std::chrono::milliseconds grace) {
   abandoned_ = true;
   closed_ = true;
   {
-    std::lock_guard lock(core_->mutex);
+    const std::lock_guard lock(core_->on_settled_mutex);
     core_->on_settled = nullptr;
+  }
+  {
+    const std::lock_guard lock(core_->mutex);
     core_->pending.clear();
   }
   hardware_queue_.Close();

@@ -86,7 +86,7 @@ class AsyncDeviceKeyStore {
   enum class Lane { kHardware, kRecords };
 
   void RequireOpen() const;
-  uint64_t SubmitSign(const SignParams& params);
+  uint64_t SubmitSign(SignParams params);
   uint64_t Submit(Lane lane, Work work);
   TaskQueue& QueueOf(Lane lane);
 

@@ -84,11 +84,11 @@ PublicResponse DeviceKeyStore::Public(const KeyId& key_id) {
   return {key_id, records_.Read(key_id)->record().public_key_spki_der};
 }
 
-PreparedSignature DeviceKeyStore::Prepare(const SignParams& params) const {
+PreparedSignature DeviceKeyStore::Prepare(SignParams params) const {
   CheckSignPayload(params.payload, options_.targets, options_.now());
   std::string signed_bytes = SignedBytes(params.payload);
   const Sha256Digest digest = Sha256(AsBytes(signed_bytes));
-  return {params.key_id, params.payload, std::move(signed_bytes), digest};
+  return {std::move(params.key_id), std::move(params.payload), std::move(signed_bytes), digest};
 }
 
 SignResponse DeviceKeyStore::Sign(const PreparedSignature& prepared,

@@ -62,7 +62,7 @@ class DeviceKeyStore {
   // Checks the payload's rules and forms the bytes to sign. Does no I/O and takes microseconds: for
   // the calling thread, so that a bad payload is refused before anything waits. Throws
   // `invalid_payload`.
-  PreparedSignature Prepare(const SignParams& params) const;
+  PreparedSignature Prepare(SignParams params) const;
 
   // Signs what Prepare returned, once the payload is found to be for the account and client that
   // the key was enrolled for, and not to have expired in a queue. The signature has been verified

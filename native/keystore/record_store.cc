@@ -30,6 +30,9 @@ void RecordStore::CheckWritable() const {
 }
 
 std::shared_ptr<const StoredKey> RecordStore::Read(const KeyId& key_id) {
+  if (const auto stamp = PrivateDirectory::Glance(directory_, FileName(key_id))) {
+    if (auto key = cache_.Find(key_id, *stamp)) return key;
+  }
   const std::optional<PrivateDirectory> directory = PrivateDirectory::Open(directory_);
   if (!directory) throw NotFound(key_id);
   std::optional<FileStamp> stamp = directory->Stat(FileName(key_id));

@@ -62,6 +62,14 @@ class PrivateDirectory {
   // nullopt when there is no such directory; it is not created.
   static std::optional<PrivateDirectory> Open(const std::filesystem::path& path);
 
+  // What Stat of the directory at `path` would say of a file, for half of the system's work, as
+  // nothing is opened. nullopt when there is no such file, and, unless it throws the same, when
+  // Open has something to refuse. As nothing is held open either, the stamp is good only for
+  // comparing it with that of a file that was read before: whoever swaps the path meanwhile has no
+  // other file of the same stamp.
+  static std::optional<FileStamp> Glance(const std::filesystem::path& path,
+                                         const std::string& name);
+
   // Creates the directory, and those above it, with mode 0700 when it is not there.
   static PrivateDirectory OpenOrCreate(const std::filesystem::path& path);
 

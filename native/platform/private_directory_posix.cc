@@ -202,6 +202,21 @@ std::optional<PrivateDirectory> PrivateDirectory::Open(const fs::path& path) {
   return PrivateDirectory(clean, std::move(fd));
 }
 
+std::optional<FileStamp> PrivateDirectory::Glance(const fs::path& path, const std::string& name) {
+  std::string text = path.native();
+  // As in WithoutTrailingSeparator.
+  while (text.size() > 1 && (text.ends_with('/') || text.ends_with("/."))) text.pop_back();
+  struct stat status;
+  constexpr mode_t kOurs = S_IRUSR | S_IXUSR;  // without which Open or Stat may fail
+  if (lstat(text.c_str(), &status) != 0 || !S_ISDIR(status.st_mode) ||
+      (status.st_mode & (kOurs | S_IWGRP | S_IWOTH)) != kOurs || status.st_uid != geteuid()) {
+    return std::nullopt;
+  }
+  text.append(1, '/').append(name);
+  if (lstat(text.c_str(), &status) != 0) return std::nullopt;
+  return StampOf(status);
+}
+
 PrivateDirectory PrivateDirectory::OpenOrCreate(const fs::path& path) {
   const fs::path clean = WithoutTrailingSeparator(path);
   UniqueFd fd = OpenChecked(clean);

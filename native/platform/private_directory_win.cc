@@ -361,6 +361,12 @@ std::optional<PrivateDirectory> PrivateDirectory::Open(const fs::path& path) {
   return PrivateDirectory(clean, std::move(directory));
 }
 
+// An access list can be read from what is open alone.
+std::optional<FileStamp> PrivateDirectory::Glance(const fs::path& path, const std::string& name) {
+  const std::optional<PrivateDirectory> directory = Open(path);
+  return directory ? directory->Stat(name) : std::nullopt;
+}
+
 PrivateDirectory PrivateDirectory::OpenOrCreate(const fs::path& path) {
   const fs::path clean = Clean(path);
   UniqueHandle directory = OpenChecked(clean);

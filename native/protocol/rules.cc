@@ -18,16 +18,17 @@ constexpr size_t kMinNonceBytes = 32;
 constexpr size_t kDigestBytes = 32;
 constexpr std::string_view kConnectionScope = "remote_control_controller_websocket";
 
-[[noreturn]] void RefusePayload(const std::string& member, const std::string& expected) {
-  throw DeviceKeyError(ErrorCode::kInvalidPayload, "payload." + member + ": expected " + expected);
+[[noreturn]] void RefusePayload(std::string_view member, const std::string& expected) {
+  throw DeviceKeyError(ErrorCode::kInvalidPayload,
+                       "payload." + std::string(member) + ": expected " + expected);
 }
 
-void CheckNotEmpty(const std::string& member, std::string_view value) {
+void CheckNotEmpty(std::string_view member, std::string_view value) {
   if (value.empty()) RefusePayload(member, "a string that is not empty");
 }
 
 // A NUL separates the two where a key is bound to them.
-void CheckOwner(const std::string& member, std::string_view id) {
+void CheckOwner(std::string_view member, std::string_view id) {
   if (id.empty() || id.find('\0') != std::string_view::npos) {
     RefusePayload(member, "a string that is not empty and has no NUL");
   }
@@ -40,7 +41,7 @@ void CheckNonce(std::string_view nonce) {
   }
 }
 
-void CheckDigest(const std::string& member, std::string_view digest) {
+void CheckDigest(std::string_view member, std::string_view digest) {
   const std::optional<Bytes> bytes = Base64UrlDecode(digest);
   if (!bytes || bytes->size() != kDigestBytes) {
     RefusePayload(member, "a SHA-256 digest (32 bytes) in canonical, unpadded base64url");
@@ -67,7 +68,7 @@ void CheckPath(std::string_view path, const std::vector<std::string>& allowed) {
 }
 
 // A time after `now`, by at most `max_lifetime` seconds if that is given.
-void CheckExpiry(const std::string& member, int64_t expiry, int64_t now,
+void CheckExpiry(std::string_view member, int64_t expiry, int64_t now,
                  std::optional<int64_t> max_lifetime) {
   if (expiry <= now) RefusePayload(member, "a time in the future (Unix seconds); it has expired");
   // The difference of two int64 need not fit one.
@@ -103,19 +104,20 @@ void CheckOwnMembers(const EnrollmentPayload& payload, const TargetPolicy& polic
   CheckPath(payload.target_path, policy.enrollment_paths);
 }
 
-void CheckCreateId(const std::string& member, std::string_view id) {
+void CheckCreateId(std::string_view member, std::string_view id) {
   // A NUL separates the two ids where a key is bound to them.
   if (id.empty() || id.find('\0') != std::string_view::npos) {
-    throw DeviceKeyError(ErrorCode::kInvalidParams,
-                         member + ": expected a string that is not empty and has no NUL");
+    throw DeviceKeyError(
+        ErrorCode::kInvalidParams,
+        std::string(member) + ": expected a string that is not empty and has no NUL");
   }
 }
 
-void CheckBound(const std::string& member, std::string_view value, std::string_view enrolled) {
+void CheckBound(std::string_view member, std::string_view value, std::string_view enrolled) {
   if (value != enrolled) {
     throw DeviceKeyError(
         ErrorCode::kBindingMismatch,
-        "payload." + member +
+        "payload." + std::string(member) +
             ": expected the one that the key was enrolled for; enroll a key for this account and "
             "client, or use theirs");
   }

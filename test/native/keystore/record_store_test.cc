@@ -116,6 +116,28 @@ TEST_F(RecordStoreTest, ChecksTheDirectoryEachTimeAlsoForKnownRecords) {
   ExpectError(ErrorCode::kStoreInsecure, [&] { store_.Read(record.key_id); });
 }
 
+TEST_F(RecordStoreTest, SeesThatTheDirectoryWasMovedAwayAndCameBack) {
+  const KeyRecord record = WriteNewRecord();
+  const auto known = store_.Read(record.key_id);
+
+  fs::rename(directory_, scratch_ / "elsewhere");
+  ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Read(record.key_id); });
+
+  fs::rename(scratch_ / "elsewhere", directory_);
+  EXPECT_EQ(store_.Read(record.key_id)->record().handle, record.handle);
+}
+
+TEST_F(RecordStoreTest, SeesAnotherDirectoryInThePlaceOfTheFirst) {
+  KeyRecord record = WriteNewRecord();
+  store_.Read(record.key_id);
+
+  fs::rename(directory_, scratch_ / "elsewhere");
+  record.handle = {{"slot", 8}};
+  RecordStore(directory_).Write(record);
+
+  EXPECT_EQ(store_.Read(record.key_id)->record().handle, record.handle);
+}
+
 TEST_F(RecordStoreTest, ChecksTheFileEachTimeAlsoForKnownRecords) {
   const KeyRecord record = WriteNewRecord();
   store_.Read(record.key_id);
@@ -126,6 +148,24 @@ TEST_F(RecordStoreTest, ChecksTheFileEachTimeAlsoForKnownRecords) {
 }
 
 #if !defined(_WIN32)  // where links take a privilege to make
+TEST_F(RecordStoreTest, DoesNotFollowALinkInPlaceOfTheDirectoryAlsoForKnownRecords) {
+  for (const char* ending : {"", "/", "/.", "/.//"}) {
+    const fs::path directory = scratch_ / "linked";
+    RecordStore store(directory.string() + ending);
+    const KeyRecord record = NewRecord();
+    store.Write(record);
+    store.Read(record.key_id);
+
+    fs::rename(directory, scratch_ / "elsewhere");
+    fs::create_directory_symlink(scratch_ / "elsewhere", directory);
+
+    ExpectError(
+        ErrorCode::kStoreInsecure, [&] { store.Read(record.key_id); }, "symbolic link");
+    fs::remove(directory);
+    fs::remove_all(scratch_ / "elsewhere");
+  }
+}
+
 TEST_F(RecordStoreTest, DoesNotFollowALinkInPlaceOfARecord) {
   const KeyRecord record = WriteNewRecord();
   store_.Read(record.key_id);

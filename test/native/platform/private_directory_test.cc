@@ -191,6 +191,50 @@ TEST_F(PrivateDirectoryTest, StampsAFileAnewWhenItIsReplaced) {
   EXPECT_NE(*directory.Stat("file"), before);
 }
 
+TEST_F(PrivateDirectoryTest, GlancesAtAFileAsIfItWereOpen) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "contents");
+
+  for (const fs::path& spelling : {path_, path_ / "", path_ / ".", path_ / "." / ""}) {
+    EXPECT_EQ(PrivateDirectory::Glance(spelling, "file"), directory.Stat("file")) << spelling;
+  }
+  EXPECT_FALSE(PrivateDirectory::Glance(path_, "other"));
+  EXPECT_FALSE(PrivateDirectory::Glance(scratch_ / "elsewhere", "file"));
+}
+
+// What becomes of it then is for Open to say.
+TEST_F(PrivateDirectoryTest, GlancesAtNothingInADirectoryThatMayBeRefused) {
+  OpenOrCreate().WriteNew("file", "contents");
+
+  for (const mode_t mode : {0720, 0702, 0300, 0600}) {
+    chmod(path_.c_str(), mode);
+    EXPECT_FALSE(PrivateDirectory::Glance(path_, "file")) << std::oct << mode;
+  }
+  chmod(path_.c_str(), 0700);
+  EXPECT_TRUE(PrivateDirectory::Glance(path_, "file"));
+}
+
+TEST_F(PrivateDirectoryTest, GlancesAtNothingInADirectoryOfAnotherUser) {
+  if (geteuid() != 0) {
+    EXPECT_FALSE(PrivateDirectory::Glance("/", "etc"));
+    return;
+  }
+  OpenOrCreate().WriteNew("file", "contents");
+  GiveAway(path_);
+
+  EXPECT_FALSE(PrivateDirectory::Glance(path_, "file"));
+}
+
+TEST_F(PrivateDirectoryTest, GlancesAtNothingThroughASymbolicLink) {
+  OpenOrCreate().WriteNew("file", "contents");
+  fs::create_directory_symlink(path_, scratch_ / "link");
+  const fs::path link = scratch_ / "link";
+
+  for (const fs::path& spelling : {link, link / "", link / ".", link / "." / ""}) {
+    EXPECT_FALSE(PrivateDirectory::Glance(spelling, "file")) << spelling;
+  }
+}
+
 TEST_F(PrivateDirectoryTest, DoesNotReadThroughASymbolicLink) {
   const PrivateDirectory directory = OpenOrCreate();
   WriteFile(scratch_ / "secret", "secret");

@@ -198,6 +198,14 @@ TEST_F(PrivateDirectoryWinTest, StampsAFileAnewWhenItIsReplaced) {
   EXPECT_NE(*directory.Stat("file"), before);
 }
 
+TEST_F(PrivateDirectoryWinTest, GlancesAtAFileAsIfItWereOpen) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "contents");
+
+  EXPECT_EQ(PrivateDirectory::Glance(path_, "file"), directory.Stat("file"));
+  EXPECT_FALSE(PrivateDirectory::Glance(path_, "other"));
+}
+
 TEST_F(PrivateDirectoryWinTest, ShowsTheOldFileOrTheNewOneWhileItIsReplaced) {
   const PrivateDirectory directory = OpenOrCreate();
   const std::string contents[] = {std::string(2000, 'a'), std::string(2000, 'b')};

@@ -116,12 +116,13 @@ TEST_F(Tpm2SessionTest, ARefusalLeavesNoSessionInTheTpm) {
   MakePersistentSrk(
       "-G ecc -p secret -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|"
       "decrypt'");
-  const auto provider = NewProvider();
+  auto provider = NewProvider();
 
   for (int i = 0; i < 5; ++i) {  // more often than the TPM has sessions
     ExpectError(ErrorCode::kTpmOwnerAuthRequired, [&] { CreateKey(*provider); });
   }
 
+  provider.reset();
   EXPECT_EQ(tpm_.Capability("handles-loaded-session"), "");
 }
 

@@ -13,10 +13,11 @@
         "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
         "NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED"
       ],
-      # Node.js asks for -O3. This makes the stripped addon 3 % smaller: sections, so that --gc-sections
-      # finds what to leave out.
+      # Node.js asks for -O3. This makes the stripped addon 4 % smaller: sections, so that --gc-sections
+      # finds what to leave out, and no filling up to multiples of 16 bytes.
       "cflags!": ["-O3"],
-      "cflags": ["-O2", "-ffunction-sections", "-fdata-sections"],
+      "cflags": ["-O2", "-ffunction-sections", "-fdata-sections",
+                 "-fno-align-functions", "-fno-align-loops", "-fno-align-jumps"],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17"],
       "cflags_cc": ["-std=c++20", "-fexceptions", "-frtti", "-fvisibility=hidden", "-Wall", "-Wextra"],
       "conditions": [

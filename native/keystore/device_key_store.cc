@@ -53,7 +53,8 @@ CreateResponse DeviceKeyStore::CreateUnbound(const CreateUnboundParams& params,
 CreateResponse DeviceKeyStore::Make(ProtectionPolicy policy, const KeyBinding& binding,
                                     const OperationLimits& limits,
                                     const std::function<bool()>& commit) {
-  records_.CheckWritable();  // before there is a key that could not be recorded
+  // Before there is a key that could not be recorded.
+  const RecordStore::Place place = records_.MakePlace();
   const Announcements announcements{
       .announce =
           [&](KeyProvider& provider, const KeyId& key_id) {
@@ -66,12 +67,12 @@ CreateResponse DeviceKeyStore::Make(ProtectionPolicy policy, const KeyBinding& b
     // Throws for anything but a P-256 key: what hardware says is not trusted unseen.
     P256PublicKey::FromSpki(made.key.spki_der);
     if (!commit()) throw DeviceKeyError(ErrorCode::kCanceled, "creating the key was canceled");
-    records_.Write({.key_id = made.key_id,
-                    .provider = std::string(made.provider.name()),
-                    .public_key_spki_der = made.key.spki_der,
-                    .binding = binding,
-                    .created_at = options_.now(),
-                    .handle = made.key.handle});
+    records_.Write(place, {.key_id = made.key_id,
+                           .provider = std::string(made.provider.name()),
+                           .public_key_spki_der = made.key.spki_der,
+                           .binding = binding,
+                           .created_at = options_.now(),
+                           .handle = made.key.handle});
   } catch (...) {
     if (Discard(made) && made.provider.keeps_keys()) pending_.Withdraw(made.key_id);
     throw;

@@ -25,8 +25,10 @@ RecordStore::RecordStore(const std::filesystem::path& directory)
 
 void RecordStore::CheckReadable() const { PrivateDirectory::Open(directory_); }
 
-void RecordStore::CheckWritable() const {
-  PrivateDirectory::OpenOrCreate(directory_).CheckWritable();
+RecordStore::Place RecordStore::MakePlace() const {
+  PrivateDirectory directory = PrivateDirectory::OpenOrCreate(directory_);
+  auto file = directory.MakeFile();
+  return {std::move(directory), std::move(file)};
 }
 
 std::shared_ptr<const StoredKey> RecordStore::Read(const KeyId& key_id) {
@@ -48,9 +50,9 @@ std::shared_ptr<const StoredKey> RecordStore::Read(const KeyId& key_id) {
   return key;
 }
 
-void RecordStore::Write(const KeyRecord& record) {
-  PrivateDirectory::OpenOrCreate(directory_)
-      .WriteNew(FileName(record.key_id), EncodeKeyRecord(record));
+void RecordStore::Write(const Place& place, const KeyRecord& record) {
+  CheckReadable();  // making a key may have taken long
+  place.directory.WriteNew(*place.file, FileName(record.key_id), EncodeKeyRecord(record));
 }
 
 void RecordStore::Bind(const KeyRecord& bound, PrivateDirectory::Deadline deadline) {

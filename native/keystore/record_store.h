@@ -39,14 +39,21 @@ class RecordStore {
   // Throws what reading would throw whatever the key.
   void CheckReadable() const;
 
-  // Creates the directory if need be, and proves that files can be made in it.
-  void CheckWritable() const;
+  // Where the record of a key goes that is about to be made.
+  struct Place {
+    PrivateDirectory directory;
+    std::shared_ptr<PrivateDirectory::NewFile> file;
+  };
+
+  // Creates the directory if need be, and proves that files can be made in it by making one. It is
+  // removed again with the last copy of the place, unless Write puts a record into it.
+  Place MakePlace() const;
 
   // Throws `key_not_found`, or `store_corrupt` naming the file and what is wrong with it.
   std::shared_ptr<const StoredKey> Read(const KeyId& key_id);
 
   // When this throws there is no record. There must have been none before.
-  void Write(const KeyRecord& record);
+  void Write(const Place& place, const KeyRecord& record);
 
   // Replaces the record of a key without a binding by `bound`, which is the same key with one. When
   // another process was faster, its record stays. Throws `key_not_found`.

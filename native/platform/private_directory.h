@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -85,13 +86,19 @@ class PrivateDirectory {
   // `store_corrupt` when it is longer than kMaxFileBytes.
   std::optional<FileContents> Read(const std::string& name) const;
 
-  // Makes a file and removes it again.
-  void CheckWritable() const;
+  // An empty file under a temporary name, which is removed again unless WriteNew gives it another.
+  // Proves that files can be made, before there is anything to put into them; one that is made only
+  // to be removed has to be seen through by the disk as well.
+  class NewFile;
+  std::shared_ptr<NewFile> MakeFile() const;
 
-  // Makes a file with mode 0600. When this returns the file is on the disk, complete; when it
-  // throws, no file and nothing temporary is left, and nobody has seen a part of it at any time.
-  // Throws `store_unwritable` when there is a file of that name already.
-  void WriteNew(const std::string& name, std::string_view contents) const;
+  // Makes `file`, which is of this directory, the file `name` with mode 0600. When this returns it
+  // is on the disk, complete; when it throws, there is no such file, and nobody has seen a part of
+  // it at any time. Throws `store_unwritable` when there is a file of that name already.
+  void WriteNew(NewFile& file, const std::string& name, std::string_view contents) const;
+  void WriteNew(const std::string& name, std::string_view contents) const {
+    WriteNew(*MakeFile(), name, contents);
+  }
 
   // Update and Remove exclude each other, in other threads and processes too. They throw
   // `store_unwritable` when another one is not done by `deadline`; a process that dies lets go.
@@ -117,7 +124,7 @@ class PrivateDirectory {
       : path_(std::move(path)), directory_(std::move(directory)) {}
 
   OpenFile Lock(Deadline deadline) const;
-  void Replace(const std::string& name, std::string_view contents) const;
+  void Fill(NewFile& file, const std::string& name, std::string_view contents) const;
   std::string PathOf(const std::string& name) const { return Utf8FromPath(path_ / name); }
 
   std::filesystem::path path_;  // on POSIX for messages only, once open

@@ -142,10 +142,16 @@ FileStamp StampOf(const struct stat& status) {
           .changed_ns = changed.tv_sec * kNanoseconds + changed.tv_nsec};
 }
 
-// A new, empty file in a directory, which is removed again unless it was renamed into place.
-class TemporaryFile {
+struct DirectoryCloser {
+  void operator()(DIR* directory) const { closedir(directory); }
+};
+using DirectoryStream = std::unique_ptr<DIR, DirectoryCloser>;
+
+}  // namespace
+
+class PrivateDirectory::NewFile {
  public:
-  explicit TemporaryFile(int directory_fd) : directory_fd_(directory_fd) {
+  explicit NewFile(int directory_fd) : directory_fd_(directory_fd) {
     // O_EXCL makes the choice safe; randomness makes a second try all but unheard of.
     std::random_device random;
     do {
@@ -158,11 +164,11 @@ class TemporaryFile {
       }));
     } while (!fd_.valid() && errno == EEXIST);
   }
-  ~TemporaryFile() {
+  ~NewFile() {
     if (fd_.valid() && !name_.empty()) unlinkat(directory_fd_, name_.c_str(), 0);
   }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
 
   // These return false with errno set.
   bool valid() const { return fd_.valid(); }
@@ -187,13 +193,6 @@ class TemporaryFile {
   std::string name_;
   UniqueFd fd_;
 };
-
-struct DirectoryCloser {
-  void operator()(DIR* directory) const { closedir(directory); }
-};
-using DirectoryStream = std::unique_ptr<DIR, DirectoryCloser>;
-
-}  // namespace
 
 std::optional<PrivateDirectory> PrivateDirectory::Open(const fs::path& path) {
   const fs::path clean = WithoutTrailingSeparator(path);
@@ -280,18 +279,21 @@ std::optional<FileContents> PrivateDirectory::Read(const std::string& name) cons
   return contents;
 }
 
-void PrivateDirectory::CheckWritable() const {
-  if (!TemporaryFile(directory_.get()).valid()) {
+std::shared_ptr<PrivateDirectory::NewFile> PrivateDirectory::MakeFile() const {
+  auto file = std::make_shared<NewFile>(directory_.get());
+  if (!file->valid()) {
     ThrowErrno("the key store directory " + path_.string() + " cannot be written to", errno);
   }
+  return file;
 }
 
-void PrivateDirectory::WriteNew(const std::string& name, std::string_view contents) const {
+void PrivateDirectory::WriteNew(NewFile& file, const std::string& name,
+                                std::string_view contents) const {
   const std::string failure = PathOf(name) + " cannot be written";
   // rename would replace the file. Two writers of one name can both pass this check; names are
   // random, so that guards against a mistake, not against a race.
   if (Stat(name)) ThrowErrno(failure, EEXIST);
-  Replace(name, contents);
+  Fill(file, name, contents);
   if (!SyncDirectory(directory_.get())) {
     const int error = errno;
     unlinkat(directory_.get(), name.c_str(), 0);
@@ -299,9 +301,10 @@ void PrivateDirectory::WriteNew(const std::string& name, std::string_view conten
   }
 }
 
-void PrivateDirectory::Replace(const std::string& name, std::string_view contents) const {
-  TemporaryFile file(directory_.get());
-  if (!file.valid() || !file.Write(contents) || !file.Sync() || !file.RenameTo(name)) {
+// Writes `file` and moves it to `name`, whatever is there.
+void PrivateDirectory::Fill(NewFile& file, const std::string& name,
+                            std::string_view contents) const {
+  if (!file.Write(contents) || !file.Sync() || !file.RenameTo(name)) {
     ThrowErrno(PathOf(name) + " cannot be written", errno);
   }
 }
@@ -343,7 +346,7 @@ bool PrivateDirectory::Update(
   if (!current) return false;
   const std::optional<std::string> changed = change(current->bytes);
   if (!changed) return true;
-  Replace(name, *changed);
+  Fill(*MakeFile(), name, *changed);
   if (!SyncDirectory(directory_.get()))
     ThrowErrno(PathOf(name) + " cannot be written for good", errno);
   return true;

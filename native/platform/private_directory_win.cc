@@ -285,10 +285,11 @@ UniqueHandle OpenForReading(const fs::path& path, const std::string& name, DWORD
   return file;
 }
 
-// A new, empty file in a directory, which is removed again unless it was renamed into place.
-class TemporaryFile {
+}  // namespace
+
+class PrivateDirectory::NewFile {
  public:
-  explicit TemporaryFile(const fs::path& directory) : directory_(directory) {
+  explicit NewFile(const fs::path& directory) : directory_(directory) {
     PrivateAccess access;
     const uint64_t salt =
         (uint64_t{GetCurrentProcessId()} << 32 | GetCurrentThreadId()) ^ GetTickCount64() << 20;
@@ -305,13 +306,13 @@ class TemporaryFile {
       if (error_ != ERROR_FILE_EXISTS) return;
     }
   }
-  ~TemporaryFile() {
+  ~NewFile() {
     if (path_.empty()) return;
     file_ = UniqueHandle();
     Persist([&] { return DeleteFileW(path_.c_str()) ? ERROR_SUCCESS : GetLastError(); });
   }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
 
   // What went wrong last; ERROR_SUCCESS when nothing did.
   DWORD error() const { return error_; }
@@ -346,13 +347,11 @@ class TemporaryFile {
   }
 
  private:
-  const fs::path& directory_;
+  const fs::path directory_;
   std::wstring path_;
   UniqueHandle file_;
   DWORD error_ = ERROR_SUCCESS;
 };
-
-}  // namespace
 
 std::optional<PrivateDirectory> PrivateDirectory::Open(const fs::path& path) {
   const fs::path clean = Clean(path);
@@ -428,24 +427,26 @@ std::optional<FileContents> PrivateDirectory::Read(const std::string& name) cons
   return contents;
 }
 
-void PrivateDirectory::CheckWritable() const {
-  const TemporaryFile file(path_);
-  if (file.error() != ERROR_SUCCESS) {
+std::shared_ptr<PrivateDirectory::NewFile> PrivateDirectory::MakeFile() const {
+  auto file = std::make_shared<NewFile>(path_);
+  if (file->error() != ERROR_SUCCESS) {
     ThrowWindows("the key store directory " + Utf8FromPath(path_) + " cannot be written to",
-                 file.error());
+                 file->error());
   }
+  return file;
 }
 
-void PrivateDirectory::WriteNew(const std::string& name, std::string_view contents) const {
-  TemporaryFile file(path_);
+void PrivateDirectory::WriteNew(NewFile& file, const std::string& name,
+                                std::string_view contents) const {
   file.Write(contents);
   file.MoveTo(name, 0);
   if (file.error() != ERROR_SUCCESS)
     ThrowWindows(PathOf(name) + " cannot be written", file.error());
 }
 
-void PrivateDirectory::Replace(const std::string& name, std::string_view contents) const {
-  TemporaryFile file(path_);
+// Writes `file` and moves it to `name`, whatever is there.
+void PrivateDirectory::Fill(NewFile& file, const std::string& name,
+                            std::string_view contents) const {
   file.Write(contents);
   file.MoveTo(name, MOVEFILE_REPLACE_EXISTING);
   if (file.error() != ERROR_SUCCESS)
@@ -485,7 +486,7 @@ bool PrivateDirectory::Update(
   const std::optional<FileContents> current = Read(name);
   if (!current) return false;
   const std::optional<std::string> changed = change(current->bytes);
-  if (changed) Replace(name, *changed);
+  if (changed) Fill(*MakeFile(), name, *changed);
   return true;
 }
 

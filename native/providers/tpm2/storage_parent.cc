@@ -49,7 +49,7 @@ bool StorageParents::FindPersistent(const OperationLimits& limits) {
 TpmHandle StorageParents::DerivePrimary(const OperationLimits& limits) {
   TPM2B_PUBLIC area;
   TpmHandle primary = CreatePrimary(connection_, area, limits);
-  if (!primary_area_) primary_area_.emplace(area);
+  primary_area_.emplace(area);  // another one than before, if the TPM was cleared
   return primary;
 }
 

@@ -74,7 +74,7 @@ class StorageParents {
   TpmConnection& connection_;
   const bool keep_loaded_;
   std::optional<PublicArea> persistent_;    // once found
-  std::optional<PublicArea> primary_area_;  // once derived; the same every time
+  std::optional<PublicArea> primary_area_;  // once derived
   TpmHandle primary_;
   bool chose_primary_ = false;
   std::unique_ptr<TPMS_CONTEXT> saved_primary_;

@@ -25,14 +25,14 @@ class RecordStoreTest : public testing::Test {
 
   KeyRecord WriteNewRecord() {
     KeyRecord record = NewRecord();
-    store_.Write(record);
+    store_.Write(store_.MakePlace(), record);
     return record;
   }
 
   KeyRecord WriteUnboundRecord() {
     KeyRecord record = NewRecord();
     record.binding = {};
-    store_.Write(record);
+    store_.Write(store_.MakePlace(), record);
     return record;
   }
 
@@ -64,7 +64,7 @@ TEST_F(RecordStoreTest, IsEmptyWhereThereIsNoDirectoryAndCreatesNone) {
 }
 
 TEST_F(RecordStoreTest, NamesTheKeyThatIsNotThere) {
-  store_.CheckWritable();
+  store_.MakePlace();
   const KeyId key_id = NewRecord().key_id;
 
   ExpectError(
@@ -133,7 +133,8 @@ TEST_F(RecordStoreTest, SeesAnotherDirectoryInThePlaceOfTheFirst) {
 
   fs::rename(directory_, scratch_ / "elsewhere");
   record.handle = {{"slot", 8}};
-  RecordStore(directory_).Write(record);
+  RecordStore other(directory_);
+  other.Write(other.MakePlace(), record);
 
   EXPECT_EQ(store_.Read(record.key_id)->record().handle, record.handle);
 }
@@ -153,7 +154,7 @@ TEST_F(RecordStoreTest, DoesNotFollowALinkInPlaceOfTheDirectoryAlsoForKnownRecor
     const fs::path directory = scratch_ / "linked";
     RecordStore store(directory.string() + ending);
     const KeyRecord record = NewRecord();
-    store.Write(record);
+    store.Write(store.MakePlace(), record);
     store.Read(record.key_id);
 
     fs::rename(directory, scratch_ / "elsewhere");
@@ -182,7 +183,7 @@ TEST_F(RecordStoreTest, NeverReplacesARecord) {
   const std::string before = ReadFile(FileOf(record));
   record.provider = "other";
 
-  ExpectError(ErrorCode::kStoreUnwritable, [&] { store_.Write(record); });
+  ExpectError(ErrorCode::kStoreUnwritable, [&] { store_.Write(store_.MakePlace(), record); });
   EXPECT_EQ(ReadFile(FileOf(record)), before);
 }
 
@@ -193,7 +194,7 @@ TEST_F(RecordStoreTest, LeavesRecordsOfNewerVersionsAsTheyAre) {
 
   ExpectError(
       ErrorCode::kStoreCorrupt, [&] { store_.Read(record.key_id); }, "newer version");
-  ExpectError(ErrorCode::kStoreUnwritable, [&] { store_.Write(record); });
+  ExpectError(ErrorCode::kStoreUnwritable, [&] { store_.Write(store_.MakePlace(), record); });
   EXPECT_EQ(store_.List().size(), 1u);
   EXPECT_EQ(ReadFile(FileOf(record)), future);
 }
@@ -201,7 +202,7 @@ TEST_F(RecordStoreTest, LeavesRecordsOfNewerVersionsAsTheyAre) {
 TEST_F(RecordStoreTest, RefusesARecordWithoutAP256Key) {
   KeyRecord record = NewRecord();
   record.public_key_spki_der = {1, 2, 3};
-  store_.Write(record);
+  store_.Write(store_.MakePlace(), record);
 
   ExpectError(
       ErrorCode::kStoreCorrupt, [&] { store_.Read(record.key_id); }, "publicKeySpkiDerBase64");

@@ -409,7 +409,7 @@ TEST_F(PrivateDirectoryTest, SaysWhenItWasRemovedWhileOpen) {
   ExpectError(
       ErrorCode::kStoreUnwritable, [&] { directory.WriteNew("file", "contents"); }, "No such file");
   ExpectError(
-      ErrorCode::kStoreUnwritable, [&] { directory.CheckWritable(); }, "No such file");
+      ErrorCode::kStoreUnwritable, [&] { directory.MakeFile(); }, "No such file");
   EXPECT_FALSE(directory.Read("file"));
   EXPECT_FALSE(UpdateTo(directory, "contents"));
   EXPECT_FALSE(directory.Remove("file", Soon()));
@@ -417,9 +417,21 @@ TEST_F(PrivateDirectoryTest, SaysWhenItWasRemovedWhileOpen) {
 }
 
 TEST_F(PrivateDirectoryTest, ProvesThatItCanBeWrittenWithoutATrace) {
-  OpenOrCreate().CheckWritable();
+  OpenOrCreate().MakeFile();
 
   EXPECT_EQ(CountEntries(path_), 0u);
+}
+
+TEST_F(PrivateDirectoryTest, GivesAFileThatWasMadeBeforeItsNameAndContents) {
+  const PrivateDirectory directory = OpenOrCreate();
+  const auto file = directory.MakeFile();
+  EXPECT_EQ(CountEntries(path_), 1u);
+  EXPECT_THAT(directory.List(), IsEmpty());
+
+  directory.WriteNew(*file, "file", "contents");
+
+  EXPECT_EQ(directory.Read("file")->bytes, "contents");
+  EXPECT_EQ(CountEntries(path_), 1u);
 }
 
 TEST_F(PrivateDirectoryTest, SaysWhenARemovalFails) {

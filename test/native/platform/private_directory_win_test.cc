@@ -291,7 +291,7 @@ TEST_F(PrivateDirectoryWinTest, RemovesAFileThatAnotherHasOpen) {
 }
 
 TEST_F(PrivateDirectoryWinTest, ProvesThatItCanBeWrittenWithoutATrace) {
-  OpenOrCreate().CheckWritable();
+  OpenOrCreate().MakeFile();
 
   EXPECT_EQ(CountEntries(path_), 0u);
 }

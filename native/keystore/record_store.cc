@@ -1,5 +1,6 @@
 #include "keystore/record_store.h"
 
+#include <chrono>
 #include <string_view>
 #include <utility>
 
@@ -51,8 +52,17 @@ std::shared_ptr<const StoredKey> RecordStore::Read(const KeyId& key_id) {
 }
 
 void RecordStore::Write(const Place& place, const KeyRecord& record) {
-  CheckReadable();  // making a key may have taken long
-  place.directory.WriteNew(*place.file, FileName(record.key_id), EncodeKeyRecord(record));
+  const std::string name = FileName(record.key_id);
+  // Making a key may have taken long: the directory's owner and mode are checked once more, and
+  // that readers will find the record, who come by the path.
+  CheckReadable();
+  place.directory.WriteNew(*place.file, name, EncodeKeyRecord(record));
+  if (!PrivateDirectory::Glance(directory_, name)) {
+    place.directory.Remove(name, std::chrono::steady_clock::now() + std::chrono::seconds(1));
+    throw DeviceKeyError(ErrorCode::kStoreUnwritable,
+                         "the key store directory " + Utf8FromPath(directory_) +
+                             " was moved or removed while the key was made; try again");
+  }
 }
 
 void RecordStore::Bind(const KeyRecord& bound, PrivateDirectory::Deadline deadline) {

@@ -115,8 +115,8 @@ class PrivateDirectory {
   // False when there is no such file.
   bool Remove(const std::string& name, Deadline deadline) const;
 
-  // The names of the entries, sorted, without this class's temporary files. Removes those that a
-  // process which died left behind (older than ten minutes).
+  // The names of the entries, sorted, without this class's temporary files. Removes those that are
+  // older than ten minutes, as a process that died left them behind.
   std::vector<std::string> List() const;
 
  private:

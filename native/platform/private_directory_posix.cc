@@ -304,9 +304,14 @@ void PrivateDirectory::WriteNew(NewFile& file, const std::string& name,
 // Writes `file` and moves it to `name`, whatever is there.
 void PrivateDirectory::Fill(NewFile& file, const std::string& name,
                             std::string_view contents) const {
-  if (!file.Write(contents) || !file.Sync() || !file.RenameTo(name)) {
-    ThrowErrno(PathOf(name) + " cannot be written", errno);
+  if (file.Write(contents) && file.Sync() && file.RenameTo(name)) return;
+  if (errno == ENOENT) {  // List has taken a file that waited for very long for an abandoned one
+    NewFile another(directory_.get());
+    if (another.valid() && another.Write(contents) && another.Sync() && another.RenameTo(name)) {
+      return;
+    }
   }
+  ThrowErrno(PathOf(name) + " cannot be written", errno);
 }
 
 // Held until the descriptor is closed; an invalid one when the directory has been removed. A lock

@@ -1,5 +1,7 @@
 // An HMAC session that is salted with a storage key and encrypts the first parameter of its command
-// (TPM 2.0 Library Specification, Part 1, sections 19 and 21).
+// (TPM 2.0 Library Specification, Part 1, sections 19 and 21). Keeps listeners on the bus out; who
+// can answer for the TPM can also put a storage key of their own in its place. Its keys are not
+// wiped from memory: what they hide, the key's record says in the clear.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_ENCRYPTED_SESSION_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_ENCRYPTED_SESSION_H_
 

@@ -52,7 +52,7 @@ bool IsStorageKey(const TPMT_PUBLIC& key) {
                                   TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_USERWITHAUTH;
   const TPMI_ECC_CURVE curve = key.parameters.eccDetail.curveID;
   const bool known_type =
-      key.type == TPM2_ALG_RSA ||
+      (key.type == TPM2_ALG_RSA && key.parameters.rsaDetail.keyBits >= 2048) ||
       (key.type == TPM2_ALG_ECC && (curve == TPM2_ECC_NIST_P256 || curve == TPM2_ECC_NIST_P384));
   const bool known_hash = key.nameAlg == TPM2_ALG_SHA256 || key.nameAlg == TPM2_ALG_SHA384;
   return known_type && known_hash && (key.objectAttributes & kNeeded) == kNeeded;

@@ -20,7 +20,8 @@ TPM2B_PUBLIC StorageKeyTemplate();
 TPM2B_PUBLIC DeviceKeyTemplate();
 
 // Whether `key` is restricted to storage and decrypts, and of a kind that EncryptedSession knows:
-// can it be the parent of our keys? RSA of any size, or ECC P-256 or P-384; named by TpmHash.
+// can it be the parent of our keys? RSA of 2,048 bits or more, or ECC P-256 or P-384; named by
+// TpmHash.
 bool IsStorageKey(const TPMT_PUBLIC& key);
 
 // What a key of ours, or one that IsStorageKey, is named by.

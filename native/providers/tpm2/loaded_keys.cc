@@ -44,11 +44,11 @@ LoadedKey& LoadedKeys::Insert(LoadedKey key) {
 
 void LoadedKeys::EvictTo(TpmConnection& connection, size_t count, const OperationLimits& limits) {
   while (keys_.size() > count) {
-    LoadedKey key = std::move(keys_.back());
-    keys_.pop_back();
-    if (key.in_use && key.context == nullptr) {
+    if (LoadedKey& key = keys_.back(); key.in_use && key.context == nullptr) {
       key.context = SaveContext(connection, key.handle.get(), limits);
     }
+    LoadedKey key = std::move(keys_.back());
+    keys_.pop_back();
     if (key.context == nullptr) continue;
     evicted_.push_front(
         {std::move(key.key_id), std::move(key.name), {}, true, std::move(key.context)});

@@ -42,14 +42,17 @@ bool StorageParents::FindPersistent(const OperationLimits& limits) {
   if (BareTpmCode(rc) == TPM2_RC_HANDLE) return false;  // nothing there
   CheckTpm("look for the storage key at 0x81000001", rc);
   if (!IsStorageKey(area.publicArea)) return false;
-  persistent_.emplace(area);
+  if (name != NameOf(area)) {
+    throw TpmError("read the storage key at 0x81000001", TSS2_SYS_RC_MALFORMED_RESPONSE);
+  }
+  persistent_ = PublicArea(area);
   return true;
 }
 
 TpmHandle StorageParents::DerivePrimary(const OperationLimits& limits) {
   TPM2B_PUBLIC area;
   TpmHandle primary = CreatePrimary(connection_, area, limits);
-  primary_area_.emplace(area);  // another one than before, if the TPM was cleared
+  primary_area_ = PublicArea(area);  // another one than before, if the TPM was cleared
   return primary;
 }
 
@@ -59,8 +62,8 @@ StorageParents::Lease::Lease(StorageParents& parents, TPM2_HANDLE parent,
     if (!parents.FindPersistent(limits)) {
       throw DeviceKeyError(ErrorCode::kKeyLost,
                            "the key was made under the TPM's storage key at 0x81000001, which is "
-                           "no longer there: the TPM has been cleared or the storage key removed. "
-                           "Enroll again");
+                           "no longer there: the TPM has been cleared, or the storage key removed "
+                           "or replaced by one of another kind. Enroll again");
     }
     handle_ = kPersistentSrk;
     area_ = &*parents.persistent_;

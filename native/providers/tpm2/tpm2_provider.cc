@@ -93,7 +93,7 @@ LoadedKey& LoadBelow(const StorageParent& parent, TpmState& state, const KeyId& 
                      const TpmKeyBlob& blob, const OperationLimits& limits) {
   Bytes name = NameOf(blob.public_area);
   state.being_loaded = {name};
-  TpmHandle handle = LoadKey(state.connection, parent.object.handle, blob, limits);
+  TpmHandle handle = LoadKey(state.connection, parent.object.handle, blob, name, limits);
   state.being_loaded.clear();
   return state.keys.Insert({id.str(), std::move(name), std::move(handle), false, nullptr});
 }

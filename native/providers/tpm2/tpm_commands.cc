@@ -38,6 +38,14 @@ TSS2_RC RunWithPassword(TpmConnection& connection, const TPM2B_AUTH& auth,
       complete);
 }
 
+// `rc`, unless an object was loaded under another name than its public area has.
+TSS2_RC Named(TSS2_RC rc, const TPM2B_NAME& found, ByteView expected) {
+  if (rc != TSS2_RC_SUCCESS) return rc;
+  const bool same =
+      std::equal(found.name, found.name + found.size, expected.begin(), expected.end());
+  return same ? TSS2_RC_SUCCESS : TSS2_SYS_RC_MALFORMED_RESPONSE;
+}
+
 // CheckTpm for a command that a device key's authValue authorizes.
 void CheckAuthorized(const std::string& attempt, TSS2_RC rc) {
   if (IsAuthFailure(rc)) {
@@ -58,6 +66,7 @@ TpmHandle CreatePrimary(TpmConnection& connection, TPM2B_PUBLIC& public_area,
   const TPM2B_SENSITIVE_CREATE no_auth{};
   const TPM2B_PUBLIC area = StorageKeyTemplate();
   TPM2_HANDLE handle = 0;
+  TPM2B_NAME name{};
   public_area = {};
   const TSS2_RC rc = RunWithPassword(
       connection, {}, limits,
@@ -66,8 +75,9 @@ TpmHandle CreatePrimary(TpmConnection& connection, TPM2B_PUBLIC& public_area,
                                                    &kNothingFromOutside, &kNoPcrs);
       },
       [&] {
-        return tss2.Tss2_Sys_CreatePrimary_Complete(sys, &handle, &public_area, nullptr, nullptr,
-                                                    nullptr, nullptr);
+        const TSS2_RC answer = tss2.Tss2_Sys_CreatePrimary_Complete(
+            sys, &handle, &public_area, nullptr, nullptr, nullptr, &name);
+        return answer == TSS2_RC_SUCCESS ? Named(answer, name, NameOf(public_area)) : answer;
       });
   if (IsAuthFailure(rc)) {
     throw DeviceKeyError(
@@ -119,17 +129,17 @@ TpmKeyBlob CreateDeviceKey(TpmConnection& connection, const StorageParent& paren
 }
 
 TpmHandle LoadKey(TpmConnection& connection, TPM2_HANDLE parent, const TpmKeyBlob& blob,
-                  const OperationLimits& limits) {
+                  ByteView name, const OperationLimits& limits) {
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
   TPM2_HANDLE handle = 0;
-  TPM2B_NAME name{};
+  TPM2B_NAME loaded{};
   const TSS2_RC rc = RunWithPassword(
       connection, {}, limits,
       [&] {
         return tss2.Tss2_Sys_Load_Prepare(sys, parent, &blob.private_area, &blob.public_area);
       },
-      [&] { return tss2.Tss2_Sys_Load_Complete(sys, &handle, &name); });
+      [&] { return Named(tss2.Tss2_Sys_Load_Complete(sys, &handle, &loaded), loaded, name); });
   if (IsAuthFailure(rc)) {
     throw DeviceKeyError(ErrorCode::kTpmOwnerAuthRequired,
                          "the TPM's storage key at 0x81000001 has been given a password, so the "

@@ -41,9 +41,10 @@ TpmHandle CreatePrimary(TpmConnection& connection, TPM2B_PUBLIC& public_area,
 TpmKeyBlob CreateDeviceKey(TpmConnection& connection, const StorageParent& parent,
                            const TPM2B_AUTH& auth, const OperationLimits& limits);
 
-// TPM2_Load. Throws `tpm_owner_auth_required` when the parent has an authValue.
+// TPM2_Load; `name` is NameOf the key. Throws `tpm_owner_auth_required` when the parent has an
+// authValue.
 TpmHandle LoadKey(TpmConnection& connection, TPM2_HANDLE parent, const TpmKeyBlob& blob,
-                  const OperationLimits& limits);
+                  ByteView name, const OperationLimits& limits);
 
 // TPM2_ContextSave; null when the TPM refuses. A context can be loaded any number of times until
 // the TPM is reset or its owner clears it (Part 1, section 30).

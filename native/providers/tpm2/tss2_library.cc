@@ -14,22 +14,10 @@ namespace {
   throw DeviceKeyError(
       ErrorCode::kLibraryMissing,
       std::string("could not load tpm2-tss, which talks to the TPM: ") + cause.what() +
-          ". Install it: `apt install libtss2-sys1 libtss2-rc0` or, where those names are "
+          ". Install it: `apt install libtss2-sys1 libtss2-rc0 libtss2-tctildr0` or, where those "
+          "names are "
           "unknown, `apt install tpm2-tools` (Debian, Ubuntu), `dnf install tpm2-tss` (Fedora), "
           "`pacman -S tpm2-tss` (Arch)");
-}
-
-// .so.1 since tpm2-tss 3.0.
-DynamicLibrary OpenSys() {
-  try {
-    return DynamicLibrary::Open("libtss2-sys.so.1");
-  } catch (const DeviceKeyError& error) {
-    try {
-      return DynamicLibrary::Open("libtss2-sys.so.0");
-    } catch (const DeviceKeyError&) {
-      throw error;
-    }
-  }
 }
 
 // Loads `table` once. The libraries stay loaded: they and the libcrypto that they bring keep state
@@ -58,7 +46,8 @@ const Tss2Library& Tss2Library::Get() {
   static const Tss2Library* loaded = nullptr;
   return LoadOnce(mutex, loaded, [](Tss2Library& table) {
     {
-      const DynamicLibrary library = OpenSys();
+      // Since tpm2-tss 3.0. The structures of the library before it (.so.0) are laid out otherwise.
+      const DynamicLibrary library = DynamicLibrary::Open("libtss2-sys.so.1");
       DEVICE_KEY_SYS_SYMBOLS(DEVICE_KEY_RESOLVE)
     }
     {

@@ -63,6 +63,22 @@ TEST_F(RecordStoreTest, IsEmptyWhereThereIsNoDirectoryAndCreatesNone) {
   EXPECT_FALSE(fs::exists(directory_));
 }
 
+// POSIX: on Windows a directory that is open cannot be moved.
+#if !defined(_WIN32)
+TEST_F(RecordStoreTest, ARecordThatReadersWouldNotFindIsNotWritten) {
+  const KeyRecord record = NewRecord();
+  const RecordStore::Place place = store_.MakePlace();
+  fs::path moved = directory_;
+  moved += "-moved";
+  fs::rename(directory_, moved);
+
+  ExpectError(
+      ErrorCode::kStoreUnwritable, [&] { store_.Write(place, record); }, "was moved");
+
+  EXPECT_TRUE(RecordStore(moved).List().empty());
+}
+#endif
+
 TEST_F(RecordStoreTest, NamesTheKeyThatIsNotThere) {
   store_.MakePlace();
   const KeyId key_id = NewRecord().key_id;

@@ -434,6 +434,17 @@ TEST_F(PrivateDirectoryTest, GivesAFileThatWasMadeBeforeItsNameAndContents) {
   EXPECT_EQ(CountEntries(path_), 1u);
 }
 
+TEST_F(PrivateDirectoryTest, GivesAFileItsNameThatWasSweptAsAbandonedMeanwhile) {
+  const PrivateDirectory directory = OpenOrCreate();
+  const auto file = directory.MakeFile();
+  for (const auto& entry : fs::directory_iterator(path_)) fs::remove(entry);
+
+  directory.WriteNew(*file, "file", "contents");
+
+  EXPECT_EQ(directory.Read("file")->bytes, "contents");
+  EXPECT_EQ(CountEntries(path_), 1u);
+}
+
 TEST_F(PrivateDirectoryTest, SaysWhenARemovalFails) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "contents");

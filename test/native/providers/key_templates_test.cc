@@ -97,6 +97,12 @@ TEST(StorageKeyTemplateTest, AKeyThatNoSessionCanBeSaltedWithIsPassedOver) {
   EXPECT_TRUE(IsStorageKey(area));
   area.parameters.eccDetail.curveID = TPM2_ECC_BN_P256;
   EXPECT_FALSE(IsStorageKey(area));
+  area = StorageKeyTemplate().publicArea;
+  area.type = TPM2_ALG_RSA;
+  area.parameters.rsaDetail.keyBits = 2048;
+  EXPECT_TRUE(IsStorageKey(area));
+  area.parameters.rsaDetail.keyBits = 1024;
+  EXPECT_FALSE(IsStorageKey(area));
 }
 
 }  // namespace

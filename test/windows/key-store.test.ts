@@ -150,12 +150,14 @@ test('the key of a process that died while it was made is deleted later', async 
   child.kill('SIGKILL');
   await child.result;
   behave();
-  const [pending] = readdirSync(machine.directory);
-  expect(pending).toMatch(/^dk_tpm_.*\.pending$/);
+  const left = readdirSync(machine.directory);
+  expect(left).toContainEqual(expect.stringMatching(/^dk_tpm_.*\.pending$/));
   const longAgo = Date.now() / 1000 - 3 * 3600;
-  utimesSync(path.join(machine.directory, pending!), longAgo, longAgo);
+  for (const file of left) utimesSync(path.join(machine.directory, file), longAgo, longAgo);
 
-  const key = await machine.open().create(binding);
+  const store = machine.open();
+  const key = await store.create(binding);
+  await store.list(); // which sweeps the record that was begun
   expect(storedKeys()).toHaveLength(before.length + 1);
   expect(readdirSync(machine.directory)).toEqual([`${key.keyId}.json`]);
 });

@@ -304,12 +304,13 @@ void PrivateDirectory::WriteNew(NewFile& file, const std::string& name,
 // Writes `file` and moves it to `name`, whatever is there.
 void PrivateDirectory::Fill(NewFile& file, const std::string& name,
                             std::string_view contents) const {
-  if (file.Write(contents) && file.Sync() && file.RenameTo(name)) return;
+  const auto fill = [&](NewFile& empty) {
+    return empty.valid() && empty.Write(contents) && empty.Sync() && empty.RenameTo(name);
+  };
+  if (fill(file)) return;
   if (errno == ENOENT) {  // List has taken a file that waited for very long for an abandoned one
     NewFile another(directory_.get());
-    if (another.valid() && another.Write(contents) && another.Sync() && another.RenameTo(name)) {
-      return;
-    }
+    if (fill(another)) return;
   }
   ThrowErrno(PathOf(name) + " cannot be written", errno);
 }

@@ -33,12 +33,12 @@ class TpmConnection {
   // `closed`.
   template <class Prepare, class Complete>
   TSS2_RC Run(const OperationLimits& limits, Prepare prepare, Complete complete) {
-    TSS2_RC rc = prepare();
-    if (rc == TSS2_RC_SUCCESS) rc = Execute(limits);
-    for (int i = 1; WantsItAgain(rc) && i < kMaxSubmissions; ++i) {
+    TSS2_RC rc = TSS2_RC_SUCCESS;
+    int submissions = 0;
+    do {
       rc = prepare();
       if (rc == TSS2_RC_SUCCESS) rc = Execute(limits);
-    }
+    } while (WantsItAgain(rc) && ++submissions < kMaxSubmissions);
     if (rc == TSS2_RC_SUCCESS) rc = complete();
     ThrowIfLost(rc);
     return rc;

@@ -9,6 +9,7 @@
 #include "protocol/expect_error.h"
 #include "protocol/payloads.h"
 #include "protocol/signed_bytes.h"
+#include "support/vectors.h"
 
 namespace device_key {
 namespace {
@@ -52,7 +53,7 @@ TEST(DecodeSignedBytes, TakesCanonicalPayloadsOfBothTypes) {
 }
 
 TEST(DecodeSignedBytes, TakesTheSharedVectors) {
-  std::ifstream file(DEVICE_KEY_VECTORS_DIR "/signed-payload.json");
+  std::ifstream file = OpenVectors("signed-payload.json");
   const json vectors = json::parse(file).at("vectors");
   ASSERT_FALSE(vectors.empty());
   for (const json& vector : vectors) {

@@ -9,6 +9,7 @@
 #include "protocol/decode.h"
 #include "protocol/expect_error.h"
 #include "protocol/payloads.h"
+#include "support/vectors.h"
 
 namespace device_key {
 namespace {
@@ -25,15 +26,15 @@ std::string HexOf(const Sha256Digest& digest) {
 }
 
 TEST(SignedBytes, AreThoseOfTheSharedVectors) {
-  std::ifstream file(DEVICE_KEY_VECTORS_DIR "/signed-payload.json");
+  std::ifstream file = OpenVectors("signed-payload.json");
   const json vectors = json::parse(file).at("vectors");
   ASSERT_FALSE(vectors.empty());
   for (const json& vector : vectors) {
     const json params = {{"keyId", "dk_tpm_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA"},
                          {"payload", vector.at("payload")}};
     const std::string bytes = SignedBytes(DecodeSignParams(params.dump()).payload);
-    EXPECT_EQ(bytes, vector.at("signedPayloadUtf8")) << vector.at("name");
-    EXPECT_EQ(HexOf(Sha256(AsBytes(bytes))), vector.at("signedPayloadSha256Hex"))
+    EXPECT_EQ(bytes, vector.at("signedPayloadUtf8").get<std::string>()) << vector.at("name");
+    EXPECT_EQ(HexOf(Sha256(AsBytes(bytes))), vector.at("signedPayloadSha256Hex").get<std::string>())
         << vector.at("name");
   }
 }

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "support/vectors.h"
+
 namespace device_key {
 namespace {
 
@@ -32,7 +34,7 @@ TEST(CngStatus, AreThoseOfTheListForTheTestsInJavaScript) {
                        std::string(ErrorCodeName(entry.code)));
   }
   std::vector<std::string> listed;
-  std::ifstream file(DEVICE_KEY_VECTORS_DIR "/cng-statuses.txt");
+  std::ifstream file = OpenVectors("cng-statuses.txt");
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with("0x")) listed.push_back(line);
   }

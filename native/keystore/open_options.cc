@@ -141,8 +141,10 @@ std::vector<std::shared_ptr<KeyProvider>> PlatformProviders(
     [[maybe_unused]] const OpenOptions& options) {
   std::vector<std::shared_ptr<KeyProvider>> providers;
 #if defined(__linux__)
-  providers.push_back(std::make_shared<Tpm2Provider>(
-      Tpm2Options{.tcti = options.tcti, .allow_simulator = options.allow_simulator}));
+  providers.push_back(
+      std::make_shared<Tpm2Provider>(Tpm2Options{.tcti = options.tcti,
+                                                 .allow_simulator = options.allow_simulator,
+                                                 .environment = options.environment}));
 #elif defined(__APPLE__)
   const UserPresence user_presence{.required = options.user_presence,
                                    .reuse = options.user_presence_reuse};
@@ -150,8 +152,11 @@ std::vector<std::shared_ptr<KeyProvider>> PlatformProviders(
   providers.push_back(std::make_shared<KeychainProvider>(user_presence));
 #endif
 #if defined(__linux__) || defined(__APPLE__)
-  providers.push_back(std::make_shared<Pkcs11Provider>(Pkcs11Options{
-      .module = options.pkcs11_module, .token = options.pkcs11_token, .pin = options.pkcs11_pin}));
+  providers.push_back(
+      std::make_shared<Pkcs11Provider>(Pkcs11Options{.module = options.pkcs11_module,
+                                                     .token = options.pkcs11_token,
+                                                     .pin = options.pkcs11_pin,
+                                                     .environment = options.environment}));
 #elif defined(_WIN32)
   providers.push_back(std::make_shared<CngProvider>(CngKeyStore::kPlatform));
   providers.push_back(std::make_shared<CngProvider>(CngKeyStore::kSoftware));

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "platform/environment.h"
 #include "protocol/target_policy.h"
 #include "providers/key_provider.h"
 #include "providers/pkcs11/pin.h"
@@ -29,6 +30,8 @@ struct OpenOptions {
   std::optional<std::string> pkcs11_module;
   std::optional<std::string> pkcs11_token;
   PinSource pkcs11_pin;
+  // Where the providers' settings that are absent above come from.
+  Environment environment;
   // Whether each use of a new key has to be confirmed by a person, and for how long that holds.
   // macOS alone has it.
   bool user_presence = false;

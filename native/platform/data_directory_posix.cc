@@ -4,23 +4,17 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "platform/environment.h"
 #include "platform/error.h"
 
 namespace device_key {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::optional<fs::path> PathFromEnvironment(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr || *value == '\0') return std::nullopt;
-  return value;
-}
 
 std::optional<fs::path> HomeFromPasswordDatabase() {
   std::vector<char> buffer(1024);
@@ -38,7 +32,7 @@ std::optional<fs::path> HomeFromPasswordDatabase() {
 }
 
 fs::path Home() {
-  std::optional<fs::path> home = PathFromEnvironment("HOME");
+  std::optional<fs::path> home = Environment().Get("HOME");
   if (!home) home = HomeFromPasswordDatabase();
   if (!home) {
     throw DeviceKeyError(
@@ -55,7 +49,7 @@ fs::path UserDataDirectory() {
 #else
   // XDG Base Directory Specification: "If an implementation encounters a relative path in any of
   // these variables it should consider the path invalid and ignore it."
-  const std::optional<fs::path> data_home = PathFromEnvironment("XDG_DATA_HOME");
+  const std::optional<fs::path> data_home = Environment().Get("XDG_DATA_HOME");
   if (data_home && data_home->is_absolute()) return *data_home;
   return Home() / ".local" / "share";
 #endif
@@ -64,7 +58,7 @@ fs::path UserDataDirectory() {
 }  // namespace
 
 fs::path DefaultStoreDirectory() {
-  const std::optional<fs::path> chosen = PathFromEnvironment("DEVICE_KEY_HOME");
+  const std::optional<fs::path> chosen = Environment().Get("DEVICE_KEY_HOME");
   return fs::absolute(chosen ? *chosen : UserDataDirectory() / "device-keys");
 }
 

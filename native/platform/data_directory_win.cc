@@ -2,23 +2,28 @@
 #include <string>
 
 #include "platform/data_directory.h"
+#include "platform/environment.h"
 #include "platform/error.h"
-#include "platform/windows_api.h"
+#include "platform/path_text.h"
 
 namespace device_key {
 namespace {
 
 namespace fs = std::filesystem;
 
+std::optional<fs::path> PathFromEnvironment(const char* name) {
+  const std::optional<std::string> value = Environment().Get(name);
+  if (!value) return std::nullopt;
+  return PathFromUtf8(*value);
+}
+
 // The profile's directory for data that stays on this machine: keys in a TPM do not roam.
 fs::path LocalAppData() {
-  if (const auto local = WindowsVariable(L"LOCALAPPDATA");
-      local && fs::path(*local).is_absolute()) {
+  if (const auto local = PathFromEnvironment("LOCALAPPDATA"); local && local->is_absolute()) {
     return *local;
   }
-  if (const auto profile = WindowsVariable(L"USERPROFILE");
-      profile && fs::path(*profile).is_absolute()) {
-    return fs::path(*profile) / "AppData" / "Local";
+  if (const auto profile = PathFromEnvironment("USERPROFILE"); profile && profile->is_absolute()) {
+    return *profile / "AppData" / "Local";
   }
   throw DeviceKeyError(ErrorCode::kStoreUnwritable,
                        "This user has no profile to keep key records in: set LOCALAPPDATA, or name "
@@ -28,8 +33,8 @@ fs::path LocalAppData() {
 }  // namespace
 
 fs::path DefaultStoreDirectory() {
-  const std::optional<std::wstring> chosen = WindowsVariable(L"DEVICE_KEY_HOME");
-  return fs::absolute(chosen ? fs::path(*chosen) : LocalAppData() / "device-keys");
+  const std::optional<fs::path> chosen = PathFromEnvironment("DEVICE_KEY_HOME");
+  return fs::absolute(chosen ? *chosen : LocalAppData() / "device-keys");
 }
 
 }  // namespace device_key

@@ -35,16 +35,6 @@ std::string WindowsMessage(uint32_t status) {
   return number;
 }
 
-std::optional<std::wstring> WindowsVariable(const wchar_t* name) {
-  const DWORD size = GetEnvironmentVariableW(name, nullptr, 0);  // with its terminator
-  if (size <= 1) return std::nullopt;
-  std::wstring value(size, L'\0');
-  const DWORD length = GetEnvironmentVariableW(name, value.data(), size);
-  if (length == 0 || length >= size) return std::nullopt;  // changed meanwhile
-  value.resize(length);
-  return value;
-}
-
 UniqueHandle::~UniqueHandle() {
   if (valid()) CloseHandle(handle_);
 }

@@ -12,7 +12,6 @@
 #include <windows.h>
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,10 +23,6 @@ std::string Utf8FromWide(std::wstring_view text);
 // What Windows says about an error number or an HRESULT, without its line end; the number alone
 // when it has no words for it.
 std::string WindowsMessage(uint32_t status);
-
-// A variable of the process, or nullopt when it is not set or empty. Not getenv: the C runtime's
-// copy is taken at start-up and does not see what JavaScript assigns to process.env.
-std::optional<std::wstring> WindowsVariable(const wchar_t* name);
 
 }  // namespace device_key
 

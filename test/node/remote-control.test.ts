@@ -653,7 +653,7 @@ describe('the module’s own functions', () => {
          keys.createDeviceKey(), keys.getDeviceKeyPublic(id), keys.signDeviceKey(id, bytes[0]),
          keys.deleteDeviceKey(id),
        ].map(codeOf));`,
-      { DEVICE_KEY_TCTI: '' },
+      { DEVICE_KEY_TCTI: ':x' },
     );
     expect(codes).toEqual(Array(4).fill('invalid_params'));
   });

@@ -2,12 +2,12 @@
 
 #include <dlfcn.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <system_error>
 
 #include "platform/dynamic_library.h"
+#include "platform/environment.h"
 #include "platform/error.h"
 
 namespace device_key {
@@ -25,10 +25,11 @@ std::string_view Trimmed(std::string_view text) {
 // Where pkcs11.conf(5) has the configuration of modules.
 std::vector<fs::path> ConfigDirectories() {
   std::vector<fs::path> directories = {"/usr/share/p11-kit/modules", "/etc/pkcs11/modules"};
-  if (const char* config = std::getenv("XDG_CONFIG_HOME"); config != nullptr && *config == '/') {
-    directories.push_back(fs::path(config) / "pkcs11/modules");
-  } else if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
-    directories.push_back(fs::path(home) / ".config/pkcs11/modules");
+  const Environment environment;
+  if (const auto config = environment.Get("XDG_CONFIG_HOME"); config && config->starts_with('/')) {
+    directories.push_back(fs::path(*config) / "pkcs11/modules");
+  } else if (const auto home = environment.Get("HOME"); home && home->starts_with('/')) {
+    directories.push_back(fs::path(*home) / ".config/pkcs11/modules");
   }
   return directories;
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <utility>
 
 #include "providers/pkcs11/key_objects.h"
@@ -29,15 +28,9 @@ constexpr bool kFindsPlainNames = true;
 constexpr char kHandleMember[] = "token";
 constexpr std::chrono::seconds kUnloadTimeout{5};
 
-std::optional<std::string> Environment(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr || *value == '\0') return std::nullopt;
-  return value;
-}
-
 std::optional<TokenUri> ResolveToken(const Pkcs11Options& options) {
   if (options.token) return TokenUri::Parse(*options.token, "options.pkcs11.token");
-  const auto variable = Environment("DEVICE_KEY_PKCS11_TOKEN");
+  const auto variable = options.environment.Get("DEVICE_KEY_PKCS11_TOKEN");
   if (variable) return TokenUri::Parse(*variable, "DEVICE_KEY_PKCS11_TOKEN");
   return std::nullopt;
 }
@@ -45,7 +38,7 @@ std::optional<TokenUri> ResolveToken(const Pkcs11Options& options) {
 std::string ResolveModule(const Pkcs11Options& options, const std::optional<TokenUri>& token) {
   std::optional<std::string> module = options.module;
   if (!module && token) module = token->module_path;
-  if (!module) module = Environment("DEVICE_KEY_PKCS11_MODULE");
+  if (!module) module = options.environment.Get("DEVICE_KEY_PKCS11_MODULE");
   if (!module) return kDefaultModule;
   const bool plain = kFindsPlainNames && module->find('/') == std::string::npos;
   if (!plain && !module->starts_with('/')) {
@@ -57,13 +50,14 @@ std::string ResolveModule(const Pkcs11Options& options, const std::optional<Toke
   return *module;
 }
 
-PinSource ResolvePin(PinSource pin, const std::optional<TokenUri>& token) {
+PinSource ResolvePin(const Pkcs11Options& options, const std::optional<TokenUri>& token) {
+  PinSource pin = options.pin;
   if (pin.kind() != "none") return pin;
   if (token) {
     pin.file = token->pin_source;
     pin.value = token->pin_value;
   }
-  if (pin.kind() == "none") pin.value = Environment("DEVICE_KEY_PKCS11_PIN");
+  if (pin.kind() == "none") pin.value = options.environment.Get("DEVICE_KEY_PKCS11_PIN");
   return pin;
 }
 
@@ -136,7 +130,7 @@ nlohmann::json Describe(const Token& token) {
 Pkcs11Provider::Pkcs11Provider(const Pkcs11Options& options)
     : choice_([&] {
         std::optional<TokenUri> token = ResolveToken(options);
-        PinSource pin = ResolvePin(options.pin, token);
+        PinSource pin = ResolvePin(options, token);
         return std::make_shared<const Choice>(Choice{std::move(token), std::move(pin)});
       }()),
       module_(ResolveModule(options, choice_->token)) {}

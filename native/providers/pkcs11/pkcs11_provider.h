@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "platform/environment.h"
 #include "providers/key_provider.h"
 #include "providers/pkcs11/pin.h"
 #include "providers/pkcs11/pkcs11_module.h"
@@ -21,6 +22,7 @@ struct Pkcs11Options {
   std::optional<std::string> module;  // a path or soname; else p11-kit's proxy
   std::optional<std::string> token;   // TokenUri; else the only one that can be used
   PinSource pin;
+  Environment environment;
 };
 
 // The keys live in the token, under the key id; the record's handle {"token": "pkcs11:..."} says in

@@ -1,8 +1,6 @@
 #include "providers/tpm2/tpm2_provider.h"
 
 #include <chrono>
-#include <cstdlib>
-#include <cstring>
 #include <utility>
 
 #include "crypto/p256.h"
@@ -20,14 +18,13 @@ constexpr std::chrono::seconds kUnloadTimeout{5};
 
 TctiSpec ResolveTcti(const Tpm2Options& options) {
   if (options.tcti.has_value()) return TctiSpec::Parse(*options.tcti);
-  const char* variable = std::getenv("DEVICE_KEY_TCTI");
-  return TctiSpec::Parse(variable != nullptr ? std::string_view(variable) : kDefaultTcti);
+  return TctiSpec::Parse(
+      options.environment.Get("DEVICE_KEY_TCTI").value_or(std::string(kDefaultTcti)));
 }
 
 bool ResolveAllowSimulator(const Tpm2Options& options) {
   if (options.allow_simulator.has_value()) return *options.allow_simulator;
-  const char* variable = std::getenv("DEVICE_KEY_ALLOW_SIMULATOR");
-  return variable != nullptr && std::strcmp(variable, "1") == 0;
+  return options.environment.Get("DEVICE_KEY_ALLOW_SIMULATOR") == "1";
 }
 
 template <class Area>

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "platform/environment.h"
 #include "providers/key_provider.h"
 #include "providers/tpm2/shared_tpm.h"
 
@@ -16,6 +17,7 @@ struct Tpm2Options {
   std::optional<std::string> tcti;
   // Whether a simulator may stand in for hardware; else whether DEVICE_KEY_ALLOW_SIMULATOR is 1.
   std::optional<bool> allow_simulator;
+  Environment environment;
 };
 
 // The keys live outside the TPM, wrapped by its storage key, as the record's handle

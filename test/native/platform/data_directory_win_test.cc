@@ -4,6 +4,7 @@
 #include <string>
 
 #include "platform/data_directory.h"
+#include "platform/environment.h"
 #include "platform/expect_error.h"
 #include "platform/windows_api.h"
 
@@ -16,14 +17,16 @@ namespace fs = std::filesystem;
 class ScopedVariable {
  public:
   ScopedVariable(const wchar_t* name, const wchar_t* value)
-      : name_(name), old_(WindowsVariable(name)) {
+      : name_(name), old_(Environment().Get(Utf8FromWide(name).c_str())) {
     SetEnvironmentVariableW(name, value);
   }
-  ~ScopedVariable() { SetEnvironmentVariableW(name_, old_ ? old_->c_str() : nullptr); }
+  ~ScopedVariable() {
+    SetEnvironmentVariableW(name_, old_ ? WideFromUtf8(*old_).c_str() : nullptr);
+  }
 
  private:
   const wchar_t* const name_;
-  const std::optional<std::wstring> old_;
+  const std::optional<std::string> old_;
 };
 
 class DataDirectoryWinTest : public testing::Test {

@@ -1,0 +1,32 @@
+#include "platform/environment.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+namespace device_key {
+namespace {
+
+constexpr char kName[] = "DEVICE_KEY_ENVIRONMENT_TEST";
+
+// That privileged processes get nothing is test/node/privileged.test.ts's to show.
+TEST(EnvironmentTest, GivesTheValueOfAVariable) {
+  setenv(kName, "a value", 1);
+  EXPECT_EQ(Environment().Get(kName), "a value");
+  unsetenv(kName);
+  EXPECT_EQ(Environment().Get(kName), std::nullopt);
+}
+
+TEST(EnvironmentTest, TakesAnEmptyVariableForOneThatIsNotSet) {
+  setenv(kName, "", 1);
+  EXPECT_EQ(Environment().Get(kName), std::nullopt);
+  unsetenv(kName);
+}
+
+TEST(EnvironmentTest, NoneHasNoVariables) {
+  setenv(kName, "a value", 1);
+  EXPECT_EQ(Environment::None().Get(kName), std::nullopt);
+  unsetenv(kName);
+}
+
+}  // namespace
+}  // namespace device_key

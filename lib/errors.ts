@@ -73,9 +73,18 @@ export class DeviceKeyError extends Error {
     message: string,
     options?: { cause?: unknown; platformStatus?: string | undefined },
   ) {
-    super(message, options && 'cause' in options ? { cause: options.cause } : undefined);
+    super(
+      message,
+      options && Object.hasOwn(options, 'cause') ? { cause: options.cause } : undefined,
+    );
     this.code = code;
-    if (options?.platformStatus !== undefined) this.platformStatus = options.platformStatus;
+    if (
+      options &&
+      Object.hasOwn(options, 'platformStatus') &&
+      options.platformStatus !== undefined
+    ) {
+      this.platformStatus = options.platformStatus;
+    }
   }
 
   static {

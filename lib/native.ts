@@ -1,6 +1,7 @@
 import path from 'node:path';
 
 import { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
+import { ownMembers } from './own';
 
 /** What the addon throws and reports; `toDeviceKeyError` makes the public error of it. */
 export interface NativeError {
@@ -62,7 +63,8 @@ export function loadNative(): Native {
   return loaded;
 }
 
-export function toDeviceKeyError({ code, message, platformStatus }: NativeError): DeviceKeyError {
+export function toDeviceKeyError(error: NativeError): DeviceKeyError {
+  const { code, message, platformStatus } = ownMembers(error) as NativeError;
   return new DeviceKeyError(code, message, { platformStatus });
 }
 

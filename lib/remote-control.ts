@@ -18,6 +18,7 @@ import type {
   DeviceKeyPublicResponse,
 } from '../types/v2';
 import { DeviceKeyError } from './errors';
+import { readOptions } from './own';
 import { DeviceKeyStore, type DeviceKeyStoreOptions, type TargetPolicy } from './store';
 
 const connectionPaths = [
@@ -31,14 +32,16 @@ const connectionPaths = [
  * The default of `targets` here: the protocol's hosts, the protocol's paths and those that the apps
  * use, 900 seconds. To change a part, pass `{ ...remoteControlTargets, … }` to {@link openRemoteControl}.
  */
-export const remoteControlTargets: Readonly<TargetPolicy> = {
-  connectionPaths,
-  enrollmentPaths: connectionPaths.flatMap((path) =>
-    path.startsWith('/backend-api/')
-      ? [`${path}/enroll`, `${path}/enroll/finish`, `${path}/refresh/finish`]
-      : [`${path}/enroll`],
+export const remoteControlTargets: Readonly<TargetPolicy> = Object.freeze({
+  connectionPaths: Object.freeze(connectionPaths),
+  enrollmentPaths: Object.freeze(
+    connectionPaths.flatMap((path) =>
+      path.startsWith('/backend-api/')
+        ? [`${path}/enroll`, `${path}/enroll/finish`, `${path}/refresh/finish`]
+        : [`${path}/enroll`],
+    ),
   ),
-};
+});
 
 export interface RemoteControlSignature {
   algorithm: DeviceKeyAlgorithm;
@@ -67,10 +70,8 @@ export interface RemoteControlDeviceKeys {
 
 /** The four functions on a store of their own; `targets` defaults to {@link remoteControlTargets}. */
 export function openRemoteControl(options: DeviceKeyStoreOptions = {}): RemoteControlDeviceKeys {
-  const store = DeviceKeyStore.open({
-    ...options,
-    targets: options.targets ?? remoteControlTargets,
-  });
+  const own = readOptions(options);
+  const store = DeviceKeyStore.open({ ...own, targets: own.targets ?? remoteControlTargets });
   return {
     createDeviceKey: (policy) => store.createUnbound({ protectionPolicy: policy ?? null }),
     getDeviceKeyPublic: (keyId) => store.public({ keyId }),

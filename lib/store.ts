@@ -15,6 +15,8 @@ import {
   type NativeError,
   type NativeStore,
 } from './native';
+import { signalOf } from './operation-signal';
+import { toJson } from './own';
 
 /**
  * Where proofs may be addressed to, and for how long. What is absent takes the default. Can be set
@@ -25,13 +27,13 @@ export interface TargetPolicy {
    * Hosts that may be reached over `https`: a name, or `*.` and a name for all its subdomains.
    * Default: `chatgpt.com`, `chatgpt-staging.com` and their subdomains.
    */
-  httpsHosts?: string[];
+  httpsHosts?: readonly string[];
   /** Whether `localhost`, 127.0.0.0/8 and `[::1]` may be reached, http or https, on any port. Default true. */
   allowLoopback?: boolean;
   /** Exact target paths of connection payloads. */
-  connectionPaths?: string[];
+  connectionPaths?: readonly string[];
   /** Exact target paths of enrollment payloads. */
-  enrollmentPaths?: string[];
+  enrollmentPaths?: readonly string[];
   /** How far ahead of this machine's clock a payload may expire, in seconds. Default 900. */
   maxLifetimeSeconds?: number;
 }
@@ -166,7 +168,7 @@ interface Pending {
   /** Its number; none while it waits for a PIN. */
   request?: number | undefined;
   /** Stops listening to the operation's signal. */
-  release?: () => void;
+  release?: (() => void) | undefined;
   over?: boolean;
   /** How often it had to wait for a PIN. */
   pinRounds?: number;
@@ -191,14 +193,18 @@ export class DeviceKeyStore {
 
   private constructor(options: DeviceKeyStoreOptions) {
     const { NativeStore } = loadNative();
-    this.#askPin = askPinOf(options);
+    let askPin: AskPin | undefined;
+    const json = toJson(options, 'options', (name, value) => {
+      // JSON has no functions: of `pin`, the native store is told that there is somebody to ask.
+      if (name !== 'pin' || typeof value !== 'function') return value;
+      askPin = value as AskPin;
+      return { ask: true };
+    });
+    this.#askPin = askPin;
     try {
-      this.#native = new NativeStore(
-        toJson(options, 'options', pinFunctionAsJson),
-        (request, outcome) => {
-          this.#settle(request, outcome);
-        },
-      );
+      this.#native = new NativeStore(json, (request, outcome) => {
+        this.#settle(request, outcome);
+      });
     } catch (error) {
       throw thrownToError(error);
     }
@@ -317,26 +323,21 @@ export class DeviceKeyStore {
 
   #request<Result>(start: () => number, options?: OperationOptions): Promise<Result> {
     return new Promise((resolve, reject) => {
-      let signal: AbortSignal | undefined;
+      const pending: Pending = { start, resolve, reject };
       try {
-        signal = signalOf(options);
-        if (signal?.aborted) throw canceled(signal);
+        const signal = signalOf(options);
+        if (signal?.aborted) throw signal.canceled();
+        // Before it starts: an operation that has started must be told of.
+        pending.release = signal?.listen(() => {
+          // Without a request it waits for a PIN.
+          if (pending.request !== undefined && !this.#native.cancel(pending.request)) return;
+          this.#fail(pending, signal.canceled());
+        });
       } catch (error) {
         reject(thrownToError(error));
         return;
       }
-      const pending: Pending = { start, resolve: resolve, reject };
-      this.#start(pending);
-      if (!signal || pending.over) return;
-      const onAbort = () => {
-        // Without a request it waits for a PIN.
-        if (pending.request !== undefined && !this.#native.cancel(pending.request)) return;
-        this.#fail(pending, canceled(signal));
-      };
-      signal.addEventListener('abort', onAbort, { once: true });
-      pending.release = () => {
-        signal.removeEventListener('abort', onAbort);
-      };
+      if (!pending.over) this.#start(pending);
     });
   }
 
@@ -415,37 +416,6 @@ const maxPinRounds = 10;
 
 type AskPin = Exclude<Pkcs11Options['pin'], string | undefined>;
 
-/** JavaScript callers may hand over anything; what is wrong with it is for the decoder to say. */
-function askPinOf(options: DeviceKeyStoreOptions | null): AskPin | undefined {
-  try {
-    const pin = options?.pkcs11?.pin;
-    return typeof pin === 'function' ? pin : undefined;
-  } catch {
-    return undefined; // toJson meets the same getter
-  }
-}
-
-/** Checked before anything starts, since what has started must be heard of. */
-function signalOf(options: OperationOptions | null | undefined): AbortSignal | undefined {
-  let signal: unknown;
-  try {
-    signal = options?.signal;
-  } catch (cause) {
-    throw new DeviceKeyError('invalid_params', 'options.signal: cannot be read', { cause });
-  }
-  if (signal === undefined || signal === null) return undefined;
-  // By its shape: one of another realm (a vm context, jsdom) is no instance of ours.
-  const { aborted, addEventListener, removeEventListener } = signal as Partial<AbortSignal>;
-  if (
-    typeof aborted !== 'boolean' ||
-    typeof addEventListener !== 'function' ||
-    typeof removeEventListener !== 'function'
-  ) {
-    throw new DeviceKeyError('invalid_params', 'options.signal: expected an AbortSignal');
-  }
-  return signal as AbortSignal;
-}
-
 /**
  * The stores that have something to let go of. Node-API's own clean-up does not run at
  * `process.exit()`, and a TPM without a resource manager would keep our keys in its three slots.
@@ -459,30 +429,4 @@ function abandonAtExit(store: NativeStore): void {
 
 function abandonOpenStores(): void {
   for (const store of openStores) store.abandon();
-}
-
-function canceled(signal: AbortSignal): DeviceKeyError {
-  return new DeviceKeyError('canceled', 'the operation was canceled', {
-    cause: signal.reason as unknown,
-  });
-}
-
-/** JSON has no functions: of `pin`, the native store is told that there is somebody to ask. */
-function pinFunctionAsJson(name: string, value: unknown): unknown {
-  return name === 'pin' && typeof value === 'function' ? { ask: true } : value;
-}
-
-/** JSON text for the native decoder, which refuses what does not fit. */
-function toJson(
-  value: unknown,
-  what: string,
-  replacer?: (name: string, value: unknown) => unknown,
-): string {
-  try {
-    // Undefined for what JSON has no word for, whatever its declared type says.
-    const text: unknown = JSON.stringify(value, replacer);
-    return typeof text === 'string' ? text : 'null';
-  } catch (cause) {
-    throw new DeviceKeyError('invalid_params', `${what}: cannot be written as JSON`, { cause });
-  }
 }

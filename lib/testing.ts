@@ -20,6 +20,8 @@ import type {
 } from '../types/v2';
 import { DeviceKeyError } from './errors';
 import { loadNative, thrownToError } from './native';
+import { signalOf } from './operation-signal';
+import { ownMembers, readOptions, toJson } from './own';
 import {
   DeviceKeyStore,
   type DeviceKeyInfo,
@@ -96,10 +98,8 @@ class MemoryStore implements InMemoryDeviceKeyStore {
   readonly #rules: DeviceKeyStore;
   readonly #keys = new Map<string, Key>();
 
-  constructor({
-    targets,
-    protectionClass = 'os_protected_nonextractable',
-  }: InMemoryDeviceKeyStoreOptions) {
+  constructor(options: InMemoryDeviceKeyStoreOptions) {
+    const { targets, protectionClass = 'os_protected_nonextractable' } = readOptions(options);
     if (!Object.hasOwn(PREFIXES, protectionClass)) {
       const expected = Object.keys(PREFIXES).join(', ');
       throw new DeviceKeyError('invalid_params', `protectionClass: expected one of ${expected}`);
@@ -112,13 +112,15 @@ class MemoryStore implements InMemoryDeviceKeyStore {
     params: DeviceKeyCreateParams,
     options?: OperationOptions,
   ): Promise<DeviceKeyCreateResponse> {
-    if (options?.signal?.aborted) {
-      throw new DeviceKeyError('canceled', 'the operation was canceled');
-    }
+    const signal = signalOf(options);
+    if (signal?.aborted) throw signal.canceled();
     await this.#rules.list(); // rejects when closed
     checkCreateParams(params);
+    const { accountUserId, clientId, protectionPolicy } = ownMembers(
+      params,
+    ) as DeviceKeyCreateParams;
     const protectionClass = this.#protectionClass;
-    const hardwareOnly = (params.protectionPolicy ?? 'hardware_only') === 'hardware_only';
+    const hardwareOnly = (protectionPolicy ?? 'hardware_only') === 'hardware_only';
     if (hardwareOnly && protectionClass === 'os_protected_nonextractable') {
       throw new DeviceKeyError(
         'degraded_protection_not_allowed',
@@ -133,7 +135,6 @@ class MemoryStore implements InMemoryDeviceKeyStore {
       algorithm: 'ecdsa_p256_sha256',
       protectionClass,
     };
-    const { accountUserId, clientId } = params;
     const createdAt = Math.floor(Date.now() / 1000);
     const info = { ...created, accountUserId, clientId, createdAt };
     this.#keys.set(created.keyId, { privateKey, info });
@@ -219,8 +220,7 @@ async function passed(request: Promise<unknown>): Promise<void> {
 /** As native/protocol/rules.cc does: the addon shows its check of the shape alone. */
 function checkCreateParams(params: DeviceKeyCreateParams): void {
   try {
-    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- undefined of undefined
-    loadNative().checkShape('create', JSON.stringify(params) ?? 'null');
+    loadNative().checkShape('create', toJson(params, 'params'));
   } catch (error) {
     throw thrownToError(error);
   }

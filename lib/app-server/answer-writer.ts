@@ -1,5 +1,7 @@
 import type { Writable } from 'node:stream';
 
+import { toJson } from '../own';
+
 /** As much as a pipe holds. More is not gathered for one write. */
 const GATHER_CHARACTERS = 65_536;
 
@@ -47,7 +49,7 @@ export class AnswerWriter {
 
   send(answer: object): void {
     if (this.#ended) return;
-    this.#gathered += `${JSON.stringify(answer)}\n`;
+    this.#gathered += `${toJson(answer, 'answer')}\n`;
     if (this.#gathered.length > GATHER_CHARACTERS) {
       this.#flush();
     } else if (!this.#scheduled) {

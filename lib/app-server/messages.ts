@@ -1,4 +1,5 @@
 import { isAppServerErrorCode, jsonRpcErrorNumber, type AppServerErrorCode } from './error-numbers';
+import { ownMembers } from '../own';
 
 /** A string, or an integer within ±(2^53 - 1): what JavaScript echoes as it was written. */
 export type RequestId = string | number;
@@ -50,7 +51,13 @@ export function readMessage(message: unknown, nobody = NOBODY): Message {
   if (typeof message !== 'object' || message === null) {
     return malformed(nobody, 'expected an object with the members id, method and params');
   }
-  const { id, method, params, jsonrpc } = message as Record<string, unknown>;
+  let members: Record<string, unknown>;
+  try {
+    members = ownMembers(message as Record<string, unknown>);
+  } catch {
+    return malformed(nobody, 'expected an object whose members can be read');
+  }
+  const { id, method, params, jsonrpc } = members;
   if (id === undefined && typeof method === 'string') return { kind: 'notification' };
 
   const to: Addressee = { id: isRequestId(id) ? id : null, versioned: jsonrpc === '2.0' };
@@ -103,7 +110,9 @@ export function failureOf(
   onUnexpectedError: ((error: unknown) => void) | undefined,
 ): JsonRpcResponse {
   if (error instanceof Error) {
-    const { code, platformStatus } = error as { code?: unknown; platformStatus?: string };
+    const { code, platformStatus } = ownMembers(
+      error as { code?: unknown; platformStatus?: string },
+    );
     if (isAppServerErrorCode(code)) return failure(to, code, error.message, platformStatus);
   }
   onUnexpectedError?.(error);

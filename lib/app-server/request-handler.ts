@@ -4,6 +4,7 @@ import type {
   DeviceKeySignParams,
 } from '../../types/v2';
 import { DeviceKeyError } from '../errors';
+import { readOptions } from '../own';
 import type { DeviceKeyStore } from '../store';
 import {
   failure,
@@ -48,7 +49,7 @@ export interface DeviceKeyRequestHandlerOptions {
  */
 export type DeviceKeyRequestHandler = (
   message: unknown,
-  options?: { signal?: AbortSignal },
+  options?: { signal?: AbortSignal } | null,
 ) => Promise<JsonRpcResponse | undefined>;
 
 /**
@@ -56,15 +57,16 @@ export type DeviceKeyRequestHandler = (
  * extensions `device/key/delete`, `device/key/list` and `device/key/support`, to be called by a server
  * with what begins with `device/key/`.
  *
- * @throws DeviceKeyError `invalid_params` for a transport that it does not know.
+ * @throws DeviceKeyError `invalid_params` without a store, and for a transport that it does not know.
  */
-export function createDeviceKeyRequestHandler({
-  store,
-  transport,
-  allowRemoteTransport,
-  onUnexpectedError,
-}: DeviceKeyRequestHandlerOptions): DeviceKeyRequestHandler {
-  if (!Object.hasOwn(LOCAL, transport)) {
+export function createDeviceKeyRequestHandler(
+  options: DeviceKeyRequestHandlerOptions,
+): DeviceKeyRequestHandler {
+  const { store, transport, allowRemoteTransport, onUnexpectedError } = readOptions(options);
+  if (typeof store !== 'object' || (store as unknown) === null) {
+    throw new DeviceKeyError('invalid_params', 'store: expected a DeviceKeyStore');
+  }
+  if (transport === undefined || !Object.hasOwn(LOCAL, transport)) {
     throw new DeviceKeyError(
       'invalid_params',
       `transport: expected one of ${Object.keys(LOCAL).join(', ')}`,
@@ -72,12 +74,13 @@ export function createDeviceKeyRequestHandler({
   }
   const refused = !LOCAL[transport] && allowRemoteTransport !== true;
 
-  return async (received, { signal } = {}) => {
+  return async (received, callOptions) => {
     const message = readMessage(received);
     if (message.kind === 'notification') return undefined;
     if (refused) return refusalOfTransport(message);
     if (message.kind === 'malformed') return message.answer;
     try {
+      const { signal } = readOptions(callOptions ?? undefined);
       return success(message, await callMethod(store, message.method, message.params, signal));
     } catch (error) {
       return failureOf(message, error, onUnexpectedError);

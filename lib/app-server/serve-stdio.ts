@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 
+import { readOptions } from '../own';
 import type { DeviceKeyStore } from '../store';
 import { AnswerWriter } from './answer-writer';
 import { LineReader, type Line } from './lines';
@@ -41,10 +42,11 @@ export interface ServeStdioOptions {
  * fails.
  */
 export async function serveStdio(options: ServeStdioOptions = {}): Promise<void> {
-  if (options.store) return new StdioServer(options.store, options).run();
+  const own = readOptions(options);
+  if (own.store) return new StdioServer(own.store, own).run();
   const store = openStore();
   try {
-    await new StdioServer(store, options).run();
+    await new StdioServer(store, own).run();
   } finally {
     await store.close();
   }

@@ -1,3 +1,5 @@
+import { ownMembers } from '../own';
+
 /** Remembers which nonces were used. Shared by every process that verifies proofs of one backend. */
 export interface NonceStore {
   /**
@@ -25,7 +27,7 @@ export class InMemoryNonceStore implements NonceStore {
    * @param options.now the time in Unix seconds; default the system clock
    */
   constructor(options: { capacity?: number; now?: () => number } = {}) {
-    const { capacity = 100_000, now = () => Date.now() / 1000 } = options;
+    const { capacity = 100_000, now = () => Date.now() / 1000 } = ownMembers(options);
     if (!Number.isSafeInteger(capacity) || capacity < 1) {
       throw new TypeError('capacity must be a positive integer');
     }

@@ -1,4 +1,5 @@
 import type { DeviceKeySignPayload } from '../../types/v2';
+import { toJson } from '../own';
 import { DeviceKeyVerificationError } from './error';
 
 const DOMAIN = 'codex-device-key-sign-payload/v1';
@@ -94,7 +95,7 @@ function isOfKind(value: unknown, kind: Kind): boolean {
 /** The canonical text. JSON.stringify escapes just as the form demands once surrogates are paired. */
 function serialize(payload: Record<string, unknown>): string {
   const sorted = Object.fromEntries(Object.entries(payload).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return JSON.stringify({ domain: DOMAIN, payload: sorted });
+  return toJson({ domain: DOMAIN, payload: sorted }, 'payload');
 }
 
 function decodeUtf8(bytes: Uint8Array): string {

@@ -1,9 +1,14 @@
-import type { DeviceKeySignPayload, DeviceKeySignResponse } from '../../types/v2';
+import type {
+  DeviceKeyAlgorithm,
+  DeviceKeySignPayload,
+  DeviceKeySignResponse,
+} from '../../types/v2';
+import { ownMembers } from '../own';
 import { base64UrlByteLength } from './base64';
 import { DeviceKeyVerificationError, type DeviceKeyVerificationCode } from './error';
 import type { NonceStore } from './nonce-store';
 import { parseSignedPayload } from './payload';
-import { requireStrings, verifyDeviceKeySignature } from './signature';
+import { readStrings, verifyDeviceKeySignature } from './signature';
 
 interface ExpectedOfEveryType {
   /**
@@ -115,20 +120,25 @@ export async function verifyDeviceKeyProof<Expected extends ExpectedProof>(
   expected: Expected,
   options: VerifyDeviceKeyProofOptions,
 ): Promise<PayloadOf<Expected>> {
-  requireUsableExpectation(expected);
+  const wanted = ownMembers(expected) as Expected;
+  requireUsableExpectation(wanted);
   const { nonces, now, clockSkewSeconds, maxLifetimeSeconds } = usableOptions(options);
-  requireStrings(proof, ['signedPayloadBase64', 'signatureDerBase64', 'algorithm']);
+  const { signedPayloadBase64, signatureDerBase64, algorithm } = readStrings(proof, [
+    'signedPayloadBase64',
+    'signatureDerBase64',
+    'algorithm',
+  ]);
 
   const signedPayload = verifyDeviceKeySignature({
-    publicKeySpkiDerBase64: expected.publicKeySpkiDerBase64,
-    signedPayloadBase64: proof.signedPayloadBase64,
-    signatureDerBase64: proof.signatureDerBase64,
-    algorithm: proof.algorithm,
+    publicKeySpkiDerBase64: wanted.publicKeySpkiDerBase64,
+    signedPayloadBase64,
+    signatureDerBase64,
+    algorithm: algorithm as DeviceKeyAlgorithm,
   });
-  const payload = parseSignedPayload(signedPayload, expected.type);
-  requireExpectedMembers(payload, expected);
+  const payload = parseSignedPayload(signedPayload, wanted.type);
+  requireExpectedMembers(payload, wanted);
 
-  const { expiry } = RULES[expected.type];
+  const { expiry } = RULES[wanted.type];
   const expiresAt = expiryOf(payload);
   const checkedAt = now();
   requireInForce(expiry, expiresAt, checkedAt, clockSkewSeconds);
@@ -219,8 +229,8 @@ function usableOptions(options: VerifyDeviceKeyProofOptions) {
     now = () => Date.now() / 1000,
     clockSkewSeconds = 30,
     maxLifetimeSeconds = 900,
-  } = options;
-  if (typeof (nonces as Partial<NonceStore> | undefined)?.consume !== 'function') {
+  } = ownMembers(options);
+  if (typeof nonces?.consume !== 'function') {
     throw new TypeError('options.nonces must be a NonceStore');
   }
   for (const [name, seconds] of Object.entries({ clockSkewSeconds, maxLifetimeSeconds })) {

@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, type KeyObject, type PublicKeyInput } from 'node:crypto';
 
 import { decodeBase64 } from './base64';
 import { DeviceKeyVerificationError } from './error';
@@ -29,7 +29,12 @@ export function importPublicKey(publicKeySpkiDerBase64: string): KeyObject {
   }
   if (spki.length !== SPKI_BYTES || !startsWith(spki, UNCOMPRESSED)) throw unacceptable(spki);
   try {
-    return createPublicKey({ key: spki, format: 'der', type: 'spki' });
+    return createPublicKey({
+      __proto__: null,
+      key: spki,
+      format: 'der',
+      type: 'spki',
+    } as PublicKeyInput);
   } catch (cause) {
     throw new DeviceKeyVerificationError(
       'public_key_not_on_curve',

@@ -1,6 +1,7 @@
-import { verify } from 'node:crypto';
+import { verify, type VerifyKeyObjectInput } from 'node:crypto';
 
 import type { DeviceKeyAlgorithm } from '../../types/v2';
+import { ownMembers } from '../own';
 import { decodeBase64 } from './base64';
 import { DeviceKeyVerificationError } from './error';
 import { importPublicKey } from './public-key';
@@ -26,29 +27,29 @@ const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc6
  * @throws DeviceKeyVerificationError on every failure; there is no result to forget to look at.
  */
 export function verifyDeviceKeySignature(signature: DeviceKeySignature): Uint8Array {
-  requireStrings(signature, [
-    'publicKeySpkiDerBase64',
-    'signedPayloadBase64',
-    'signatureDerBase64',
-    'algorithm',
-  ]);
+  const { algorithm, publicKeySpkiDerBase64, signedPayloadBase64, signatureDerBase64 } =
+    readStrings(signature, [
+      'publicKeySpkiDerBase64',
+      'signedPayloadBase64',
+      'signatureDerBase64',
+      'algorithm',
+    ]);
   // Compared and no more: what a message calls its algorithm decides nothing.
-  const algorithm: string = signature.algorithm;
   if (algorithm !== 'ecdsa_p256_sha256') {
     throw new DeviceKeyVerificationError(
       'algorithm_unsupported',
       'algorithm must be ecdsa_p256_sha256',
     );
   }
-  const key = importPublicKey(signature.publicKeySpkiDerBase64);
-  const signedPayload = decodeBase64(signature.signedPayloadBase64);
+  const key = importPublicKey(publicKeySpkiDerBase64);
+  const signedPayload = decodeBase64(signedPayloadBase64);
   if (signedPayload === undefined) {
     throw new DeviceKeyVerificationError(
       'signed_payload_base64_invalid',
       'signedPayloadBase64 must be canonical base64 with padding',
     );
   }
-  const der = decodeBase64(signature.signatureDerBase64);
+  const der = decodeBase64(signatureDerBase64);
   if (der === undefined) {
     throw new DeviceKeyVerificationError(
       'signature_base64_invalid',
@@ -56,7 +57,14 @@ export function verifyDeviceKeySignature(signature: DeviceKeySignature): Uint8Ar
     );
   }
   requireStrictSignature(der);
-  if (!verify('sha256', signedPayload, { key, dsaEncoding: 'der' }, der)) {
+  if (
+    !verify(
+      'sha256',
+      signedPayload,
+      { __proto__: null, key, dsaEncoding: 'der' } as VerifyKeyObjectInput,
+      der,
+    )
+  ) {
     throw new DeviceKeyVerificationError(
       'signature_mismatch',
       'signatureDerBase64 is not a signature of signedPayloadBase64 by this public key',
@@ -65,16 +73,24 @@ export function verifyDeviceKeySignature(signature: DeviceKeySignature): Uint8Ar
   return signedPayload;
 }
 
-/** Fails unless `value` is an object whose named members are strings. */
-export function requireStrings(value: unknown, members: readonly string[]): void {
-  if (typeof value !== 'object' || value === null) {
-    throw new DeviceKeyVerificationError('proof_malformed', 'the proof must be an object');
+/** The named own members of an object, each of which must be a string. */
+export function readStrings<Name extends string>(
+  value: unknown,
+  names: readonly Name[],
+): Record<Name, string> {
+  const malformed = (message: string, options?: ErrorOptions) =>
+    new DeviceKeyVerificationError('proof_malformed', message, options);
+  if (typeof value !== 'object' || value === null) throw malformed('the proof must be an object');
+  let members: Partial<Record<Name, unknown>>;
+  try {
+    members = ownMembers(value);
+  } catch (cause) {
+    throw malformed('the proof cannot be read', { cause });
   }
-  for (const member of members) {
-    if (typeof (value as Record<string, unknown>)[member] !== 'string') {
-      throw new DeviceKeyVerificationError('proof_malformed', `${member} must be a string`);
-    }
+  for (const name of names) {
+    if (typeof members[name] !== 'string') throw malformed(`${name} must be a string`);
   }
+  return members as Record<Name, string>;
 }
 
 /**

@@ -1,0 +1,341 @@
+// Members that an embedding program got on Object.prototype act as no option, expectation or param.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import fc from 'fast-check';
+
+import {
+  createDeviceKeyRequestHandler,
+  serveStdio,
+  type DeviceKeyTransport,
+} from '../../dist/app-server.js';
+import {
+  DeviceKeyError,
+  DeviceKeyStore,
+  type DeviceKeySignPayload,
+  type DeviceKeySignResponse,
+} from '../../dist/index.js';
+import { openRemoteControl, remoteControlTargets } from '../../dist/remote-control.js';
+import { createInMemoryDeviceKeyStore } from '../../dist/testing.js';
+import {
+  InMemoryNonceStore,
+  verifyDeviceKeyProof,
+  verifyDeviceKeySignature,
+} from '../../dist/verify.js';
+import { binding, connectionPayload, enrollmentPayload, secondsAhead } from '../support/payloads';
+import { canonicalText, SoftwareSigner } from '../support/software-signer';
+import { stubStore } from '../support/stub-store';
+
+const signer = new SoftwareSigner();
+const unknownKey = `dk_tpm_${Buffer.alloc(32).toString('base64url')}`;
+const evilPayload = connectionPayload({ targetOrigin: 'https://evil.test' });
+// Made before anything is polluted: the bytes are the caller's, not this package's.
+const evilBytes = Buffer.from(canonicalText(evilPayload));
+const goodBytes = Buffer.from(canonicalText(connectionPayload()));
+const proofs = new Map<DeviceKeySignPayload, DeviceKeySignResponse>();
+let directory: string;
+
+beforeAll(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), 'dk-pollution-'));
+});
+afterAll(() => rm(directory, { recursive: true }));
+
+/** How a call ended, without what differs from one call to the next. */
+async function ending(call: () => unknown): Promise<unknown> {
+  try {
+    await call();
+    return 'done';
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error);
+  }
+}
+
+async function endings(calls: (() => unknown)[]): Promise<unknown[]> {
+  const results: unknown[] = [];
+  for (const call of calls) results.push(await ending(call));
+  return results;
+}
+
+interface Entry {
+  /** Everything that a caller can name in an object handed to this entry's exports. */
+  names: string[];
+  observe: () => Promise<unknown>;
+}
+
+const storeOptions = [
+  ...['directory', 'tcti', 'allowSimulator', 'environment', 'pkcs11', 'userPresence', 'targets'],
+  ...['timeoutMs', 'queueLimit', 'module', 'token', 'pin', 'pinFile', 'allowFinalTry'],
+  ...['reuseSeconds', 'httpsHosts', 'allowLoopback', 'connectionPaths', 'enrollmentPaths'],
+  ...['maxLifetimeSeconds', 'signal', 'toJSON'],
+];
+const params = ['accountUserId', 'clientId', 'protectionPolicy', 'keyId', 'payload'];
+const payloadMembers = Object.keys({ ...connectionPayload(), ...enrollmentPayload() });
+
+const main: Entry = {
+  names: [...storeOptions, ...params, ...payloadMembers, 'platformStatus', 'cause'],
+  async observe() {
+    const store = DeviceKeyStore.open({ directory });
+    const results = await endings([
+      () => store.list(),
+      () => store.create({ ...binding, accountUserId: '' }),
+      () => store.create({ clientId: 'client' } as never),
+      () => store.public({} as never),
+      () => store.public({ keyId: unknownKey }, ...([{}] as never[])),
+      () => store.sign({ keyId: unknownKey, payload: connectionPayload() }, {}),
+      () => store.sign({ keyId: unknownKey, payload: evilPayload }, {}),
+      () => store.sign({ keyId: unknownKey, payload: {} as never }),
+      () => store.delete({ keyId: unknownKey }),
+    ]);
+    await store.close();
+    return results;
+  },
+};
+
+const remoteControl: Entry = {
+  names: [...storeOptions, ...params],
+  async observe() {
+    const keys = openRemoteControl({ directory });
+    const results = await endings([
+      () => keys.signDeviceKey(unknownKey, goodBytes),
+      () => keys.signDeviceKey(unknownKey, evilBytes),
+      () => keys.createDeviceKey('none' as never),
+      () => keys.getDeviceKeyPublic(undefined as never),
+    ]);
+    await keys.close();
+    return results;
+  },
+};
+
+const appServer: Entry = {
+  names: [
+    ...['store', 'transport', 'allowRemoteTransport', 'onUnexpectedError', 'signal', 'toJSON'],
+    ...['id', 'method', 'params', 'jsonrpc', 'input', 'output', 'server', 'maxRequestsInFlight'],
+    ...['name', 'version', 'clientInfo', 'code', 'platformStatus'],
+  ],
+  async observe() {
+    const store = stubStore({
+      list: () => Promise.resolve([]),
+      public: () => Promise.reject(new Error('a secret')),
+      create: (given, options) =>
+        Promise.reject(
+          new DeviceKeyError('invalid_params', `${typeof given} ${typeof options?.signal}`),
+        ),
+    });
+    const onUnexpectedError = () => undefined;
+    const messages = [
+      ...[{}, { id: 1 }, { method: 'device/key/list' }, { id: 1, method: 'device/key/list' }],
+      ...[
+        { id: 1, method: 'device/key/public' },
+        { id: 1, method: 'device/key/create' },
+      ],
+    ];
+    const answers: unknown[] = [];
+    for (const transport of ['stdio', 'websocket', 'remote'] as DeviceKeyTransport[]) {
+      const handle = createDeviceKeyRequestHandler({ store, transport, onUnexpectedError });
+      for (const message of messages) answers.push(await handle(message, {}));
+    }
+    answers.push(await ending(() => createDeviceKeyRequestHandler({ store } as never)));
+    answers.push(
+      await ending(() => createDeviceKeyRequestHandler({ transport: 'stdio' } as never)),
+    );
+
+    const [input, output] = [new PassThrough(), new PassThrough()];
+    input.end(
+      ['{"id":0,"method":"initialize"}', '{"id":1,"method":"device/key/list"}', '{"id":2}', '{}']
+        .map((line) => `${line}\n`)
+        .join(''),
+    );
+    await serveStdio({ store, input, output, onUnexpectedError });
+    output.end();
+    return [answers.map((answer) => structuredClone(answer)), await text(output)];
+  },
+};
+
+const oldPayload = connectionPayload({ tokenExpiresAt: secondsAhead(-3600) });
+const lastingPayload = connectionPayload({ tokenExpiresAt: secondsAhead(86_400) });
+const freshPayload = connectionPayload();
+const freshEnrollment = enrollmentPayload();
+
+for (const payload of [oldPayload, lastingPayload, freshPayload, freshEnrollment]) {
+  proofs.set(payload, signer.signPayload(payload));
+}
+
+const verify: Entry = {
+  names: [
+    ...['nonces', 'now', 'clockSkewSeconds', 'maxLifetimeSeconds', 'capacity', 'toJSON'],
+    ...['publicKeySpkiDerBase64', 'signedPayloadBase64', 'signatureDerBase64', 'algorithm'],
+    ...['dsaEncoding', 'padding', 'saltLength', 'passphrase', 'encoding'],
+    ...payloadMembers,
+  ],
+  async observe() {
+    const { publicKeySpkiDerBase64 } = signer;
+    const verifyProof = (payload: DeviceKeySignPayload, without: string[] = []) => {
+      const expected = Object.fromEntries(
+        Object.entries({ publicKeySpkiDerBase64, ...payload }).filter(
+          ([name]) => !without.includes(name),
+        ),
+      );
+      return verifyDeviceKeyProof(proofs.get(payload)!, expected as never, {
+        nonces: new InMemoryNonceStore({}),
+      });
+    };
+    return endings([
+      () => verifyProof(freshPayload),
+      () => verifyProof(freshPayload, ['tokenExpiresAt']),
+      () => verifyProof(freshPayload, ['nonce']),
+      () => verifyProof(freshPayload, ['type']),
+      () => verifyProof(freshEnrollment),
+      () => verifyProof(oldPayload),
+      () => verifyProof(lastingPayload),
+      () => verifyDeviceKeyProof(proofs.get(freshPayload)!, {} as never, {} as never),
+      () =>
+        verifyDeviceKeyProof(
+          {} as never,
+          { publicKeySpkiDerBase64, ...freshPayload },
+          {
+            nonces: new InMemoryNonceStore(),
+          },
+        ),
+      () =>
+        verifyDeviceKeyProof(
+          proofs.get(freshPayload)!,
+          { publicKeySpkiDerBase64, ...freshPayload },
+          {} as never,
+        ),
+      () => verifyDeviceKeySignature({} as never),
+    ]);
+  },
+};
+
+const testing: Entry = {
+  names: ['targets', 'protectionClass', ...storeOptions, ...params, ...payloadMembers],
+  async observe() {
+    const store = createInMemoryDeviceKeyStore({});
+    const hardware = createInMemoryDeviceKeyStore({ protectionClass: 'hardware_tpm' });
+    const { keyId } = await hardware.create(binding, {});
+    const results = await endings([
+      () => store.create(binding, {}),
+      () => hardware.create({ clientId: 'client' } as never),
+      () => hardware.public({} as never),
+      () => hardware.sign({ keyId, payload: connectionPayload() }, {}),
+      () => hardware.sign({ keyId, payload: evilPayload }, {}),
+      () => hardware.sign({ keyId, payload: {} as never }, {}),
+    ]);
+    await Promise.all([store.close(), hardware.close()]);
+    return results;
+  },
+};
+
+const prototype = Object.prototype as unknown as Record<string, unknown>;
+
+async function withPolluted<T>(name: string, value: unknown, run: () => Promise<T>): Promise<T> {
+  const before = Object.getOwnPropertyDescriptor(prototype, name);
+  Object.defineProperty(prototype, name, {
+    value,
+    enumerable: true,
+    configurable: true,
+    writable: true,
+  });
+  try {
+    return await run();
+  } finally {
+    if (before) Object.defineProperty(prototype, name, before);
+    else Reflect.deleteProperty(prototype, name);
+  }
+}
+
+/** Values that would open something if they were taken for the option of that name. */
+const tempting: Record<string, unknown[]> = {
+  targets: [{ httpsHosts: ['evil.test'] }],
+  httpsHosts: [['evil.test']],
+  clockSkewSeconds: [100_000],
+  maxLifetimeSeconds: [100_000],
+  now: [() => Date.now() / 1000 - 7200],
+  signal: [AbortSignal.abort()],
+  transport: ['stdio'],
+  protectionClass: ['hardware_tpm'],
+  pin: [() => '1234'],
+  toJSON: [() => ({}), () => 'x'],
+};
+const anyValue = fc.oneof(
+  fc.constantFrom<unknown>(true, 0, 1, 100_000, 'x', null, [], {}, () => true),
+  fc.anything(),
+);
+
+describe.each(Object.entries({ main, remoteControl, appServer, verify, testing }))(
+  'in the entry %s',
+  (_, { names, observe }) => {
+    let expected: unknown;
+    beforeAll(async () => {
+      expected = await observe();
+    });
+
+    test.each([...new Set(names)])('%s of Object.prototype changes nothing', async (name) => {
+      for (const value of [...(tempting[name] ?? []), true, 'x', {}]) {
+        expect(await withPolluted(name, value, observe)).toEqual(expected);
+      }
+    });
+
+    test('no name with any value changes anything', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.constantFrom(...names), anyValue, async (name, value) => {
+          expect(await withPolluted(name, value, observe)).toEqual(expected);
+        }),
+        { numRuns: 50 },
+      );
+    });
+  },
+);
+
+describe('attacks that need one polluted name:', () => {
+  test('allowRemoteTransport does not open a websocket handler', async () => {
+    const handle = await withPolluted('allowRemoteTransport', true, () =>
+      Promise.resolve(
+        createDeviceKeyRequestHandler({ store: stubStore(), transport: 'websocket' }),
+      ),
+    );
+    expect(await handle({ id: 1, method: 'device/key/list' })).toMatchObject({
+      error: { data: { code: 'remote_transport_refused' } },
+    });
+  });
+
+  test('targets does not let the drop-in module sign for another host', async () => {
+    const keys = await withPolluted('targets', { httpsHosts: ['evil.test'] }, () =>
+      Promise.resolve(openRemoteControl({ directory })),
+    );
+    expect(await ending(() => keys.signDeviceKey(unknownKey, evilBytes))).toBe('invalid_payload');
+    await keys.close();
+  });
+
+  test('clockSkewSeconds does not make the verifier take a proof that is an hour old', async () => {
+    const code = await withPolluted('clockSkewSeconds', 7200, () =>
+      ending(() =>
+        verifyDeviceKeyProof(
+          proofs.get(oldPayload)!,
+          { publicKeySpkiDerBase64: signer.publicKeySpkiDerBase64, ...oldPayload },
+          { nonces: new InMemoryNonceStore() },
+        ),
+      ),
+    );
+    expect(code).toBe('expired');
+  });
+});
+
+test('elements on Array.prototype are no hosts', async () => {
+  const array = Array.prototype as unknown as Record<string, unknown>;
+  array[0] = 'evil.test';
+  try {
+    expect(await ending(() => DeviceKeyStore.open({ targets: { httpsHosts: [,] as never } }))).toBe(
+      'invalid_params',
+    );
+  } finally {
+    Reflect.deleteProperty(array, '0');
+  }
+});
+
+test('remoteControlTargets is frozen, its lists too', () => {
+  expect(Object.isFrozen(remoteControlTargets)).toBe(true);
+  expect(Object.values(remoteControlTargets).every(Object.isFrozen)).toBe(true);
+});

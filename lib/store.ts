@@ -24,7 +24,8 @@ import { toJson } from './own';
  */
 export interface TargetPolicy {
   /**
-   * Hosts that may be reached over `https`: a name, or `*.` and a name for all its subdomains.
+   * Hosts that may be reached over `https`: a name, or `*.` and a name for all its subdomains. Without
+   * a port it allows any port; with one (`rc.example.com:8443`) that port alone. 443 is never written.
    * Default: `chatgpt.com`, `chatgpt-staging.com` and their subdomains.
    */
   httpsHosts?: readonly string[];

@@ -67,12 +67,12 @@ bool IsNumericLabel(std::string_view label) {
   return std::all_of(label.begin(), label.end(), IsDigit);
 }
 
+}  // namespace
+
 bool IsCanonicalPort(std::string_view text, bool is_https) {
   const std::optional<uint32_t> port = ParseDecimal(text, 65535);
   return port && *port != 0 && *port != (is_https ? 443u : 80u);
 }
-
-}  // namespace
 
 bool IsHostName(std::string_view text) {
   if (text.size() > 253) return false;
@@ -104,8 +104,9 @@ std::optional<Origin> ParseOrigin(std::string_view text) {
     origin.is_loopback = origin.host == "localhost" || IsIpv4Loopback(origin.host);
     if (!origin.is_loopback && !IsHostName(origin.host)) return std::nullopt;
   }
-  if (port && (!origin.is_loopback || !IsCanonicalPort(*port, origin.is_https))) {
-    return std::nullopt;
+  if (port) {
+    if (!IsCanonicalPort(*port, origin.is_https)) return std::nullopt;
+    origin.port = *port;
   }
   return origin;
 }

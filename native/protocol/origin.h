@@ -15,13 +15,17 @@ namespace device_key {
 struct Origin {
   bool is_https = false;
   std::string_view host;     // "[::1]" with its brackets
+  std::string_view port;     // decimal; empty for the scheme's default, which is never written
   bool is_loopback = false;  // localhost, 127.0.0.0/8 or [::1]
 };
 
 // scheme "://" host [":" port] with the scheme `http` or `https`, the host a lower-case name, a
-// dotted-quad address in 127.0.0.0/8 or [::1], and a port on loopback hosts alone: decimal, without
-// leading zeros, not the scheme's default.
+// dotted-quad address in 127.0.0.0/8 or [::1], and the port as IsCanonicalPort has it.
 std::optional<Origin> ParseOrigin(std::string_view text);
+
+// A port from 1 to 65535 in decimal, without leading zeros, and not the scheme's default (443 for
+// https, 80 for http): the canonical form of an origin leaves the default port out.
+bool IsCanonicalPort(std::string_view text, bool is_https);
 
 // A host name of RFC 1123 in lower case (letters, digits and inner hyphens; labels of 1 to 63 and
 // 253 characters in all; no final dot) that no URL parser takes for an IPv4 address.

@@ -53,8 +53,7 @@ void CheckOrigin(std::string_view text, const TargetPolicy& policy) {
   if (!origin) {
     RefusePayload("targetOrigin",
                   "an origin in its canonical form: http or https, \"://\" and a host in lower "
-                  "case; no user info, path or final slash; a port on loopback hosts alone, and "
-                  "never the default one");
+                  "case; no user info, path or final slash; never the default port");
   }
   if (!policy.AllowsOrigin(*origin)) {
     RefusePayload("targetOrigin", "an origin that the target policy allows");

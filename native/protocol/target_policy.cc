@@ -20,7 +20,20 @@ constexpr std::string_view kWildcard = "*.";
   throw DeviceKeyError(ErrorCode::kInvalidParams, "targets." + member + ": expected " + expected);
 }
 
-bool IsHostPattern(std::string_view text) {
+struct HostAndPort {
+  std::string_view host;
+  std::optional<std::string_view> port;
+};
+
+HostAndPort SplitPort(std::string_view text) {
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return {text, std::nullopt};
+  return {text.substr(0, colon), text.substr(colon + 1)};
+}
+
+bool IsHostPattern(std::string_view pattern) {
+  auto [text, port] = SplitPort(pattern);
+  if (port && !IsCanonicalPort(*port, /*is_https=*/true)) return false;
   if (text.starts_with(kWildcard)) text.remove_prefix(kWildcard.size());
   // Loopback has a switch of its own, so that there is one place to look for it.
   return IsHostName(text) && text != "localhost";
@@ -46,10 +59,12 @@ std::vector<std::string> DecodeStrings(const std::string& member, const json& va
   return strings;
 }
 
-bool MatchesHostPattern(std::string_view host, std::string_view pattern) {
-  if (!pattern.starts_with(kWildcard)) return host == pattern;
-  const std::string_view dot_and_parent = pattern.substr(1);
-  return host.size() > dot_and_parent.size() && host.ends_with(dot_and_parent);
+bool MatchesHostPattern(const Origin& origin, std::string_view pattern) {
+  const auto [host, port] = SplitPort(pattern);
+  if (port && origin.port != *port) return false;
+  if (!host.starts_with(kWildcard)) return origin.host == host;
+  const std::string_view dot_and_parent = host.substr(1);
+  return origin.host.size() > dot_and_parent.size() && origin.host.ends_with(dot_and_parent);
 }
 
 }  // namespace
@@ -70,7 +85,7 @@ bool TargetPolicy::AllowsOrigin(const Origin& origin) const {
   if (origin.is_loopback) return allow_loopback;
   return origin.is_https &&
          std::any_of(https_hosts.begin(), https_hosts.end(), [&origin](const std::string& pattern) {
-           return MatchesHostPattern(origin.host, pattern);
+           return MatchesHostPattern(origin, pattern);
          });
 }
 
@@ -83,8 +98,10 @@ TargetPolicy DecodeTargetPolicy(const json& targets) {
     if (member == "httpsHosts") {
       policy.https_hosts = DecodeStrings(
           member, value, IsHostPattern,
-          "a host name in lower case, or one behind \"*.\" for its subdomains; loopback hosts are "
-          "governed by allowLoopback");
+          "a host name in lower case, or one behind \"*.\" for its subdomains, and after it \":\" "
+          "and a "
+          "port other than 443 to allow that port alone; loopback hosts are governed by "
+          "allowLoopback");
     } else if (member == "allowLoopback") {
       if (!value.is_boolean()) Refuse(member, "a boolean");
       policy.allow_loopback = value.get<bool>();

@@ -12,7 +12,8 @@
 namespace device_key {
 
 struct TargetPolicy {
-  // "chatgpt.com" is that host alone; "*.chatgpt.com" is every subdomain, at any depth.
+  // "chatgpt.com" is that host alone; "*.chatgpt.com" is every subdomain, at any depth. Each with
+  // any port, or with one port alone when the pattern names it: "chatgpt.com:8443".
   std::vector<std::string> https_hosts;
   // http and https on localhost, 127.0.0.0/8 and [::1], any port.
   bool allow_loopback = true;

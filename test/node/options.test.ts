@@ -5,6 +5,7 @@ import path from 'node:path';
 import { DeviceKeyError, DeviceKeyStore, type DeviceKeyStoreOptions } from '../../dist/index.js';
 import { runChild } from '../support/child';
 import { TestMachine } from '../support/machine';
+import { outcome } from '../support/outcome';
 import { binding, connectionPayload, secondsAhead } from '../support/payloads';
 
 function openingError(options: unknown): DeviceKeyError {
@@ -121,6 +122,19 @@ describe('an open store', () => {
       code: 'invalid_payload',
       message: expect.stringContaining('payload.targetPath') as string,
     });
+  });
+
+  test('sends proofs to https servers on other ports, unless targets names one port', async () => {
+    const keyId = await machine.enroll();
+    const signAt = (store: DeviceKeyStore, targetOrigin: string) =>
+      outcome(store.sign({ keyId, payload: connectionPayload({ targetOrigin }) }));
+    const usual = machine.open({});
+    expect(await signAt(usual, 'https://chatgpt.com:8443')).toBe('fulfilled');
+    expect(await signAt(usual, 'https://chatgpt.com:443')).toBe('invalid_payload');
+    const onePort = machine.open({ targets: { httpsHosts: ['rc.example.org:8443'] } });
+    expect(await signAt(onePort, 'https://rc.example.org:8443')).toBe('fulfilled');
+    expect(await signAt(onePort, 'https://rc.example.org')).toBe('invalid_payload');
+    expect(await signAt(onePort, 'https://rc.example.org:9443')).toBe('invalid_payload');
   });
 
   test('lets proofs live as long as targets.maxLifetimeSeconds, and no longer', async () => {

@@ -20,9 +20,10 @@ bool Allows(const TargetPolicy& policy, const char* text) {
 
 TEST(DefaultTargetPolicy, AllowsTheServiceItsSubdomainsAndLoopback) {
   for (const char* text :
-       {"https://chatgpt.com", "https://api.chatgpt.com", "https://a.b.c.chatgpt.com",
-        "https://chatgpt-staging.com", "https://x.chatgpt-staging.com", "http://localhost:8080",
-        "https://localhost", "http://127.0.0.1", "https://127.1.2.3:9", "http://[::1]:3000"}) {
+       {"https://chatgpt.com", "https://chatgpt.com:8443", "https://api.chatgpt.com",
+        "https://a.b.c.chatgpt.com", "https://chatgpt-staging.com", "https://x.chatgpt-staging.com",
+        "http://localhost:8080", "https://localhost", "http://127.0.0.1", "https://127.1.2.3:9",
+        "http://[::1]:3000"}) {
     EXPECT_TRUE(Allows(TargetPolicy::Default(), text)) << text;
   }
 }
@@ -45,6 +46,28 @@ TEST(TargetPolicy, KeepsAHostAndItsSubdomainsApart) {
   policy.https_hosts = {"*.example.org"};
   EXPECT_FALSE(Allows(policy, "https://example.org"));
   EXPECT_TRUE(Allows(policy, "https://www.example.org"));
+}
+
+TEST(TargetPolicy, AllowsAnyPortOfAHostThatIsNamedWithoutOne) {
+  TargetPolicy policy = TargetPolicy::Default();
+  policy.https_hosts = {"example.org", "*.example.com"};
+  for (const char* text : {"https://example.org", "https://example.org:8443",
+                           "https://rc.example.com", "https://rc.example.com:1"}) {
+    EXPECT_TRUE(Allows(policy, text)) << text;
+  }
+  EXPECT_FALSE(Allows(policy, "http://example.org:8443"));
+}
+
+TEST(TargetPolicy, AllowsOnlyThePortThatAHostIsNamedWith) {
+  TargetPolicy policy = TargetPolicy::Default();
+  policy.https_hosts = {"example.org:8443", "*.example.com:80"};
+  EXPECT_TRUE(Allows(policy, "https://example.org:8443"));
+  EXPECT_TRUE(Allows(policy, "https://rc.example.com:80"));
+  for (const char* text :
+       {"https://example.org", "https://example.org:844", "https://example.org:18443",
+        "https://rc.example.com", "https://rc.example.com:8443", "https://rc.example.org:8443"}) {
+    EXPECT_FALSE(Allows(policy, text)) << text;
+  }
 }
 
 TEST(TargetPolicy, CanRefuseLoopback) {
@@ -101,10 +124,27 @@ TEST(DecodeTargetPolicy, RefusesMembersThatItDoesNotKnow) {
 }
 
 TEST(DecodeTargetPolicy, RefusesHostsThatNoOriginCouldMatch) {
-  for (const json& host :
-       {json("https://example.org"), json("Example.org"), json("example.org."), json("*"),
-        json("*."), json("*.*.org"), json("a.*.org"), json("*org"), json("example.org:443"),
-        json("10.0.0.1"), json(""), json(1), json("localhost"), json("*.localhost")}) {
+  for (const json& host : {json("https://example.org"),
+                           json("Example.org"),
+                           json("example.org."),
+                           json("*"),
+                           json("*."),
+                           json("*.*.org"),
+                           json("a.*.org"),
+                           json("*org"),
+                           json("example.org:443"),
+                           json("example.org:"),
+                           json("example.org:0"),
+                           json("example.org:08443"),
+                           json("*:8443"),
+                           json("example.org:65536"),
+                           json("example.org:8443:1"),
+                           json("localhost:8443"),
+                           json("10.0.0.1"),
+                           json(""),
+                           json(1),
+                           json("localhost"),
+                           json("*.localhost")}) {
     ExpectRefused({{"httpsHosts", {"example.org", host}}}, "targets.httpsHosts[1]: expected");
   }
 }

@@ -1,5 +1,6 @@
 #include "keystore/key_record.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -74,6 +75,12 @@ class Reader {
   const nlohmann::json record_;
 };
 
+bool DiffersOnlyInCase(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return a != b && std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                              [&](char x, char y) { return lower(x) == lower(y); });
+}
+
 nlohmann::ordered_json TextOrNull(const std::string& text) {
   return text.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(text);
 }
@@ -122,6 +129,13 @@ KeyRecord DecodeKeyRecord(std::string_view text, const KeyId& key_id, const std:
                      .client_id = reader.TextOrEmpty("clientId")};
   if (binding.account_user_id.empty() != binding.client_id.empty()) {
     reader.Fail("only one of the members accountUserId and clientId is null");
+  }
+  // A file system that ignores case, which is the default of macOS and Windows, opens the record of
+  // such an id.
+  if (const std::string found = reader.Text("keyId"); DiffersOnlyInCase(found, key_id.str())) {
+    throw DeviceKeyError(ErrorCode::kKeyNotFound, "there is no key " + key_id.str() +
+                                                      ", but there is " + found +
+                                                      ": upper and lower case matter in a key id");
   }
   reader.Expect("keyId", key_id.str());
   reader.Expect("protectionClass", ProtectionClassName(key_id.protection_class()));

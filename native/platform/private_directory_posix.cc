@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "platform/error.h"
+#include "platform/extended_acl.h"
 
 namespace device_key {
 namespace {
@@ -24,6 +25,11 @@ namespace fs = std::filesystem;
 
 constexpr char kTemporaryPrefix[] = ".tmp-";
 constexpr time_t kStaleAfterSeconds = 600;
+#ifdef __APPLE__
+constexpr char kFindsLocks[] = "lsof";
+#else
+constexpr char kFindsLocks[] = "lslocks";
+#endif
 
 // Calls `call` again for as long as a signal interrupts it.
 template <class Call>
@@ -43,8 +49,10 @@ auto Retry(Call call) {
   throw DeviceKeyError(ErrorCode::kStoreInsecure, message);
 }
 
-// Refuses what another user owns or could have written. `what` begins the message.
-void CheckPrivate(const struct stat& status, const std::string& what, const std::string& path) {
+// Refuses what another user owns or could have written. `status` is of the open `fd`; `what` begins
+// the message.
+void CheckPrivate(int fd, const struct stat& status, const std::string& what,
+                  const std::string& path) {
   if (status.st_uid != geteuid()) {
     ThrowInsecure(what + " belongs to user " + std::to_string(status.st_uid) +
                   ", but this process runs as user " + std::to_string(geteuid()) +
@@ -57,6 +65,7 @@ void CheckPrivate(const struct stat& status, const std::string& what, const std:
                   " can be written by other users: check what it holds, then run `chmod go-w '" +
                   path + "'`");
   }
+  CheckExtendedAcl(fd, what, path);
 }
 
 // A trailing "/" or "/." would make the kernel follow a symbolic link in spite of O_NOFOLLOW.
@@ -90,7 +99,7 @@ UniqueFd OpenChecked(const fs::path& path) {
   }
   struct stat status;
   if (fstat(fd.get(), &status) != 0) ThrowErrno(what + " cannot be read", errno);
-  CheckPrivate(status, what, path.string());
+  CheckPrivate(fd.get(), status, what, path.string());
   return fd;
 }
 
@@ -256,7 +265,7 @@ std::optional<FileContents> PrivateDirectory::Read(const std::string& name) cons
   struct stat status;
   if (fstat(fd.get(), &status) != 0) ThrowErrno(PathOf(name) + " cannot be read", errno);
   if (!S_ISREG(status.st_mode)) ThrowInsecure(PathOf(name) + " is not a regular file: remove it");
-  CheckPrivate(status, PathOf(name), PathOf(name));
+  CheckPrivate(fd.get(), status, PathOf(name), PathOf(name));
 
   // One byte more than allowed tells a file that is too long, also when it grew after fstat.
   FileContents contents{.bytes = {}, .stamp = StampOf(status)};
@@ -332,10 +341,10 @@ UniqueFd PrivateDirectory::Lock(Deadline deadline) const {
   while (Retry([&] { return flock(lock.get(), LOCK_EX | LOCK_NB); }) != 0) {
     if (errno != EWOULDBLOCK) ThrowErrno(failure, errno);
     if (std::chrono::steady_clock::now() >= deadline) {
-      throw DeviceKeyError(ErrorCode::kStoreUnwritable,
-                           failure +
-                               ": another process has locked it and does not let go. Find it with "
-                               "`lslocks`, end it and try again");
+      throw DeviceKeyError(
+          ErrorCode::kStoreUnwritable,
+          failure + ": another process has locked it and does not let go. Find it with `" +
+              kFindsLocks + "`, end it and try again");
     }
     std::this_thread::sleep_for(kPause);
   }

@@ -1,9 +1,12 @@
 // The key store on a Mac's providers: what its users meet.
 #include <gmock/gmock.h>
+#include <sys/acl.h>
 
+#include <cctype>
 #include <ctime>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "apple_fixture.h"
 #include "keystore/device_key_store.h"
@@ -90,6 +93,44 @@ TEST_F(MacKeyStoreTest, ALockedSessionDegradesNoEnrollment) {
   EXPECT_EQ(
       ErrorOf([&] { Create(store_, ProtectionPolicy::kAllowOsProtectedNonextractable); }).code(),
       ErrorCode::kSessionLocked);
+}
+
+TEST_F(MacKeyStoreTest, RefusesADirectoryThatAnAccessListLetsOthersWriteTo) {
+  const CreateResponse key = Create(store_);
+  Change([](Mac& mac) { mac.access_list = {{.allows = true, .permissions = ACL_APPEND_DATA}}; });
+
+  const DeviceKeyError error = ErrorOf([&] { Create(store_); });
+  EXPECT_EQ(error.code(), ErrorCode::kStoreInsecure);
+  EXPECT_THAT(error.what(), testing::HasSubstr("chmod -N"));
+  Change([](Mac& mac) { mac.access_list.clear(); });
+  Sign(key.key_id);
+}
+
+TEST_F(MacKeyStoreTest, TakesADirectoryWhoseAccessListAllowsNoChange) {
+  Change([](Mac& mac) {
+    mac.access_list = {{.allows = false, .permissions = ACL_DELETE},  // as macOS protects folders
+                       {.allows = true, .permissions = ACL_READ_DATA}};
+  });
+
+  EXPECT_NO_THROW(Sign(Create(store_).key_id));
+}
+
+// As a disk does that takes upper and lower case for the same, which is a Mac's default.
+TEST_F(MacKeyStoreTest, DoesNotKnowAnIdThatIsSpeltInAnotherCase) {
+  const KeyId key_id = Create(store_).key_id;
+  std::string text = key_id.str();
+  for (size_t i = std::string_view("dk_hse_").size(); i < text.size(); ++i) {
+    const unsigned char letter = static_cast<unsigned char>(text[i]);
+    // The last character also has to leave the unused bits 0.
+    if (std::isalpha(letter) == 0 || i + 1 == text.size()) continue;
+    text[i] =
+        static_cast<char>(std::islower(letter) != 0 ? std::toupper(letter) : std::tolower(letter));
+  }
+  const std::optional<KeyId> other = KeyId::Parse(text);
+  ASSERT_TRUE(other);
+  std::filesystem::copy_file(directory_ / (key_id.str() + ".json"), directory_ / (text + ".json"));
+
+  EXPECT_EQ(ErrorOf([&] { Sign(*other); }).code(), ErrorCode::kKeyNotFound);
 }
 
 TEST_F(MacKeyStoreTest, SupportTellsTheHomeAndWhy) {

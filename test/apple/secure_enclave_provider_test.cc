@@ -1,5 +1,7 @@
 #include "providers/apple/secure_enclave_provider.h"
 
+#include <gmock/gmock.h>
+
 #include "apple_fixture.h"
 #include "platform/interrupt.h"
 
@@ -10,6 +12,8 @@ using stand_in::Answers;
 using stand_in::Change;
 using stand_in::KeychainTags;
 using stand_in::Mac;
+
+constexpr char kToken[] = "CryptoTokenKit";
 
 class SecureEnclaveTest : public AppleTest {
  protected:
@@ -71,6 +75,30 @@ TEST_F(SecureEnclaveTest, TakesParameterErrorsOfTheEnclaveForItsAbsence) {
   Answers("SecKeyCreateRandomKey", {{errSecParam}});
 
   EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kHardwareUnavailable);
+}
+
+TEST_F(SecureEnclaveTest, ReportsATokenErrorAtCreationWithoutBlamingAStoredKey) {
+  Answers("SecKeyCreateRandomKey", {{-3, kToken, -536362989}});
+
+  const DeviceKeyError error = ErrorOf([&] { Create(provider_, id_); });
+  EXPECT_EQ(error.code(), ErrorCode::kPlatformError);
+  EXPECT_EQ(error.platform_status(), static_cast<uint32_t>(errSecDecode));
+  EXPECT_THAT(error.what(),
+              testing::AllOf(testing::HasSubstr("could not make a key: macOS answered -26275"),
+                             testing::HasSubstr("CryptoTokenKit -3, enclave -536362989"),
+                             testing::Not(testing::HasSubstr("nroll again"))));
+}
+
+TEST_F(SecureEnclaveTest, FindsTheLockedSessionBelowTheErrorOfACreation) {
+  Answers("SecKeyCreateRandomKey", {{-3, kToken, -536870174}});
+
+  EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kSessionLocked);
+}
+
+TEST_F(SecureEnclaveTest, FindsABusyTokenBelowTheErrorOfACreation) {
+  Answers("SecKeyCreateRandomKey", {{-2, kToken}});
+
+  EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kDeviceBusy);
 }
 
 TEST_F(SecureEnclaveTest, ProbeNamesTheHomeAndLeavesNothingBehind) {
@@ -140,7 +168,7 @@ TEST_F(SecureEnclaveTest, ReportsAPublicKeyThatCannotBeExported) {
   // The first call asks for the private key, which is refused whatever the answer is.
   Answers("SecKeyCopyExternalRepresentation", {{0}, {errSecDecode}});
 
-  EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kStoreCorrupt);
+  EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kPlatformError);
   EXPECT_TRUE(KeychainTags().empty());
 }
 
@@ -156,6 +184,17 @@ TEST_F(SecureEnclaveTest, AKeyThatIsGoneFromTheKeychainIsLost) {
   provider_.Delete(id_, key.handle, NoHurry());
 
   EXPECT_EQ(ErrorOf([&] { Sign(provider_, id_, key.handle); }).code(), ErrorCode::kKeyLost);
+}
+
+TEST_F(SecureEnclaveTest, AKeychainKeyIsNotLostWhereTheHostLacksTheEntitlement) {
+  const ProviderKey key = Create(provider_, id_);
+  Change([](Mac& mac) { mac.entitled = false; });
+
+  const DeviceKeyError error = ErrorOf([&] { Sign(provider_, id_, key.handle); });
+  EXPECT_EQ(error.code(), ErrorCode::kMissingEntitlement);
+  EXPECT_EQ(error.platform_status(), static_cast<uint32_t>(errSecMissingEntitlement));
+  Change([](Mac& mac) { mac.entitled = true; });
+  EXPECT_TRUE(Verifies(key, Sign(provider_, id_, key.handle)));
 }
 
 TEST_F(SecureEnclaveTest, ARecordFromAnotherMacIsLost) {
@@ -181,7 +220,7 @@ TEST_F(SecureEnclaveTest, RefusesAWrappedKeyThatCannotBeOpenedAgain) {
     mac.mints_on_open = true;
   });
 
-  EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kKeyLost);
+  EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kPlatformError);
 }
 
 TEST_F(SecureEnclaveTest, ReturnsAWrongSignatureForItsCallerToFind) {
@@ -230,9 +269,11 @@ TEST_F(SecureEnclaveTest, ASearchThatFindsNothingUsableIsNotTakenForAbsence) {
 
 TEST_F(SecureEnclaveTest, DeletingARecordKeyAsksNothing) {
   Change([](Mac& mac) { mac.entitled = false; });
-  provider_.Delete(id_, Create(provider_, id_).handle, NoHurry());
+  const ProviderKey key = Create(provider_, id_);
+  const size_t before = stand_in::Calls("SecItemDelete");
+  provider_.Delete(id_, key.handle, NoHurry());
 
-  EXPECT_EQ(stand_in::Calls("SecItemDelete"), 0u);
+  EXPECT_EQ(stand_in::Calls("SecItemDelete"), before);
 }
 
 TEST_F(SecureEnclaveTest, RefusesDamagedHandles) {
@@ -252,7 +293,8 @@ TEST_F(SecureEnclaveTest, TimesOutWhileMacosWaitsAndDeletesTheLateKey) {
                                  std::chrono::steady_clock::now() + std::chrono::milliseconds(50)};
 
   EXPECT_EQ(ErrorOf([&] { provider_.Create(id_, {}, soon); }).code(), ErrorCode::kDeviceTimeout);
-  WaitUntil([] { return stand_in::Calls("SecItemDelete") > 0 && !AnyLeaked(); });
+  // Before the key is made, a first call asks whether the host is entitled.
+  WaitUntil([] { return stand_in::Calls("SecItemDelete") > 1 && !AnyLeaked(); });
   EXPECT_TRUE(KeychainTags().empty());
 }
 

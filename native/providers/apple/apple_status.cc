@@ -11,12 +11,14 @@ namespace {
 
 struct Meaning {
   ErrorCode code;
-  const char* cure;  // a sentence, or nullptr
+  const char* cure;                // a sentence, or nullptr
+  bool blames_stored_key = false;  // which is wrong while a key is being made
 };
 
 constexpr char kSessionCure[] =
-    "Keys can be used in a login session with an unlocked keychain: log in at the Mac itself and "
-    "unlock it (over SSH: `security unlock-keychain`), then try again.";
+    "Keys can be used in a login session with an unlocked keychain, not in a daemon or under sudo: "
+    "log in at the Mac itself and unlock it (over SSH: `security unlock-keychain`), then try "
+    "again.";
 constexpr char kPresenceCure[] =
     "The key asks that someone confirms each use with Touch ID or the login password: set one up "
     "and try again at the Mac itself.";
@@ -27,6 +29,8 @@ constexpr char kEnclaveCure[] =
 constexpr char kLostCure[] =
     "The key was made on another Mac or by another user, or was erased with this one; delete it "
     "and enroll again.";
+constexpr char kNotMadeCure[] =
+    "No key was made: try again; if it stays so, restart the Mac and report this.";
 constexpr char kUnreadableCure[] =
     "Try again; if it stays so, the key is of another Mac or another user: delete it and enroll "
     "again.";
@@ -52,6 +56,7 @@ Meaning MeaningOf(OSStatus status) {
     case errSecInteractionNotAllowed:
     case errSecInteractionRequired:
     case errSecNotAvailable:
+    case errSecNoDefaultKeychain:  // as under sudo and in daemons, which have no login keychain
     case errSecInDarkWake:
       return {ErrorCode::kSessionLocked, kSessionCure};
     case errSecUserCanceled:
@@ -64,9 +69,11 @@ Meaning MeaningOf(OSStatus status) {
       return {ErrorCode::kHardwareUnavailable, kEnclaveCure};
     case errSecItemNotFound:
     case errSecInvalidKeyBlob:
-      return {ErrorCode::kKeyLost, kLostCure};
+      return {ErrorCode::kKeyLost, kLostCure, true};
+    // Stands for TKErrorCodeCorruptedData where macOS answers with an OSStatus (SecErrorGetOSStatus
+    // in Apple's published SecItem.m).
     case errSecDecode:
-      return {ErrorCode::kStoreCorrupt, "The stored key is damaged; enroll again."};
+      return {ErrorCode::kPlatformError, kUnreadableCure, true};
     case errSecDiskFull:
       return {ErrorCode::kStoreUnwritable, "The disk is full; make room and try again."};
     default:
@@ -105,9 +112,9 @@ Meaning MeaningOfToken(CFIndex code) {
       return {ErrorCode::kDeviceBusy, "The Secure Enclave did not answer; try again."};
     // Also what the enclave's token answers to whatever went wrong below it.
     case kTokenCorruptedData:
-      return {ErrorCode::kPlatformError, kUnreadableCure};
+      return {ErrorCode::kPlatformError, kUnreadableCure, true};
     case -6:  // TKErrorCodeObjectNotFound
-      return {ErrorCode::kKeyLost, kLostCure};
+      return {ErrorCode::kKeyLost, kLostCure, true};
     case -4:  // TKErrorCodeCanceledByUser
       return {ErrorCode::kUserCanceled, kCanceledCure};
     case -5:  // TKErrorCodeAuthenticationFailed
@@ -119,16 +126,20 @@ Meaning MeaningOfToken(CFIndex code) {
 }
 
 Meaning MeaningIn(const std::string& domain, CFIndex code) {
+  if (domain == kOsStatusDomain) return MeaningOf(static_cast<OSStatus>(code));
   if (domain == kAuthenticationDomain) return MeaningOfAuthentication(code);
   if (domain == kTokenDomain) return MeaningOfToken(code);
   return {ErrorCode::kPlatformError, nullptr};
 }
 
+std::string WordsFor(OSStatus status) {
+  const ScopedCf<CFStringRef> words(SecCopyErrorMessageString(status, nullptr));
+  return words ? TextOf(words.get()) : std::string();
+}
+
 // What the enclave itself answered, where its token tells.
-std::optional<int64_t> EnclaveStatus(CFErrorRef error) {
-  const ScopedCf<CFDictionaryRef> details(CFErrorCopyUserInfo(error));
-  if (!details) return std::nullopt;
-  const CFTypeRef status = CFDictionaryGetValue(details.get(), CfString("AKSError").get());
+std::optional<int64_t> EnclaveStatus(CFDictionaryRef details) {
+  const CFTypeRef status = CFDictionaryGetValue(details, CfString("AKSError").get());
   int64_t value = 0;
   if (status == nullptr || CFGetTypeID(status) != CFNumberGetTypeID() ||
       !CFNumberGetValue(static_cast<CFNumberRef>(status), kCFNumberSInt64Type, &value)) {
@@ -137,8 +148,47 @@ std::optional<int64_t> EnclaveStatus(CFErrorRef error) {
   return value;
 }
 
-DeviceKeyError Explained(std::string_view attempt, const std::string& answer, CFIndex code,
-                         const Meaning& meaning) {
+CFErrorRef UnderlyingError(CFDictionaryRef details) {
+  const CFTypeRef error = CFDictionaryGetValue(details, kCFErrorUnderlyingErrorKey);
+  if (error == nullptr || CFGetTypeID(error) != CFErrorGetTypeID()) return nullptr;
+  return static_cast<CFErrorRef>(const_cast<void*>(error));
+}
+
+struct Explanation {
+  std::string answer;  // "CryptoTokenKit -3, enclave -536870174"
+  Meaning meaning{ErrorCode::kPlatformError, nullptr};
+};
+
+// Adds what `error` says, and the errors below it. The errors' own descriptions are left out, since
+// they may name keys and accounts.
+void Explain(CFErrorRef error, int depth, Explanation* explanation) {
+  constexpr int kDeepest = 8;
+  const std::string domain = TextOf(CFErrorGetDomain(error));
+  const CFIndex code = CFErrorGetCode(error);
+  std::string& answer = explanation->answer;
+  if (depth == 0) {
+    answer = domain == kOsStatusDomain ? WordsFor(static_cast<OSStatus>(code)) : domain;
+  } else {
+    answer += (answer.empty() ? "" : ", ") + domain + " " + std::to_string(code);
+  }
+  // Only these two know more than the OSStatus that they were turned into.
+  if (depth == 0 || domain == kTokenDomain || domain == kAuthenticationDomain) {
+    explanation->meaning = MeaningIn(domain, code);
+  }
+  const ScopedCf<CFDictionaryRef> details(CFErrorCopyUserInfo(error));
+  if (!details) return;
+  if (const std::optional<int64_t> enclave = EnclaveStatus(details.get())) {
+    answer += ", enclave " + std::to_string(*enclave);
+    if (*enclave == kEnclaveNotPermitted) {
+      explanation->meaning = {ErrorCode::kSessionLocked, kSessionCure};
+    }
+  }
+  const CFErrorRef underlying = UnderlyingError(details.get());
+  if (underlying != nullptr && depth < kDeepest) Explain(underlying, depth + 1, explanation);
+}
+
+DeviceKeyError Described(std::string_view attempt, CFIndex code, const Explanation& explanation) {
+  const auto& [answer, meaning] = explanation;
   std::string message =
       "could not " + std::string(attempt) + ": macOS answered " + std::to_string(code);
   if (!answer.empty()) message += " (" + answer + ")";
@@ -146,28 +196,33 @@ DeviceKeyError Explained(std::string_view attempt, const std::string& answer, CF
   return DeviceKeyError(meaning.code, message, static_cast<uint32_t>(code));
 }
 
+DeviceKeyError WithoutReason(std::string_view attempt) {
+  return DeviceKeyError(ErrorCode::kPlatformError,
+                        "could not " + std::string(attempt) + ": macOS gave no reason");
+}
+
 }  // namespace
 
 DeviceKeyError AppleError(std::string_view attempt, OSStatus status) {
-  const ScopedCf<CFStringRef> words(SecCopyErrorMessageString(status, nullptr));
-  return Explained(attempt, words ? TextOf(words.get()) : std::string(), status, MeaningOf(status));
+  return Described(attempt, status, {WordsFor(status), MeaningOf(status)});
 }
 
 DeviceKeyError AppleError(std::string_view attempt, CFErrorRef error) {
-  if (error == nullptr) {
-    return DeviceKeyError(ErrorCode::kPlatformError,
-                          "could not " + std::string(attempt) + ": macOS gave no reason");
+  if (error == nullptr) return WithoutReason(attempt);
+  Explanation explanation;
+  Explain(error, 0, &explanation);
+  return Described(attempt, CFErrorGetCode(error), explanation);
+}
+
+DeviceKeyError AppleErrorMakingKey(CFErrorRef error) {
+  constexpr char kAttempt[] = "make a key";
+  if (error == nullptr) return WithoutReason(kAttempt);
+  Explanation explanation;
+  Explain(error, 0, &explanation);
+  if (explanation.meaning.blames_stored_key) {
+    explanation.meaning = {ErrorCode::kPlatformError, kNotMadeCure};
   }
-  const std::string domain = TextOf(CFErrorGetDomain(error));
-  const CFIndex code = CFErrorGetCode(error);
-  // The error's own description may name keys and accounts: its domain says enough.
-  if (domain == kOsStatusDomain) return AppleError(attempt, static_cast<OSStatus>(code));
-  const std::optional<int64_t> enclave = EnclaveStatus(error);
-  if (!enclave) return Explained(attempt, domain, code, MeaningIn(domain, code));
-  return Explained(attempt, domain + ", enclave " + std::to_string(*enclave), code,
-                   *enclave == kEnclaveNotPermitted
-                       ? Meaning{ErrorCode::kSessionLocked, kSessionCure}
-                       : MeaningIn(domain, code));
+  return Described(kAttempt, CFErrorGetCode(error), explanation);
 }
 
 bool IsCorruptedTokenData(CFErrorRef error) {

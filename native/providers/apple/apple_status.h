@@ -16,8 +16,12 @@ namespace device_key {
 DeviceKeyError AppleError(std::string_view attempt, OSStatus status);
 
 // The same for a CFError, whose code belongs to its domain: OSStatus, LocalAuthentication or
-// CryptoTokenKit. `error` may be null.
+// CryptoTokenKit. Where another error is below it, as in what SecKeyCreateRandomKey returns, that
+// one decides the meaning. `error` may be null.
 DeviceKeyError AppleError(std::string_view attempt, CFErrorRef error);
+
+// The same for SecKeyCreateRandomKey: never says that a stored key is lost or damaged.
+DeviceKeyError AppleErrorMakingKey(CFErrorRef error);
 
 // Whether the token (the enclave) says that it cannot make sense of what it was given.
 bool IsCorruptedTokenData(CFErrorRef error);

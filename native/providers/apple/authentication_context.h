@@ -13,9 +13,10 @@
 
 namespace device_key {
 
-// How long a confirmation holds. macOS asks by itself when a key that wants user presence is used,
-// and does not ask again while the same LAContext is handed to it, for as long as that lives; one
-// that nobody has confirmed always asks. So a window is an LAContext that is thrown away in time.
+// How long a confirmation holds. macOS asks by itself when a key that wants user presence is used
+// with an LAContext that nobody has confirmed yet; the confirmation then belongs to that context,
+// and later uses with the same context do not ask (kSecUseAuthenticationContext in SecItem.h). So
+// the context is not evaluated beforehand, and a window is an LAContext that is released in time.
 // Thread-safe.
 class ReuseWindow {
  public:

@@ -17,6 +17,20 @@ CfDictionary ItemQuery(Keychain keychain, const std::string& tag) {
   return query;
 }
 
+// Throws `missing_entitlement` where the host may not use the data-protection keychain.
+//
+// SecItemCopyMatching answers "not found" there: each program may read the access group of tokens,
+// so the search is allowed and finds nothing. SecItemDelete is refused, since no program may write
+// that access group (SecTaskCopyAccessGroups and SecurityClientCopyWritableAccessGroups in Apple's
+// published client.c and SecItemServer.c). No key has this tag.
+void RequireEntitlement() {
+  const OSStatus status =
+      SecItemDelete(ItemQuery(Keychain::kDataProtection, "node-device-key no key").get());
+  if (status != errSecSuccess && status != errSecItemNotFound) {
+    throw AppleError("use the data-protection keychain", status);
+  }
+}
+
 }  // namespace
 
 void MakePermanent(CfDictionary& private_key_attributes, const std::string& tag) {
@@ -32,7 +46,10 @@ ScopedSecKey FindInKeychain(Keychain keychain, const std::string& tag, CFTypeRef
   CFTypeRef result = nullptr;
   const OSStatus status = SecItemCopyMatching(query.get(), &result);
   ScopedCf<CFTypeRef> found(result);
-  if (status == errSecItemNotFound) return nullptr;
+  if (status == errSecItemNotFound) {
+    if (keychain == Keychain::kDataProtection) RequireEntitlement();
+    return nullptr;
+  }
   if (status != errSecSuccess) throw AppleError("look the key up in the keychain", status);
   if (!found || CFGetTypeID(found.get()) != SecKeyGetTypeID()) {
     throw DeviceKeyError(ErrorCode::kPlatformError,

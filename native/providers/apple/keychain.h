@@ -10,8 +10,8 @@ namespace device_key {
 
 // macOS has two (Apple's technical note TN3137).
 enum class Keychain {
-  // For programs whose host executable is entitled: every call throws `missing_entitlement`
-  // without.
+  // For host executables with the entitlement keychain-access-groups. Without it, every function
+  // below throws `missing_entitlement`.
   kDataProtection,
   // The login keychain, a file: for any program. It alone keeps software keys from being exported.
   kFile,

@@ -22,7 +22,7 @@ CfDictionary P256Attributes() {
 ScopedSecKey CreateSecKey(const CfDictionary& attributes) {
   CfErrorSlot error;
   ScopedSecKey key(SecKeyCreateRandomKey(attributes.get(), error.receive()));
-  if (!key) throw AppleError("make a key", error.get());
+  if (!key) throw AppleErrorMakingKey(error.get());
   return key;
 }
 

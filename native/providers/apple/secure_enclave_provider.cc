@@ -41,7 +41,15 @@ ProviderKey MakeInRecord(bool user_presence) {
   ProviderKey key = Described(made.key.get(), KeyHome::kRecord, std::move(made.wrapped));
   // A key that cannot be opened again would be lost at the next start; find out now. Opening asks
   // nobody, signing does.
-  KeyHandle::FromJson(key.handle).Open(/*tag=*/{}, /*context=*/nullptr);
+  try {
+    KeyHandle::FromJson(key.handle).Open(/*tag=*/{}, /*context=*/nullptr);
+  } catch (const DeviceKeyError& error) {
+    if (error.code() != ErrorCode::kKeyLost) throw;
+    throw DeviceKeyError(ErrorCode::kPlatformError,
+                         "macOS made a key in the Secure Enclave that it cannot open again; it was "
+                         "thrown away. Try again; if it stays so, report this",
+                         error.platform_status());
+  }
   return key;
 }
 

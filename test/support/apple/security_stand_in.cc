@@ -4,8 +4,10 @@
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
+#include <sys/acl.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -86,15 +88,20 @@ struct Dictionary : Object {
   std::vector<std::pair<const void*, const void*>> entries;
 };
 struct Error : Object {
-  explicit Error(const Answer& a)
+  explicit Error(const Answer& a, Error* cause = nullptr)
       : Object(Kind::kError),
         domain(new String(a.domain)),
         code(a.code),
-        enclave_status(a.enclave_status) {}
-  ~Error() override { Release(domain); }
+        enclave_status(a.enclave_status),
+        underlying(cause) {}
+  ~Error() override {
+    Release(domain);
+    if (underlying != nullptr) Release(underlying);
+  }
   String* const domain;
   const CFIndex code;
   const std::optional<int64_t> enclave_status;
+  Error* const underlying;  // may be null
 };
 struct Context : Object {
   Context() : Object(Kind::kContext) {}
@@ -136,6 +143,53 @@ std::map<std::string, size_t> calls;
 
 bool Fails(CFErrorRef* error, const Answer& answer) {
   *error = reinterpret_cast<CFErrorRef>(static_cast<Object*>(new Error(answer)));
+  return true;
+}
+
+// As SecKeyCreateRandomKey hands out what a token answered: as an OSStatus, with the token's error
+// below it (SecErrorGetOSStatus in Apple's published SecItem.m, SecError in its SecCFError.c).
+bool FailsAsToken(CFErrorRef* error, const Answer& answer) {
+  OSStatus status = -26276;  // errSecInternal, which the SDK's headers do not have
+  if (answer.domain == "NSOSStatusErrorDomain") return Fails(error, answer);
+  if (answer.domain == "CryptoTokenKit") {
+    switch (answer.code) {
+      case -8:
+        status = errSecParam;
+        break;
+      case -1:
+        status = errSecUnimplemented;
+        break;
+      case -4:
+        status = errSecUserCanceled;
+        break;
+      case -3:
+        status = errSecDecode;
+        break;
+      case -6:
+      case -7:
+        status = errSecItemNotFound;
+        break;
+      default:
+        break;
+    }
+  } else if (answer.domain == "com.apple.LocalAuthentication") {
+    switch (answer.code) {
+      case -2:
+        status = errSecUserCanceled;
+        break;
+      case -1001:
+        status = errSecParam;
+        break;
+      case -1004:
+        status = errSecInteractionNotAllowed;
+        break;
+      default:
+        status = errSecAuthFailed;
+        break;
+    }
+  }
+  *error = reinterpret_cast<CFErrorRef>(
+      static_cast<Object*>(new Error({.code = status}, new Error(answer))));
   return true;
 }
 
@@ -197,8 +251,12 @@ OSStatus CheckQuery(CFDictionaryRef query) {
       Get(query, kSecUseDataProtectionKeychain) == nullptr) {
     return errSecParam;
   }
-  const bool allowed = mac.entitled || !IsTrue(Get(query, kSecUseDataProtectionKeychain));
-  return allowed ? errSecSuccess : errSecMissingEntitlement;
+  return errSecSuccess;
+}
+
+// Whether the query is for the data-protection keychain and the host may not use that.
+bool LacksEntitlement(CFDictionaryRef query) {
+  return !mac.entitled && IsTrue(Get(query, kSecUseDataProtectionKeychain));
 }
 
 std::map<std::string, Item>& KeychainOf(CFDictionaryRef query) {
@@ -283,6 +341,7 @@ const CFDictionaryKeyCallBacks kCFTypeDictionaryKeyCallBacks{};
 const CFDictionaryValueCallBacks kCFTypeDictionaryValueCallBacks{};
 
 #define CONSTANT(name) const CFStringRef name = Constant<CFStringRef>(#name)
+CONSTANT(kCFErrorUnderlyingErrorKey);
 CONSTANT(kSecAttrAccessControl);
 CONSTANT(kSecAttrAccessible);
 CONSTANT(kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly);
@@ -385,8 +444,13 @@ CFDictionaryRef CFErrorCopyUserInfo(CFErrorRef error) {
     Release(name);
     Release(value);
   }
+  if (const Error* underlying = As<Error>(error)->underlying) {
+    CFDictionarySetValue(details, kCFErrorUnderlyingErrorKey,
+                         static_cast<const Object*>(underlying));
+  }
   return details;
 }
+CFTypeID CFErrorGetTypeID(void) { return static_cast<CFTypeID>(Kind::kError); }
 
 Class objc_getClass(const char* name) {
   const std::lock_guard lock(mutex);
@@ -417,6 +481,9 @@ OSStatus SecItemCopyMatching(CFDictionaryRef query, CFTypeRef* result) {
   Answer answer;
   if (TakeAnswer("SecItemCopyMatching", &answer)) return static_cast<OSStatus>(answer.code);
   if (const OSStatus status = CheckQuery(query); status != errSecSuccess) return status;
+  // Every program may read the access group "com.apple.token", so none is refused; it finds nothing
+  // of the others (SecTaskCopyAccessGroups in Apple's published client.c).
+  if (LacksEntitlement(query)) return errSecItemNotFound;
   const auto found = KeychainOf(query).find(TagIn(query));
   if (found == KeychainOf(query).end()) return errSecItemNotFound;
   if (mac.finds_something_else) {
@@ -439,6 +506,9 @@ OSStatus SecItemDelete(CFDictionaryRef query) {
   Answer answer;
   if (TakeAnswer("SecItemDelete", &answer)) return static_cast<OSStatus>(answer.code);
   if (const OSStatus status = CheckQuery(query); status != errSecSuccess) return status;
+  // That access group cannot be written (SecurityClientCopyWritableAccessGroups in
+  // SecItemServer.c).
+  if (LacksEntitlement(query)) return errSecMissingEntitlement;
   return KeychainOf(query).erase(TagIn(query)) > 0 ? errSecSuccess : errSecItemNotFound;
 }
 
@@ -495,10 +565,13 @@ SecKeyRef SecKeyCreateRandomKey(CFDictionaryRef parameters, CFErrorRef* error) {
   Sleep();
   const std::lock_guard lock(mutex);
   Answer answer;
-  if (TakeAnswer("SecKeyCreateRandomKey", &answer) && Fails(error, answer)) return nullptr;
   const bool enclave = Get(parameters, kSecAttrTokenID) == kSecAttrTokenIDSecureEnclave;
+  if (TakeAnswer("SecKeyCreateRandomKey", &answer) &&
+      (enclave ? FailsAsToken(error, answer) : Fails(error, answer))) {
+    return nullptr;
+  }
   const auto* attributes = static_cast<CFDictionaryRef>(Get(parameters, kSecPrivateKeyAttrs));
-  if (enclave && !mac.has_enclave && Fails(error, {errSecUnimplemented})) return nullptr;
+  if (enclave && !mac.has_enclave && FailsAsToken(error, {-7, "CryptoTokenKit"})) return nullptr;
   const bool protection = IsTrue(Get(parameters, kSecUseDataProtectionKeychain));
   const void* control = Get(attributes, kSecAttrAccessControl);
   const bool controlled = control != nullptr;
@@ -516,6 +589,9 @@ SecKeyRef SecKeyCreateRandomKey(CFDictionaryRef parameters, CFErrorRef* error) {
                   (flags & kSecAccessControlUserPresence) != 0};
   if (IsTrue(Get(attributes, kSecAttrIsPermanent))) {
     if (protection && !mac.entitled && Fails(error, {errSecMissingEntitlement})) return nullptr;
+    if (!protection && !mac.has_default_keychain && Fails(error, {errSecNoDefaultKeychain})) {
+      return nullptr;
+    }
     KeychainOf(parameters)[TagIn(attributes)] = item;
   }
   return AsRef(new Key(item, true));
@@ -558,6 +634,48 @@ SecKeyRef SecKeyCreateWithData(CFDataRef, CFDictionaryRef attributes, CFErrorRef
                                  : Unwrap(As<Data>(wrapped)->bytes);
   if (!item && Fails(error, {-3, "CryptoTokenKit"})) return nullptr;
   return AsRef(new Key(*std::move(item), true, Get(attributes, kSecUseAuthenticationContext)));
+}
+
+// An access list is the vector of its entries, an entry the address of one.
+acl_t acl_get_fd_np(int, acl_type_t type) {
+  const std::lock_guard lock(mutex);
+  if (type != ACL_TYPE_EXTENDED) {
+    errno = EINVAL;
+    return nullptr;
+  }
+  if (mac.access_list.empty()) {
+    errno = ENOENT;
+    return nullptr;
+  }
+  ++live;
+  return reinterpret_cast<acl_t>(new std::vector<AccessListEntry>(mac.access_list));
+}
+int acl_free(void* list) {
+  --live;
+  delete static_cast<std::vector<AccessListEntry>*>(list);
+  return 0;
+}
+// Unlike the POSIX draft's: 0 for an entry, -1 when there are no more.
+int acl_get_entry(acl_t list, int which, acl_entry_t* entry) {
+  auto& entries = *reinterpret_cast<std::vector<AccessListEntry>*>(list);
+  size_t index = 0;
+  if (which == ACL_NEXT_ENTRY) {
+    index = static_cast<size_t>(reinterpret_cast<AccessListEntry*>(*entry) - entries.data()) + 1;
+  }
+  if (index >= entries.size()) {
+    errno = EINVAL;
+    return -1;
+  }
+  *entry = reinterpret_cast<acl_entry_t>(&entries[index]);
+  return 0;
+}
+int acl_get_tag_type(acl_entry_t entry, acl_tag_t* tag) {
+  *tag = reinterpret_cast<AccessListEntry*>(entry)->allows ? ACL_EXTENDED_ALLOW : ACL_EXTENDED_DENY;
+  return 0;
+}
+int acl_get_permset_mask_np(acl_entry_t entry, acl_permset_mask_t* mask) {
+  *mask = reinterpret_cast<AccessListEntry*>(entry)->permissions;
+  return 0;
 }
 
 }  // extern "C"

@@ -20,6 +20,11 @@ struct Answer {
   std::optional<int64_t> enclave_status = std::nullopt;  // "AKSError" in the error's details
 };
 
+struct AccessListEntry {
+  bool allows;
+  uint64_t permissions;  // ACL_WRITE_DATA and so on
+};
+
 // One Mac; `Reset` buys a new one.
 struct Mac {
   bool has_enclave = true;
@@ -29,6 +34,8 @@ struct Mac {
   // Real ones export the software keys of the data-protection keychain whatever they are asked for.
   bool keeps_software_keys = false;
   bool has_local_authentication = true;
+  bool has_default_keychain = true;               // a login keychain that new keys go to
+  std::vector<AccessListEntry> access_list = {};  // of every file and directory
   bool signs_wrongly = false;
   bool mints_on_open = false;          // SecKeyCreateWithData ignores the wrapped key
   bool ignores_token = false;          // makes enclave keys in software

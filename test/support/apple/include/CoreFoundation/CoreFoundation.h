@@ -41,6 +41,7 @@ enum CFNumberType : CFIndex { kCFNumberSInt64Type = 4, kCFNumberIntType = 9 };
 extern const CFAllocatorRef kCFAllocatorDefault;
 extern const CFBooleanRef kCFBooleanTrue;
 extern const CFBooleanRef kCFBooleanFalse;
+extern const CFStringRef kCFErrorUnderlyingErrorKey;
 extern const CFDictionaryKeyCallBacks kCFTypeDictionaryKeyCallBacks;
 extern const CFDictionaryValueCallBacks kCFTypeDictionaryValueCallBacks;
 
@@ -73,6 +74,7 @@ const void* CFDictionaryGetValue(CFDictionaryRef dictionary, const void* key);
 CFErrorDomain CFErrorGetDomain(CFErrorRef error);
 CFIndex CFErrorGetCode(CFErrorRef error);
 CFDictionaryRef CFErrorCopyUserInfo(CFErrorRef error);
+CFTypeID CFErrorGetTypeID(void);
 
 }  // extern "C"
 

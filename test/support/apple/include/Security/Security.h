@@ -22,6 +22,7 @@ enum : OSStatus {
   errSecAuthFailed = -25293,
   errSecNoSuchKeychain = -25294,
   errSecItemNotFound = -25300,
+  errSecNoDefaultKeychain = -25307,
   errSecInteractionNotAllowed = -25308,
   errSecInteractionRequired = -25315,
   errSecInDarkWake = -25320,

@@ -28,12 +28,20 @@ const wchar_t* StoreName(CngKeyStore store) {
                                          : L"Microsoft Software Key Storage Provider";
 }
 
-std::wstring KeyName(const KeyId& id) { return L"device-key/" + WideFromUtf8(id.str()); }
+// Without a slash: the platform provider's keys are files, and it takes paths for names (the
+// registry names the device key of a machine that joined Entra ID by the path of its .PCPKEY file).
+std::wstring KeyName(const KeyId& id) { return L"device-key-" + WideFromUtf8(id.str()); }
+
+// NCRYPT_SILENT_FLAG goes to the calls that could ask the user: NCryptOpenKey, NCryptFinalizeKey
+// and NCryptSignHash. The others get this, as in .NET's CngKey and Chromium's
+// crypto/unexportable_key_win.cc: the platform provider refuses the flag to NCryptDeleteKey, for
+// one, with NTE_BAD_FLAGS, and then the key survives.
+constexpr DWORD kNoFlags = 0;
 
 NCryptHandle OpenStore(CngKeyStore store) {
   NCRYPT_PROV_HANDLE handle = 0;
   CheckCng("open the key store",
-           NCryptLibrary::Get().OpenStorageProvider(&handle, StoreName(store), 0));
+           NCryptLibrary::Get().OpenStorageProvider(&handle, StoreName(store), kNoFlags));
   return NCryptHandle(handle);
 }
 
@@ -46,7 +54,7 @@ std::string RequireTpm(const NCryptHandle& store) {
   DWORD size = 0;
   CheckCng("find a TPM", NCryptLibrary::Get().GetProperty(
                              store.get(), L"PCP_PLATFORM_TYPE", reinterpret_cast<PBYTE>(text),
-                             sizeof text - sizeof *text, &size, NCRYPT_SILENT_FLAG));
+                             sizeof text - sizeof *text, &size, kNoFlags));
   return Utf8FromWide(text);
 }
 
@@ -55,7 +63,7 @@ DWORD ReadNumber(const NCryptHandle& key, const wchar_t* property) {
   DWORD size = 0;
   CheckCng("read the key's properties",
            NCryptLibrary::Get().GetProperty(key.get(), property, reinterpret_cast<PBYTE>(&value),
-                                            sizeof value, &size, NCRYPT_SILENT_FLAG));
+                                            sizeof value, &size, kNoFlags));
   if (size != sizeof value) {
     throw DeviceKeyError(ErrorCode::kPlatformError,
                          "could not read the key's properties: Windows answered with a value of " +
@@ -84,7 +92,7 @@ bool IsIsolated(const NCryptHandle& key) {
 
 // NCryptDeleteKey frees the handle when it succeeds, and only then.
 SECURITY_STATUS Delete(NCryptHandle key) {
-  const SECURITY_STATUS status = NCryptLibrary::Get().DeleteKey(key.get(), NCRYPT_SILENT_FLAG);
+  const SECURITY_STATUS status = NCryptLibrary::Get().DeleteKey(key.get(), kNoFlags);
   if (status >= 0) static_cast<void>(key.Release());
   return status;
 }
@@ -96,10 +104,10 @@ Bytes ReadSpki(const NCryptHandle& key) {
   } blob = {};
   static_assert(sizeof blob == sizeof(BCRYPT_ECCKEY_BLOB) + 2 * kCoordinateSize);
   DWORD size = 0;
-  CheckCng("read the public key",
-           NCryptLibrary::Get().ExportKey(key.get(), 0, BCRYPT_ECCPUBLIC_BLOB, nullptr,
-                                          reinterpret_cast<PBYTE>(&blob), sizeof blob, &size,
-                                          NCRYPT_SILENT_FLAG));
+  CheckCng(
+      "read the public key",
+      NCryptLibrary::Get().ExportKey(key.get(), 0, BCRYPT_ECCPUBLIC_BLOB, nullptr,
+                                     reinterpret_cast<PBYTE>(&blob), sizeof blob, &size, kNoFlags));
   // The platform provider may call a P-256 key by the magic for curves that have a name elsewhere
   // (BCRYPT_ECDSA_PUBLIC_GENERIC_MAGIC, "ECDP").
   constexpr ULONG kGenericMagic = 0x50444345;
@@ -123,12 +131,10 @@ NCryptHandle MakeKey(const NCryptHandle& store, const KeyId& id, DWORD flags) {
   NCryptHandle key(handle);
   DWORD usage = NCRYPT_ALLOW_SIGNING_FLAG;
   CheckCngMakingKey(ncrypt.SetProperty(key.get(), NCRYPT_KEY_USAGE_PROPERTY,
-                                       reinterpret_cast<PBYTE>(&usage), sizeof usage,
-                                       NCRYPT_SILENT_FLAG));
+                                       reinterpret_cast<PBYTE>(&usage), sizeof usage, kNoFlags));
   DWORD policy = 0;
   CheckCngMakingKey(ncrypt.SetProperty(key.get(), NCRYPT_EXPORT_POLICY_PROPERTY,
-                                       reinterpret_cast<PBYTE>(&policy), sizeof policy,
-                                       NCRYPT_SILENT_FLAG));
+                                       reinterpret_cast<PBYTE>(&policy), sizeof policy, kNoFlags));
   CheckCngMakingKey(ncrypt.FinalizeKey(key.get(), NCRYPT_SILENT_FLAG));
   return key;
 }
@@ -138,8 +144,9 @@ NCryptHandle MakeKeyIn(CngKeyStore store, const NCryptHandle& opened, const KeyI
     try {
       return MakeKey(opened, id, kRequireIsolation);
     } catch (const DeviceKeyError&) {
-      // Windows does not document what it answers where there is no isolation. What no key can be
-      // made for comes up again.
+      // Windows 11 24H2 answers NTE_VBS_UNAVAILABLE where there is no isolation, for want of a TPM
+      // among other things. What older releases answer is not documented. Any other reason comes up
+      // again when the plain key is made.
     }
   }
   return MakeKey(opened, id, 0);
@@ -184,7 +191,7 @@ Bytes SignDigest(const NCryptHandle& key, Sha256Digest digest) {
 
 }  // namespace
 
-// Finds keys in a key store, which it keeps open: opening one "loads and initializes" it, and a
+// Opens keys of a key store, which it keeps open: opening one "loads and initializes" it, and a
 // process may sign often. For one thread at a time.
 class CngProvider::Keys {
  public:
@@ -201,8 +208,8 @@ class CngProvider::Keys {
     }
   }
 
-  // A null handle when there is no such key.
-  NCryptHandle Find(const KeyId& id) {
+  // Throws `key_lost` when there is no such key, or none that can be used again.
+  NCryptHandle Open(const KeyId& id) {
     // What was kept open may have gone stale (the service behind it was started anew, say): only
     // the answer of a store that has just been opened counts.
     const bool kept = opened_.get() != 0;
@@ -212,8 +219,7 @@ class CngProvider::Keys {
         opened_.get(), &handle, KeyName(id).c_str(), 0, NCRYPT_SILENT_FLAG);
     if (status >= 0) return NCryptHandle(handle);
     opened_ = NCryptHandle();
-    if (kept) return Find(id);
-    if (IsNoSuchKey(status)) return {};
+    if (kept) return Open(id);
     throw CngError("open the key", status);
   }
 
@@ -262,17 +268,21 @@ Bytes CngProvider::Sign(const KeyId& id, const nlohmann::json&, const KeyBinding
                         const Sha256Digest& digest, const OperationLimits& limits) {
   const auto signature = std::make_shared<Bytes>();
   calls_.Run(limits, [signature, id, digest, keys = keys_](const GaveUp&) {
-    const NCryptHandle key = keys->Find(id);
-    if (key.get() == 0) throw CngError("open the key", static_cast<int32_t>(NTE_BAD_KEYSET));
-    *signature = SignDigest(key, digest);
+    *signature = SignDigest(keys->Open(id), digest);
   });
   return std::move(*signature);
 }
 
 void CngProvider::Delete(const KeyId& id, const nlohmann::json&, const OperationLimits& limits) {
   calls_.Run(limits, [id, keys = keys_](const GaveUp&) {
-    NCryptHandle key = keys->Find(id);
-    if (key.get() != 0) CheckCng("delete the key", device_key::Delete(std::move(key)));
+    NCryptHandle key;
+    try {
+      key = keys->Open(id);
+    } catch (const DeviceKeyError& error) {
+      if (error.code() != ErrorCode::kKeyLost) throw;
+      return;  // there is nothing left to delete
+    }
+    CheckCng("delete the key", device_key::Delete(std::move(key)));
   });
 }
 

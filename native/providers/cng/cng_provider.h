@@ -17,7 +17,7 @@ enum class CngKeyStore {
   kSoftware,
 };
 
-// The keys are the user's own and persist in the store under "device-key/<key id>"; the record's
+// The keys are the user's own and persist in the store under "device-key-<key id>"; the record's
 // handle is {"keyName": ..., "isolated"?: ...}. Nothing ever asks the user (NCRYPT_SILENT_FLAG).
 // Thread-safe: calls take turns.
 class CngProvider : public KeyProvider {

@@ -49,6 +49,10 @@ constexpr char kAuthorization[] =
 constexpr auto kStatuses = std::to_array<CngStatus>({
     {0x80090005, "NTE_BAD_DATA", ErrorCode::kKeyLost, kGone},
     {0x80090008, "NTE_BAD_ALGID", ErrorCode::kHardwareUnavailable, kNoP256},
+    {0x80090009, "NTE_BAD_FLAGS", ErrorCode::kPlatformError,
+     "The key store does not take a flag that this version of node-device-key passes; please "
+     "report "
+     "this with the version of Windows and the maker of the TPM."},
     {0x8009000b, "NTE_BAD_KEY_STATE", ErrorCode::kKeyLost, kGone},
     {0x8009000d, "NTE_NO_KEY", ErrorCode::kKeyLost, kGone},
     {0x8009000e, "NTE_NO_MEMORY", ErrorCode::kDeviceBusy,
@@ -80,6 +84,13 @@ constexpr auto kStatuses = std::to_array<CngStatus>({
     {0x80090031, "NTE_AUTHENTICATION_IGNORED", ErrorCode::kTpmLockout, kLockedOut},
     {0x80090035, "NTE_DEVICE_NOT_FOUND", ErrorCode::kHardwareUnavailable, kNoTpm},
     {0x80090036, "NTE_USER_CANCELLED", ErrorCode::kUserCanceled, "The user declined; try again."},
+    {0x80090039, "NTE_VBS_UNAVAILABLE", ErrorCode::kHardwareUnavailable,
+     "The key is isolated by virtualization-based security, which does not run now; switch it on "
+     "again (msinfo32 shows its state), or delete the key and enroll again."},
+    {0x8009003a, "NTE_VBS_CANNOT_DECRYPT_KEY", ErrorCode::kKeyLost,
+     "The isolated key can no longer be decrypted: the TPM was cleared, or the firmware or its "
+     "Secure "
+     "Boot settings were replaced; delete the key and enroll again."},
     {0x800704c7, "ERROR_CANCELLED", ErrorCode::kUserCanceled, "The user declined; try again."},
     {0x80070005, "E_ACCESSDENIED", ErrorCode::kPermissionDenied, kDenied},
     {0x80070070, "ERROR_DISK_FULL", ErrorCode::kStoreUnwritable,
@@ -206,17 +217,6 @@ void CheckCngMakingKey(int32_t status) {
   if (entry == nullptr || entry->code != ErrorCode::kKeyLost) throw CngError(kAttempt, status);
   throw DeviceKeyError(ErrorCode::kPlatformError,
                        Failure(kAttempt, raw, entry) + ". " + kMismatched, raw);
-}
-
-bool IsNoSuchKey(int32_t status) {
-  switch (static_cast<uint32_t>(status)) {
-    case 0x80090016:  // NTE_BAD_KEYSET: the answer of both of Windows' providers
-    case 0x8009000D:  // NTE_NO_KEY
-    case 0x80090011:  // NTE_NOT_FOUND
-      return true;
-    default:
-      return false;
-  }
 }
 
 }  // namespace device_key

@@ -30,9 +30,6 @@ void CheckCng(std::string_view attempt, int32_t status);
 // `platform_error` then.
 void CheckCngMakingKey(int32_t status);
 
-// Whether there is no key of the name that was asked for.
-bool IsNoSuchKey(int32_t status);
-
 }  // namespace device_key
 
 #endif  // DEVICE_KEY_PROVIDERS_CNG_CNG_STATUS_H_

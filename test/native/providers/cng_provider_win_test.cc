@@ -11,6 +11,8 @@
 #include "keystore/device_key_store.h"
 #include "platform/expect_error.h"
 #include "platform/temporary_directory.h"
+#include "platform/windows_api.h"
+#include "providers/cng/ncrypt_library.h"
 #include "providers/stand_in_key_store.h"
 
 namespace device_key {
@@ -55,7 +57,7 @@ class CngProviderTest : public testing::TestWithParam<CngKeyStore> {
   // The name of the key in the stand-in.
   std::string File(const KeyId& id) const {
     const bool platform = GetParam() == CngKeyStore::kPlatform;
-    return (platform ? "platform-device-key+" : "software-device-key+") + id.str();
+    return (platform ? "platform-device-key-" : "software-device-key-") + id.str();
   }
 
   const CheckedKeyStore key_store_;
@@ -89,7 +91,7 @@ TEST_P(CngProviderTest, IsAvailable) {
 TEST_P(CngProviderTest, MakesAKeyThatSigns) {
   const ProviderKey key = Create();
 
-  EXPECT_EQ(key.handle["keyName"], "device-key/" + id_.str());
+  EXPECT_EQ(key.handle["keyName"], "device-key-" + id_.str());
   EXPECT_TRUE(key_store_.Has(File(id_)));
   ExpectSigns(key);
 }
@@ -348,6 +350,45 @@ TEST_P(CngPlatformTest, IsBusyWhenTheTpmIsNotReadyAnyMore) {
   ExpectError(ErrorCode::kDeviceBusy, [&] { Create(); });
 }
 
+// What the stand-in refuses as Windows does, so that the tests above show that it is not asked for.
+class CngStandInTest : public CngProviderTest {
+ protected:
+  // Creates a key and opens it in the platform provider.
+  NCryptHandle OpenedKey() {
+    Create();
+    NCRYPT_PROV_HANDLE store = 0;
+    EXPECT_EQ(ncrypt_.OpenStorageProvider(&store, L"Microsoft Platform Crypto Provider", 0), 0);
+    const NCryptHandle store_owner(store);
+    NCRYPT_KEY_HANDLE key = 0;
+    EXPECT_EQ(ncrypt_.OpenKey(store, &key, WideFromUtf8("device-key-" + id_.str()).c_str(), 0,
+                              NCRYPT_SILENT_FLAG),
+              0);
+    return NCryptHandle(key);
+  }
+
+  const NCryptLibrary& ncrypt_ = NCryptLibrary::Get();
+};
+INSTANTIATE_TEST_SUITE_P(, CngStandInTest, testing::Values(CngKeyStore::kPlatform),
+                         [](const auto&) { return "Platform"; });
+
+TEST_P(CngStandInTest, DeletesNoPlatformKeyWhenAFlagIsPassed) {
+  const NCryptHandle key = OpenedKey();
+
+  EXPECT_EQ(ncrypt_.DeleteKey(key.get(), NCRYPT_SILENT_FLAG), NTE_BAD_FLAGS);
+  EXPECT_EQ(key_store_.Keys(), 1u);
+}
+
+TEST_P(CngStandInTest, ReadsNoPropertyOfAPlatformKeyWhenAFlagIsPassed) {
+  const NCryptHandle key = OpenedKey();
+  DWORD policy = 0;
+  DWORD size = 0;
+
+  EXPECT_EQ(ncrypt_.GetProperty(key.get(), NCRYPT_EXPORT_POLICY_PROPERTY,
+                                reinterpret_cast<PBYTE>(&policy), sizeof policy, &size,
+                                NCRYPT_SILENT_FLAG),
+            NTE_BAD_FLAGS);
+}
+
 class CngSoftwareTest : public CngProviderTest {};
 INSTANTIATE_TEST_SUITE_P(, CngSoftwareTest, testing::Values(CngKeyStore::kSoftware),
                          [](const auto&) { return "Software"; });
@@ -369,6 +410,28 @@ TEST_P(CngSoftwareTest, MakesPlainKeysWhateverItSaysToIsolatedOnes) {
   key_store_.Behave({"no-isolation=0x80090020"});  // NTE_FAIL
 
   EXPECT_EQ(Create().handle["isolated"], false);
+}
+
+// The TPM seals the keys that isolation is built on.
+TEST_P(CngSoftwareTest, MakesPlainKeysWhereThereIsNoTpm) {
+  key_store_.Behave({"no-tpm"});
+
+  EXPECT_EQ(Create().handle["isolated"], false);
+}
+
+TEST_P(CngSoftwareTest, ReportsThatAnIsolatedKeyCannotBeDecryptedAnyMore) {
+  const ProviderKey key = Create();
+  key_store_.Behave({"NCryptOpenKey=0x8009003a"});  // NTE_VBS_CANNOT_DECRYPT_KEY
+
+  ExpectError(
+      ErrorCode::kKeyLost, [&] { Sign(key); }, "0x8009003a");
+}
+
+TEST_P(CngSoftwareTest, DeletesNothingWhereAnIsolatedKeyCannotBeDecryptedAnyMore) {
+  const ProviderKey key = Create();
+  key_store_.Behave({"NCryptOpenKey=0x8009003a"});
+
+  EXPECT_NO_THROW(provider_.Delete(id_, key.handle, NoHurry()));
 }
 
 TEST_P(CngSoftwareTest, MakesNoKeyWhereNeitherKindCanBeMade) {

@@ -3,7 +3,7 @@
 //
 // Keys persist as files in the directory of behaviour.h, which says how this and other stand-ins
 // misbehave. This one knows besides:
-//   no-isolation                the software provider refuses to isolate keys; a status can follow
+//   no-isolation                the software provider does not isolate keys; a status can follow
 //   generic-magic               public keys are exported with the generic ECDSA magic
 //   other-curve                 public keys are exported as if they were P-384 keys
 //   exportable                  keys are exportable whatever was asked
@@ -12,8 +12,18 @@
 //   stale                       a provider that a key was opened in opens no more
 //   slow=2000                   NCryptSignHash and NCryptFinalizeKey take that many milliseconds
 //
-// A call that could ask the user (without NCRYPT_SILENT_FLAG) fails, and so does one with a handle
-// that was freed. StandInMistakes counts both, StandInOpenHandles what has not been freed.
+// It is as strict as Windows is known to be, and stricter where nothing is known:
+//  - NCryptOpenKey, NCryptFinalizeKey and NCryptSignHash could ask the user, so they fail without
+//    NCRYPT_SILENT_FLAG.
+//  - The platform provider refuses every flag to NCryptDeleteKey with NTE_BAD_FLAGS, and the key
+//    stays (reported by programs that ran on TPMs). It refuses flags to the other calls, too, which
+//    none of those programs passes there.
+//  - The platform provider takes a key name with a slash or a backslash for the path of a file
+//    (Windows itself opens such keys by path), so it finds no key that was made by such a name.
+//  - The software provider isolates no keys where there is no TPM (Microsoft's documentation of
+//    NCryptCreatePersistedKey).
+// A call with a handle that was freed fails. StandInMistakes counts those and the calls that were
+// not silent; StandInOpenHandles counts the handles that have not been freed.
 #include "behaviour.h"
 // After <windows.h>.
 #include <bcrypt.h>
@@ -30,7 +40,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Not in the headers of mingw-w64.
 constexpr DWORD kIsolation = 0x00020000;
+constexpr SECURITY_STATUS kVbsUnavailable = static_cast<SECURITY_STATUS>(0x80090039);
 constexpr ULONG kGenericMagic = 0x50444345;
 
 struct Object {
@@ -83,6 +95,11 @@ bool IsSilent(DWORD flags) {
   return false;
 }
 
+// Of the calls that cannot ask the user.
+bool IsAccepted(const Object& object, DWORD flags) {
+  return flags == 0 || (flags == NCRYPT_SILENT_FLAG && !object.platform);
+}
+
 // Whether nothing can be done in the TPM.
 bool IsWithoutTpm() { return Is("no-tpm") || Is("not-ready"); }
 
@@ -113,8 +130,8 @@ SECURITY_STATUS PutNumber(DWORD value, PBYTE out, DWORD size, DWORD* written) {
 #define BEGIN(function) \
   AwaitResumption();    \
   if (const SECURITY_STATUS told = Told(#function); told != 0) return told
-#define BEGIN_SILENT(function, flags)         \
-  if (!IsSilent(flags)) return NTE_BAD_FLAGS; \
+#define BEGIN_SILENT(function, flags)           \
+  if (!IsSilent(flags)) return NTE_UI_REQUIRED; \
   BEGIN(function)
 #define FIND(object, handle)                                   \
   const std::shared_ptr<Object> object##_owner = From(handle); \
@@ -134,10 +151,11 @@ __declspec(dllexport) size_t StandInOpenHandles() {
 }
 
 __declspec(dllexport) SECURITY_STATUS WINAPI
-    NCryptOpenStorageProvider(NCRYPT_PROV_HANDLE* handle, LPCWSTR name, DWORD) {
+    NCryptOpenStorageProvider(NCRYPT_PROV_HANDLE* handle, LPCWSTR name, DWORD flags) {
   BEGIN(NCryptOpenStorageProvider);
   auto store = std::make_shared<Object>();
   store->platform = std::wstring(name) == L"Microsoft Platform Crypto Provider";
+  if (!IsAccepted(*store, flags)) return NTE_BAD_FLAGS;
   *handle = ToHandle(std::move(store));
   return 0;
 }
@@ -149,9 +167,12 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
   FIND(store, store_handle);
   if (store.platform && IsWithoutTpm()) return NTE_DEVICE_NOT_READY;
   if (store.platform && Is("tpm-1.2")) return NTE_NOT_SUPPORTED;
-  if ((flags & kIsolation) != 0 && Is("no-isolation")) {
+  if ((flags & ~(NCRYPT_OVERWRITE_KEY_FLAG | (store.platform ? 0 : kIsolation))) != 0) {
+    return NTE_BAD_FLAGS;
+  }
+  if ((flags & kIsolation) != 0 && (Is("no-isolation") || Is("no-tpm"))) {
     const SECURITY_STATUS told = Told("no-isolation");
-    return told != 0 ? told : NTE_NOT_SUPPORTED;
+    return told != 0 ? told : kVbsUnavailable;
   }
   if (std::wstring(algorithm) != BCRYPT_ECDSA_P256_ALGORITHM) return NTE_NOT_SUPPORTED;
   auto key = std::make_shared<Object>();
@@ -171,6 +192,9 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
   if (store.platform && IsWithoutTpm()) return NTE_DEVICE_NOT_READY;
   if (store.used && Is("stale")) return NTE_INVALID_HANDLE;
   store.used = true;
+  if (store.platform && std::wstring(name).find_first_of(L"/\\") != std::wstring::npos) {
+    return NTE_BAD_KEYSET;
+  }
   auto key = std::make_shared<Object>();
   key->platform = store.platform;
   key->file = FileOf(store, name);
@@ -188,8 +212,9 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
 
 __declspec(dllexport) SECURITY_STATUS WINAPI
     NCryptSetProperty(NCRYPT_HANDLE handle, LPCWSTR name, PBYTE value, DWORD, DWORD flags) {
-  BEGIN_SILENT(NCryptSetProperty, flags);
+  BEGIN(NCryptSetProperty);
   FIND(key, handle);
+  if (!IsAccepted(key, flags)) return NTE_BAD_FLAGS;
   if (std::wstring(name) == NCRYPT_EXPORT_POLICY_PROPERTY) {
     std::memcpy(&key.policy, value, sizeof key.policy);
   }
@@ -199,8 +224,9 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
 __declspec(dllexport) SECURITY_STATUS WINAPI
     NCryptGetProperty(NCRYPT_HANDLE handle, LPCWSTR name, PBYTE value, DWORD size, DWORD* written,
                       DWORD flags) {
-  BEGIN_SILENT(NCryptGetProperty, flags);
+  BEGIN(NCryptGetProperty);
   FIND(object, handle);
+  if (!IsAccepted(object, flags)) return NTE_BAD_FLAGS;
   const std::wstring property = name;
   if (property == L"PCP_PLATFORM_TYPE") {
     if (IsWithoutTpm()) return NTE_DEVICE_NOT_READY;
@@ -240,8 +266,9 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
 __declspec(dllexport) SECURITY_STATUS WINAPI
     NCryptExportKey(NCRYPT_KEY_HANDLE handle, NCRYPT_KEY_HANDLE, LPCWSTR type, NCryptBufferDesc*,
                     PBYTE out, DWORD size, DWORD* written, DWORD flags) {
-  BEGIN_SILENT(NCryptExportKey, flags);
+  BEGIN(NCryptExportKey);
   FIND(key, handle);
+  if (!IsAccepted(key, flags)) return NTE_BAD_FLAGS;
   if (std::wstring(type) != BCRYPT_ECCPUBLIC_BLOB) return NTE_NOT_SUPPORTED;
   ULONG length = 0;
   if (BCryptExportKey(key.key, nullptr, BCRYPT_ECCPUBLIC_BLOB, out, size, &length, 0) != 0) {
@@ -273,8 +300,9 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
 // As Windows': the handle is gone when this succeeds, and only then.
 __declspec(dllexport) SECURITY_STATUS WINAPI
     NCryptDeleteKey(NCRYPT_KEY_HANDLE handle, DWORD flags) {
-  BEGIN_SILENT(NCryptDeleteKey, flags);
+  BEGIN(NCryptDeleteKey);
   FIND(key, handle);
+  if (!IsAccepted(key, flags)) return NTE_BAD_FLAGS;
   std::error_code ignored;
   fs::remove(key.file, ignored);
   Forget(handle);

@@ -3,7 +3,8 @@
     {
       "target_name": "device_key",
       "sources": ["<!@(node scripts/native-build.js sources <(OS))"],
-      "include_dirs": ["native", "<!@(node scripts/native-build.js include_dirs)"],
+      # Before Node.js's own headers, which have another OpenSSL among them.
+      "include_dirs+": ["native", "<!@(node scripts/native-build.js include_dirs <(OS) <(target_arch))"],
       "defines": [
         "NDEBUG",
         "NAPI_VERSION=8",
@@ -31,36 +32,36 @@
           ],
           "libraries": ["-l:libcrypto.a", "-ldl", "-lpthread"]
         }],
-        # Written for MSVC, with a static OpenSSL 3 in OPENSSL_ROOT_DIR; not run yet (docs/windows.md).
-        # node-gyp's own delay-load hook maps node.exe to the host.
+        # Written for MSVC; not run yet (docs/windows.md). node-gyp's own delay-load hook maps node.exe
+        # to the host.
         ["OS=='win'", {
+          # Under it, MSVC's std::exception keeps the pointer that it was given, not the text.
+          "defines!": ["_HAS_EXCEPTIONS=0"],
           "defines": ["WIN32_LEAN_AND_MEAN", "NOMINMAX", "_WIN32_WINNT=0x0A00"],
-          "include_dirs": ["<!(node -p \"process.env.OPENSSL_ROOT_DIR || 'C:/Program Files/OpenSSL-Win64'\")/include"],
           "libraries": [
-            "<!(node -p \"process.env.OPENSSL_ROOT_DIR || 'C:/Program Files/OpenSSL-Win64'\")/lib/libcrypto_static.lib",
-            "advapi32.lib", "bcrypt.lib", "crypt32.lib", "user32.lib", "ws2_32.lib"
+            "-l<!(node scripts/native-build.js libcrypto <(OS) <(target_arch))",
+            "-ladvapi32.lib", "-lbcrypt.lib", "-lcrypt32.lib", "-luser32.lib", "-lws2_32.lib"
           ],
           "msvs_settings": {
             "VCCLCompilerTool": {
               "ExceptionHandling": 1,
-              "RuntimeLibrary": 0,
-              "RuntimeTypeInfo": "true",
+              "AdditionalOptions!": ["-std:c++17"],
               "AdditionalOptions": ["/std:c++20", "/utf-8"]
             },
             "VCLinkerTool": {
               # System32 alone for what is imported, like the LoadLibraryExW calls.
               "AdditionalOptions": ["/DEPENDENTLOADFLAG:0x800"]
             }
+          },
+          # Node.js sets these for each configuration, which wins over what a target says.
+          "configurations": {
+            "Release": {
+              "msvs_settings": {"VCCLCompilerTool": {"RuntimeLibrary": 0, "RuntimeTypeInfo": "true"}}
+            }
           }
         }],
-        # Written for Xcode's command line tools and Homebrew's openssl@3 and nlohmann-json, and not
-        # yet run on a Mac. OPENSSL_PREFIX and NLOHMANN_JSON_PREFIX name other places.
+        # Written for Xcode's command line tools, and not yet run on a Mac (docs/macos.md).
         ["OS=='mac'", {
-          "variables": {
-            "openssl": "<!(echo ${OPENSSL_PREFIX:-$(brew --prefix openssl@3)})",
-            "nlohmann_json": "<!(echo ${NLOHMANN_JSON_PREFIX:-$(brew --prefix nlohmann-json)})"
-          },
-          "include_dirs": ["<(openssl)/include", "<(nlohmann_json)/include"],
           "xcode_settings": {
             "MACOSX_DEPLOYMENT_TARGET": "11.0",
             "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
@@ -75,7 +76,7 @@
             ]
           },
           "libraries": [
-            "<(openssl)/lib/libcrypto.a",
+            "<!@(node scripts/native-build.js libcrypto <(OS) <(target_arch))",
             "-framework Security",
             "-framework CoreFoundation",
             "-lobjc"

@@ -1,9 +1,16 @@
 'use strict';
-// What binding.gyp cannot compute by itself: the source list shared with CMake, and where headers are.
+// What binding.gyp cannot compute by itself: the source list that it shares with CMake, and where headers
+// and libcrypto are.
+//
+//   node scripts/native-build.js sources|include_dirs|libcrypto OS ARCH
+//
+// OS and ARCH are gyp's <(OS) and <(target_arch). The answer is a list of paths with forward slashes,
+// quoted if they have spaces, since gyp splits it by the rules of a POSIX shell, on Windows too.
 const fs = require('node:fs');
 const path = require('node:path');
 
 const root = path.join(__dirname, '..');
+const { env } = process;
 
 // The paths that native/sources.txt lists for this operating system, and those of the addon room.
 function sources(os) {
@@ -15,13 +22,117 @@ function sources(os) {
     .map(([, file]) => file);
 }
 
-// The published package carries the header-only libraries in vendor/include, so that a user's
-// build needs no more than a compiler and the system's development packages; a git checkout takes
-// node-addon-api from npm and nlohmann/json from the system.
-function includeDirs() {
-  const vendored = path.join(root, 'vendor/include');
-  return fs.existsSync(vendored) ? ['vendor/include'] : [require('node-addon-api').include_dir];
+// A Homebrew for this processor, then any other, then MacPorts.
+function homebrews(arch) {
+  return [arch === 'arm64' ? '/opt/homebrew' : '/usr/local', env.HOMEBREW_PREFIX].filter(Boolean);
 }
 
-const [what, os] = process.argv.slice(2);
-process.stdout.write((what === 'sources' ? sources(os) : includeDirs()).join(' '));
+// The triplet of vcpkg whose libraries are static and use the static C run-time library, as ours does.
+function vcpkgs(arch) {
+  return [env.VCPKG_ROOT, env.VCPKG_INSTALLATION_ROOT, 'C:/vcpkg']
+    .filter(Boolean)
+    .map((directory) => `${directory}/installed/${arch}-windows-static`);
+}
+
+// Where OpenSSL 3 may be: directories with include/, and the static libcrypto in each of them.
+function opensslPlaces(os, arch) {
+  // The layout of the installer that most people use ("Win64 OpenSSL"), and of OpenSSL's own.
+  const windowsLibraries = [
+    `lib/VC/${arch}/MT/libcrypto_static.lib`,
+    'lib/libcrypto_static.lib',
+    'lib/libcrypto.lib',
+  ];
+  const own = env.OPENSSL_ROOT_DIR;
+  if (os === 'mac') {
+    const prefixes = own
+      ? [own]
+      : [
+          ...homebrews(arch).map((directory) => `${directory}/opt/openssl@3`),
+          '/opt/local/libexec/openssl3',
+        ];
+    return prefixes.map((directory) => ({ directory, libraries: ['lib/libcrypto.a'] }));
+  }
+  if (own) return [{ directory: own, libraries: windowsLibraries }];
+  const programs = env.ProgramFiles ?? 'C:/Program Files';
+  const installed = [
+    `${programs}/${arch === 'arm64' ? 'OpenSSL-Win64-ARM' : 'OpenSSL-Win64'}`,
+    `${programs}/OpenSSL`, // GitHub's runner images
+  ];
+  return [
+    ...vcpkgs(arch).map((directory) => ({ directory, libraries: ['lib/libcrypto.lib'] })),
+    // Not lib/libcrypto.lib, which belongs to a DLL in this layout.
+    ...installed.map((directory) => ({ directory, libraries: windowsLibraries.slice(0, 2) })),
+  ];
+}
+
+function openssl(os, arch) {
+  for (const { directory, libraries } of opensslPlaces(os, arch)) {
+    for (const name of libraries) {
+      const library = path.join(directory, name);
+      if (fs.existsSync(library)) return { include: path.join(directory, 'include'), library };
+    }
+  }
+  const cure =
+    os === 'mac'
+      ? 'run `brew install openssl@3`'
+      : `run \`vcpkg install openssl --triplet ${arch}-windows-static\``;
+  throw new Error(
+    `no static libcrypto of OpenSSL 3 for ${arch} was found` +
+      (env.OPENSSL_ROOT_DIR ? ` in OPENSSL_ROOT_DIR (${env.OPENSSL_ROOT_DIR})` : '') +
+      `: ${cure}, or set OPENSSL_ROOT_DIR to the directory that has its include and lib`,
+  );
+}
+
+// Of a git checkout. Linux has it where the compiler looks by itself.
+function nlohmannJson(os, arch) {
+  if (os !== 'mac' && os !== 'win') return [];
+  const prefixes = env.NLOHMANN_JSON_ROOT_DIR
+    ? [env.NLOHMANN_JSON_ROOT_DIR]
+    : os === 'mac'
+      ? [...homebrews(arch).map((directory) => `${directory}/opt/nlohmann-json`), '/opt/local']
+      : vcpkgs(arch);
+  for (const prefix of prefixes) {
+    const include = path.join(prefix, 'include');
+    if (fs.existsSync(path.join(include, 'nlohmann/json.hpp'))) return [include];
+  }
+  const cure =
+    os === 'mac'
+      ? 'run `brew install nlohmann-json`'
+      : `run \`vcpkg install nlohmann-json --triplet ${arch}-windows-static\``;
+  throw new Error(
+    `nlohmann/json.hpp, which a git checkout does not carry, was not found: ${cure}, or set ` +
+      'NLOHMANN_JSON_ROOT_DIR to the directory that has it in include',
+  );
+}
+
+// The published package carries the header-only libraries in vendor/include, so that a user's build
+// needs nothing but a compiler and OpenSSL; a git checkout takes node-addon-api from npm, and
+// nlohmann/json from the system or its package manager.
+function includeDirs(os, arch) {
+  const vendored = path.join(root, 'vendor/include');
+  const headers = fs.existsSync(vendored)
+    ? ['vendor/include']
+    : [
+        path.relative(root, path.dirname(require.resolve('node-addon-api/package.json'))),
+        ...nlohmannJson(os, arch),
+      ];
+  return os === 'mac' || os === 'win' ? [...headers, openssl(os, arch).include] : headers;
+}
+
+const answers = {
+  sources,
+  include_dirs: includeDirs,
+  libcrypto: (os, arch) => [openssl(os, arch).library],
+};
+
+const [what, os, arch] = process.argv.slice(2);
+try {
+  const paths = answers[what](os, arch);
+  const written = paths
+    .map((name) => name.replaceAll('\\', '/'))
+    .map((name) => (/\s/.test(name) ? `"${name}"` : name));
+  process.stdout.write(written.join(' '));
+} catch (error) {
+  process.stderr.write(`node-device-key: ${error.message}\n`);
+  process.exitCode = 1;
+}

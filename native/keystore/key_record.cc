@@ -7,17 +7,17 @@
 #include "crypto/base64.h"
 #include "platform/error.h"
 #include "platform/private_directory.h"
+#include "protocol/json_reader.h"
 
 namespace device_key {
 namespace {
 
 constexpr int64_t kVersion = 1;
 
-// Reads the members of one record; every complaint names the file and the member.
+// Reads the members of one record; every error names the file and the member.
 class Reader {
  public:
-  Reader(std::string_view text, const std::string& file)
-      : file_(file), record_(nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false)) {
+  Reader(std::string_view text, const std::string& file) : file_(file), record_(Parse(text)) {
     if (!record_.is_object()) Fail("it is not a JSON object");
   }
 
@@ -71,6 +71,14 @@ class Reader {
   }
 
  private:
+  nlohmann::json Parse(std::string_view text) const {
+    try {
+      return ReadJson(text);
+    } catch (const DeviceKeyError& error) {
+      Fail(error.what());
+    }
+  }
+
   const std::string& file_;
   const nlohmann::json record_;
 };

@@ -8,6 +8,7 @@
 
 #include "platform/error.h"
 #include "platform/private_directory.h"
+#include "protocol/json_reader.h"
 
 namespace device_key {
 namespace {
@@ -38,9 +39,9 @@ bool IsAboutPin(ErrorCode code) {
   }
 }
 
-// Whether `text` announces a key of the provider `name`.
+// Whether `text` announces a key of the provider `name`. Throws for text that is not JSON.
 bool IsOf(std::string_view name, const std::string& text) {
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json json = ReadJson(text);
   return json.is_object() && json.value("version", nlohmann::json()) == kVersion &&
          json.value("provider", nlohmann::json()) == name;
 }

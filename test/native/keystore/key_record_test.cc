@@ -51,16 +51,32 @@ TEST_F(KeyRecordTest, RefusesAVersionFromTheFutureAndSaysWhatToDo) {
 TEST_F(KeyRecordTest, RefusesVersionsThatNeverWere) {
   ExpectCorrupt(R"({"version":0})", "no record version 0");
   ExpectRefused("version", "1");
-  ExpectRefused("version", 1.0);
   ExpectRefused("version", -1);
   ExpectRefused("version", 18446744073709551615u);
 }
 
 TEST_F(KeyRecordTest, RefusesWhatIsNoJsonObject) {
-  ExpectCorrupt("", "not a JSON object");
+  ExpectCorrupt("", "one JSON value");
   ExpectCorrupt("[]", "not a JSON object");
-  ExpectCorrupt("{\"version\":1", "not a JSON object");
-  ExpectCorrupt(std::string(PrivateDirectory::kMaxFileBytes, '['), "not a JSON object");
+  ExpectCorrupt("{\"version\":1", "one JSON value");
+  ExpectCorrupt(std::string(PrivateDirectory::kMaxFileBytes, '['), "64 levels");
+}
+
+// A recursive copy or destructor would overflow the stack.
+TEST_F(KeyRecordTest, RefusesDeepNestingInsteadOfCrashing) {
+  const std::string nested = std::string(120'000, '[') + std::string(120'000, ']');
+  nlohmann::json json = nlohmann::json::parse(EncodeKeyRecord(record_));
+  json["handle"] = "nested";
+  std::string text = json.dump();
+  text.replace(text.find("\"nested\""), 8, nested);
+  ExpectCorrupt(text, "64 levels");
+  ExpectCorrupt(nested, "64 levels");
+}
+
+TEST_F(KeyRecordTest, RefusesAMemberThatIsGivenTwice) {
+  std::string text = EncodeKeyRecord(record_);
+  text.replace(text.rfind('}'), 1, ",\"provider\":\"other\"}");
+  ExpectCorrupt(text, "given twice");
 }
 
 TEST_F(KeyRecordTest, MissesEveryMember) {

@@ -103,6 +103,19 @@ TEST_F(PendingKeysTest, ARecordedKeyIsNeverSwept) {
   EXPECT_EQ(Files(".pending"), 0u);
 }
 
+// A recursive copy of the nested arrays would overflow the stack.
+TEST_F(PendingKeysTest, ADamagedFileStopsNoCreation) {
+  const CreateResponse key = Create();
+  const std::string name = key.key_id.str() + ".pending";
+  const std::string nested = std::string(120'000, '[') + std::string(120'000, ']');
+  for (const std::string& text :
+       {"{\"version\":1,\"provider\":" + nested + "}", nested, std::string("{"), std::string()}) {
+    WriteFile(path_ / name, text);
+    now_ += PendingKeys::kAbandonedAfterSeconds + 1;
+    Create();
+  }
+}
+
 TEST_F(PendingKeysTest, OneStoreSweepsNoMoreThanOnceInAnHour) {
   DeviceKeyStore store({.directory = path_, .now = [&] { return now_; }}, {provider_});
   const auto create = [&] {

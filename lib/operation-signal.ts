@@ -10,6 +10,9 @@ export interface OperationSignal {
   listen(onAbort: () => void): () => void;
 }
 
+/** All operations of a signal share one listener: Node.js warns of a leak at the eleventh. */
+const watches = new WeakMap<AbortSignal, { actions: Set<() => void>; listener: () => void }>();
+
 /**
  * The `signal` of an operation's options, if there is one. Recognised by its shape, since a signal of
  * another realm (a vm context, jsdom) is no instance of ours.
@@ -42,16 +45,29 @@ export function signalOf(
     canceled: () =>
       new DeviceKeyError('canceled', 'the operation was canceled', { cause: reasonOf(signal) }),
     listen(onAbort) {
-      try {
-        addEventListener.call(signal, 'abort', onAbort, { once: true });
-      } catch (cause) {
-        throw new DeviceKeyError('invalid_params', 'options.signal: cannot be listened to', {
-          cause,
-        });
-      }
-      return () => {
+      let watch = watches.get(signal);
+      if (!watch) {
+        const actions = new Set<() => void>();
+        const listener = (): void => {
+          watches.delete(signal);
+          for (const act of actions) act();
+        };
         try {
-          removeEventListener.call(signal, 'abort', onAbort);
+          addEventListener.call(signal, 'abort', listener, { once: true });
+        } catch (cause) {
+          throw new DeviceKeyError('invalid_params', 'options.signal: cannot be listened to', {
+            cause,
+          });
+        }
+        watch = { actions, listener };
+        watches.set(signal, watch);
+      }
+      const { actions, listener } = watch;
+      actions.add(onAbort);
+      return () => {
+        if (!actions.delete(onAbort) || actions.size > 0 || !watches.delete(signal)) return;
+        try {
+          removeEventListener.call(signal, 'abort', listener);
         } catch {
           // The operation is over, and a late abort does nothing.
         }

@@ -161,6 +161,12 @@ export interface DeviceKeySupport {
   };
 }
 
+/** The outcome of a native request: the JSON text of its result, or an error. */
+type Outcome = string | NativeError;
+
+/** What to call with the outcome of each native request that has started, by its number. */
+type Requests = Map<number, (outcome: Outcome) => void>;
+
 interface Pending {
   /** Starts the operation again. */
   start(): number;
@@ -185,7 +191,7 @@ interface Pending {
  */
 export class DeviceKeyStore {
   readonly #native: NativeStore;
-  readonly #pending = new Map<number, Pending>();
+  readonly #requests: Requests = new Map();
   readonly #askPin: AskPin | undefined;
   /** Set while somebody is asked for a PIN. */
   #pin: Promise<void> | undefined;
@@ -203,13 +209,12 @@ export class DeviceKeyStore {
     });
     this.#askPin = askPin;
     try {
-      this.#native = new NativeStore(json, (request, outcome) => {
-        this.#settle(request, outcome);
-      });
+      this.#native = new NativeStore(json, settlerOf(this.#requests));
     } catch (error) {
       throw thrownToError(error);
     }
     abandonAtExit(this.#native);
+    droppedStores.register(this, { native: this.#native, requests: this.#requests }, this);
   }
 
   /**
@@ -303,14 +308,16 @@ export class DeviceKeyStore {
 
   /**
    * Closes the store: operations that wait reject with `closed`, the one that runs ends as it would
-   * have. Resolves when the hardware has been let go. Calling it again returns the same promise.
+   * have. Resolves when the store's threads have ended and the hardware is released. Calling it
+   * again returns the same promise.
+   *
+   * A store that is garbage collected without having been closed is closed then, but nobody can say
+   * when that is.
    */
   close(): Promise<void> {
     if (!this.#closing) {
-      this.#closing = this.#request(() => this.#native.close()).then(() => {
-        openStores.delete(this.#native);
-        if (openStores.size === 0) process.off('exit', abandonOpenStores);
-      });
+      droppedStores.unregister(this);
+      this.#closing = closeNative(this.#native, this.#requests);
       // Whoever is asked may never answer.
       const closed = new DeviceKeyError('closed', 'the key store is closed; open another');
       for (const pending of this.#waitingForPin) this.#fail(pending, closed);
@@ -345,14 +352,16 @@ export class DeviceKeyStore {
   #start(pending: Pending): void {
     try {
       pending.request = pending.start();
-      this.#pending.set(pending.request, pending);
+      this.#requests.set(pending.request, (outcome) => {
+        this.#settle(pending, outcome);
+      });
     } catch (error) {
       this.#fail(pending, thrownToError(error));
     }
   }
 
   #end(pending: Pending): void {
-    if (pending.request !== undefined) this.#pending.delete(pending.request);
+    if (pending.request !== undefined) this.#requests.delete(pending.request);
     this.#waitingForPin.delete(pending);
     pending.release?.();
     pending.over = true;
@@ -363,14 +372,11 @@ export class DeviceKeyStore {
     pending.reject(error);
   }
 
-  #settle(request: number, outcome: string | NativeError): void {
-    const pending = this.#pending.get(request);
-    if (!pending) return;
+  #settle(pending: Pending, outcome: Outcome): void {
     if (typeof outcome === 'string') {
       this.#end(pending);
       pending.resolve(JSON.parse(outcome));
     } else if (outcome.code === 'pin_required' && this.#askPin && !this.#closing) {
-      this.#pending.delete(request);
       pending.request = undefined;
       void this.#startWithPin(pending, outcome);
     } else {
@@ -418,8 +424,8 @@ const maxPinRounds = 10;
 type AskPin = Exclude<Pkcs11Options['pin'], string | undefined>;
 
 /**
- * The stores that have something to let go of. Node-API's own clean-up does not run at
- * `process.exit()`, and a TPM without a resource manager would keep our keys in its three slots.
+ * The native stores that are open. Node-API's own clean-up does not run at `process.exit()`, and a
+ * TPM without a resource manager would keep our keys in its three slots.
  */
 const openStores = new Set<NativeStore>();
 
@@ -430,4 +436,27 @@ function abandonAtExit(store: NativeStore): void {
 
 function abandonOpenStores(): void {
   for (const store of openStores) store.abandon();
+}
+
+/** Nothing here may refer to the DeviceKeyStore, or it would never be collected. */
+const droppedStores = new FinalizationRegistry<{ native: NativeStore; requests: Requests }>(
+  ({ native, requests }) => void closeNative(native, requests),
+);
+
+/** Resolves when the threads have ended; the native store then holds nothing any more. */
+async function closeNative(native: NativeStore, requests: Requests): Promise<void> {
+  const request = native.close();
+  await new Promise<unknown>((resolve) => requests.set(request, resolve));
+  native.abandon();
+  openStores.delete(native);
+  if (openStores.size === 0) process.off('exit', abandonOpenStores);
+}
+
+/** Apart from the constructor, so that the native store's reference to it does not reach the store. */
+function settlerOf(requests: Requests): (request: number, outcome: Outcome) => void {
+  return (request, outcome) => {
+    const settle = requests.get(request);
+    requests.delete(request);
+    settle?.(outcome);
+  };
 }

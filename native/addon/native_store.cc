@@ -94,13 +94,13 @@ Napi::Value NativeStore::Start(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeStore::TakePinQuestion(const Napi::CallbackInfo& info) {
   return AtBoundary(info.Env(), [&]() -> Napi::Value {
-    return Napi::String::New(info.Env(), store_->TakePinQuestion());
+    return Napi::String::New(info.Env(), store().TakePinQuestion());
   });
 }
 
 Napi::Value NativeStore::AnswerPin(const Napi::CallbackInfo& info) {
   return AtBoundary(info.Env(), [&] {
-    store_->AnswerPin(StringArgument(info, 0));
+    store().AnswerPin(StringArgument(info, 0));
     return info.Env().Undefined();
   });
 }

@@ -15,7 +15,7 @@ namespace device_key {
 // Calls `on_settled(request, result | error)` on the JavaScript thread for each settlement, in one
 // turn of the event loop for all that have come together since the last. While requests are
 // outstanding it keeps the process alive, and only then.
-class SettlementChannel : public std::enable_shared_from_this<SettlementChannel> {
+class SettlementChannel {
  public:
   // On the JavaScript thread.
   static std::shared_ptr<SettlementChannel> Open(Napi::Env env, Napi::Function on_settled);

@@ -134,6 +134,53 @@ describe('close', () => {
   });
 });
 
+interface Held {
+  threads: number;
+  descriptors: number;
+}
+
+// Counts through /proc.
+describe('what a store leaves in the process', () => {
+  const onLinux = process.platform === 'linux' ? test : test.skip;
+
+  const run = async <Output>(scenario: string, cycles: number): Promise<Output> => {
+    const { output } = await runChild<Output>(
+      'let-go.cjs',
+      { options: machine.options, scenario, cycles },
+      { nodeArguments: ['--expose-gc'], limitMs: 120_000 },
+    );
+    return output;
+  };
+
+  onLinux.each(['open, list and close', 'open, list and close in a worker thread'])(
+    'is nothing after 1,000 times %s',
+    async (scenario) => {
+      const { before, after } = await run<{ before: Held; after: Held }>(scenario, 1000);
+      expect(after.threads).toBeLessThanOrEqual(before.threads);
+      expect(after.descriptors).toBeLessThanOrEqual(before.descriptors);
+    },
+    150_000,
+  );
+
+  onLinux(
+    'is nothing once a store that was never closed has been garbage collected',
+    async () => {
+      const { before, most, after } = await run<{ before: Held; most: Held; after: Held }>(
+        'drop without closing',
+        20,
+      );
+      expect(most.threads).toBeGreaterThan(before.threads);
+      expect(after.threads).toBeLessThanOrEqual(before.threads);
+      expect(after.descriptors).toBeLessThanOrEqual(before.descriptors);
+    },
+    60_000,
+  );
+
+  onLinux('is there for as long as an operation is outstanding', async () => {
+    expect(await run<number>('drop while an operation is outstanding', 20)).toBe(20);
+  });
+});
+
 describe('queueLimit', () => {
   test('rejects what would wait beyond it with queue_full, and nothing else', async () => {
     const store = machine.open({ queueLimit: 5 });

@@ -1,0 +1,65 @@
+// What stores leave behind in this process, in the way that `scenario` names; prints what it counted.
+const { once } = require('node:events');
+const { readdirSync } = require('node:fs');
+const { setTimeout: delay } = require('node:timers/promises');
+const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads');
+
+const { options, scenario, cycles } = isMainThread ? JSON.parse(process.argv[2]) : workerData;
+const { DeviceKeyStore } = require('node-device-key');
+
+function held() {
+  return {
+    threads: readdirSync('/proc/self/task').length,
+    descriptors: readdirSync('/proc/self/fd').length,
+  };
+}
+
+async function openListClose(times) {
+  for (let i = 0; i < times; i += 1) {
+    const store = DeviceKeyStore.open(options);
+    await store.list();
+    await store.close();
+  }
+}
+
+const scenarios = {
+  // The first cycle loads what stays loaded.
+  async 'open, list and close'() {
+    await openListClose(1);
+    const before = held();
+    await openListClose(cycles);
+    return { before, after: held() };
+  },
+
+  // Counted in the worker: its end would free what it has leaked.
+  async 'open, list and close in a worker thread'() {
+    const inWorker = { options, cycles, scenario: 'open, list and close' };
+    const [counted] = await once(new Worker(__filename, { workerData: inWorker }), 'message');
+    return counted;
+  },
+
+  // Needs --expose-gc.
+  async 'drop without closing'() {
+    await openListClose(1);
+    const before = held();
+    await Promise.all(Array.from({ length: cycles }, () => DeviceKeyStore.open(options).list()));
+    const most = held();
+    const deadline = Date.now() + 20_000;
+    while (held().threads > before.threads && Date.now() < deadline) {
+      globalThis.gc();
+      await delay(20);
+    }
+    return { before, most, after: held() };
+  },
+
+  async 'drop while an operation is outstanding'() {
+    const listings = Array.from({ length: cycles }, () => DeviceKeyStore.open(options).list());
+    globalThis.gc();
+    return (await Promise.all(listings)).length;
+  },
+};
+
+void scenarios[scenario]().then((result) => {
+  if (isMainThread) console.log(JSON.stringify(result));
+  else parentPort.postMessage(result);
+});

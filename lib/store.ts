@@ -87,12 +87,13 @@ export interface DeviceKeyStoreOptions {
    */
   directory?: string;
   /**
-   * The TPM, as a TCTI string of tpm2-tss. Default: `DEVICE_KEY_TCTI`, else
-   * `device:/dev/tpmrm0`, the kernel's resource manager.
+   * The TPM: `device:<node>` or `swtpm:<configuration>`, as in TCTI strings of tpm2-tss. Default:
+   * `DEVICE_KEY_TCTI`, else `device:/dev/tpmrm0`, the kernel's resource manager. Others are refused
+   * with `invalid_params`.
    */
   tcti?: string;
   /**
-   * Whether a TPM simulator (`swtpm:`, `mssim:`) may stand in for hardware. It protects nothing; for
+   * Whether a TPM simulator (`swtpm:`) may stand in for hardware. It protects nothing; for
    * tests and demonstrations. Default: whether `DEVICE_KEY_ALLOW_SIMULATOR` is `1`.
    */
   allowSimulator?: boolean;

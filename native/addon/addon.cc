@@ -29,17 +29,8 @@ Napi::Value CheckShape(const Napi::CallbackInfo& info) {
   });
 }
 
-// tpm2-tss writes to standard error unless told not to, before its functions are first called. Not
-// through process.env: in a worker, and in Jest, that is a copy which the library never sees.
-void SilenceTss2() {
-#if defined(__linux__)
-  setenv("TSS2_LOG", "all+NONE", /*overwrite=*/0);
-#endif
-}
-
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   KeepThisLibraryLoaded();
-  SilenceTss2();
   exports.Set("NativeStore", NativeStore::Define(env));
   exports.Set("checkShape", Napi::Function::New(env, CheckShape, "checkShape"));
   return exports;

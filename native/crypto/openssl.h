@@ -1,4 +1,4 @@
-// What the rest of crypto/ needs of OpenSSL 3. Not for other rooms.
+// What crypto/ and providers/tpm2/ need of OpenSSL 3.
 #ifndef DEVICE_KEY_CRYPTO_OPENSSL_H_
 #define DEVICE_KEY_CRYPTO_OPENSSL_H_
 
@@ -26,7 +26,7 @@ using ScopedEcdsaSig = std::unique_ptr<ECDSA_SIG, OpenSslFree<ECDSA_SIG_free>>;
 using ScopedEcPoint = std::unique_ptr<EC_POINT, OpenSslFree<EC_POINT_free>>;
 using ScopedBignum = std::unique_ptr<BIGNUM, OpenSslFree<BN_free>>;
 
-// To be called first by every function of crypto/ that reaches OpenSSL. Throws `crypto_error`.
+// To be called first by every function that calls OpenSSL. Throws `crypto_error`.
 void InitOpenSsl();
 
 // A `crypto_error`. Also empties OpenSSL's queue of errors, which would otherwise be reported by

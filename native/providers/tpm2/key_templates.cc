@@ -47,6 +47,14 @@ TPM2B_PUBLIC DeviceKeyTemplate() {
   return key;
 }
 
+bool IsDerivedStorageKey(const TPMT_PUBLIC& key) {
+  const TPMS_ECC_PARMS& ecc = key.parameters.eccDetail;
+  return key.type == TPM2_ALG_ECC && key.nameAlg == TPM2_ALG_SHA256 &&
+         key.objectAttributes == kStorageKeyAttributes && key.authPolicy.size == 0 &&
+         ecc.curveID == TPM2_ECC_NIST_P256 && ecc.symmetric.algorithm == TPM2_ALG_AES &&
+         ecc.symmetric.keyBits.aes == 128 && ecc.symmetric.mode.aes == TPM2_ALG_CFB;
+}
+
 bool IsStorageKey(const TPMT_PUBLIC& key) {
   constexpr TPMA_OBJECT kNeeded = TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT |
                                   TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_USERWITHAUTH;
@@ -56,10 +64,6 @@ bool IsStorageKey(const TPMT_PUBLIC& key) {
       (key.type == TPM2_ALG_ECC && (curve == TPM2_ECC_NIST_P256 || curve == TPM2_ECC_NIST_P384));
   const bool known_hash = key.nameAlg == TPM2_ALG_SHA256 || key.nameAlg == TPM2_ALG_SHA384;
   return known_type && known_hash && (key.objectAttributes & kNeeded) == kNeeded;
-}
-
-TpmHash NameHash(const TPMT_PUBLIC& key) {
-  return key.nameAlg == TPM2_ALG_SHA384 ? TpmHash::kSha384 : TpmHash::kSha256;
 }
 
 bool IsDeviceKey(const TPMT_PUBLIC& key) {

@@ -4,7 +4,6 @@
 
 #include <tss2/tss2_tpm2_types.h>
 
-#include "crypto/tpm_hash.h"
 #include "providers/key_provider.h"
 
 namespace device_key {
@@ -19,13 +18,12 @@ TPM2B_PUBLIC StorageKeyTemplate();
 // it every unorderly shutdown counts as a wrong authorization, and three lock the TPM out.
 TPM2B_PUBLIC DeviceKeyTemplate();
 
-// Whether `key` is restricted to storage and decrypts, and of a kind that EncryptedSession knows:
-// can it be the parent of our keys? RSA of 2,048 bits or more, or ECC P-256 or P-384; named by
-// TpmHash.
-bool IsStorageKey(const TPMT_PUBLIC& key);
+// Whether `key` is the primary key of StorageKeyTemplate.
+bool IsDerivedStorageKey(const TPMT_PUBLIC& key);
 
-// What a key of ours, or one that IsStorageKey, is named by.
-TpmHash NameHash(const TPMT_PUBLIC& key);
+// Whether `key` can be the parent of our keys: restricted to storage, bound to this TPM, and RSA of
+// 2,048 bits or more or ECC P-256 or P-384. NameOf knows the hash that it is named by.
+bool IsStorageKey(const TPMT_PUBLIC& key);
 
 // Whether `key` has exactly the type, scheme, curve and attributes of DeviceKeyTemplate, which keep
 // the private key inside the TPM, and no policy that would sign without the authValue.

@@ -21,13 +21,10 @@ LoadedKey* LoadedKeys::Find(const std::string& key_id) {
   return &keys_.front();
 }
 
-LoadedKey* LoadedKeys::Restore(TpmConnection& connection, const std::string& key_id,
-                               ObjectNames& loading, const OperationLimits& limits) {
+LoadedKey* LoadedKeys::Restore(const std::string& key_id) {
   const auto found = std::find_if(evicted_.begin(), evicted_.end(), HasId(key_id));
   if (found == evicted_.end()) return nullptr;
-  loading = {found->name};
-  const TSS2_RC rc = LoadContext(connection, *found->context, found->handle, limits);
-  loading.clear();
+  const TSS2_RC rc = LoadContext(connection_, *found->context, found->name, found->handle);
   if (rc == TSS2_RC_SUCCESS) {
     keys_.splice(keys_.begin(), evicted_, found);
     return &keys_.front();
@@ -42,10 +39,10 @@ LoadedKey& LoadedKeys::Insert(LoadedKey key) {
   return keys_.front();
 }
 
-void LoadedKeys::EvictTo(TpmConnection& connection, size_t count, const OperationLimits& limits) {
+void LoadedKeys::EvictTo(size_t count) {
   while (keys_.size() > count) {
     if (LoadedKey& key = keys_.back(); key.in_use && key.context == nullptr) {
-      key.context = SaveContext(connection, key.handle.get(), limits);
+      key.context = SaveContext(connection_, key.handle.get());
     }
     LoadedKey key = std::move(keys_.back());
     keys_.pop_back();
@@ -56,16 +53,12 @@ void LoadedKeys::EvictTo(TpmConnection& connection, size_t count, const Operatio
   }
 }
 
-bool LoadedKeys::ForgetLost(TpmConnection& connection, const OperationLimits& limits) {
+bool LoadedKeys::ForgetLost() {
   return std::erase_if(keys_, [&](LoadedKey& key) {
-           if (IsStillLoaded(connection, key.handle.get(), key.name, limits)) return false;
+           if (IsStillLoaded(connection_, key.handle.get(), key.name)) return false;
            key.handle.Abandon();
            return true;
          }) > 0;
-}
-
-void LoadedKeys::AddNames(ObjectNames& names) const {
-  for (const LoadedKey& key : keys_) names.insert(key.name);
 }
 
 void LoadedKeys::Remove(const std::string& key_id) {

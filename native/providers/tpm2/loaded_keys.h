@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 
-#include "providers/tpm2/orphans.h"
 #include "providers/tpm2/tpm_connection.h"
 
 namespace device_key {
@@ -30,35 +29,32 @@ class LoadedKeys {
   static constexpr size_t kLimit = 2;
   static constexpr size_t kContextLimit = 64;  // of some 5 KiB each
 
+  explicit LoadedKeys(TpmConnection& connection) : connection_(connection) {}
+
   // The key, now the most recently used; nullptr when it is not loaded. Valid until the next call.
   LoadedKey* Find(const std::string& key_id);
 
   // Loads the key's context into a slot that is free. nullptr when there is none, or it is of no
-  // more use (the TPM was reset or cleared). Throws TpmError when there is no slot. `loading` is
-  // given the key's name while its command runs.
-  LoadedKey* Restore(TpmConnection& connection, const std::string& key_id, ObjectNames& loading,
-                     const OperationLimits& limits);
+  // more use (the TPM was reset or cleared). Throws TpmError when there is no slot.
+  LoadedKey* Restore(const std::string& key_id);
 
   LoadedKey& Insert(LoadedKey key);
 
   // Evicts so many that `slots` more objects fit beside a parent.
-  void MakeRoom(TpmConnection& connection, size_t slots, const OperationLimits& limits) {
-    EvictTo(connection, kLimit - slots, limits);
-  }
+  void MakeRoom(size_t slots) { EvictTo(kLimit - slots); }
 
-  // Flushes the least recently used until `count` are left.
-  void EvictTo(TpmConnection& connection, size_t count, const OperationLimits& limits);
+  // Evicts the least recently used until `count` are left.
+  void EvictTo(size_t count);
 
   // Flushes the key, and forgets its context.
   void Remove(const std::string& key_id);
 
-  // Forgets the keys that are not loaded any more, without flushing what is there instead. Whether
-  // there were any.
-  bool ForgetLost(TpmConnection& connection, const OperationLimits& limits);
-  void AddNames(ObjectNames& names) const;
+  // Forgets the keys that are not loaded any more. Returns whether there were any.
+  bool ForgetLost();
   bool empty() const { return keys_.empty(); }
 
  private:
+  TpmConnection& connection_;
   std::list<LoadedKey> keys_;     // most recently used first
   std::list<LoadedKey> evicted_;  // most recently evicted first; with a context and no handle
 };

@@ -1,7 +1,7 @@
 #include "providers/tpm2/marshalling.h"
 
-#include "crypto/tpm_hash.h"
-#include "providers/tpm2/key_templates.h"
+#include "crypto/openssl.h"
+#include "crypto/sha256.h"
 #include "providers/tpm2/tpm_status.h"
 #include "providers/tpm2/tss2_library.h"
 
@@ -15,6 +15,21 @@ Bytes MarshalledBy(Marshal marshal, const Structure& value) {
   CheckTpm("encode a key", marshal(&value, bytes.data(), bytes.size(), &size));
   bytes.resize(size);
   return bytes;
+}
+
+// By a hash that IsStorageKey and IsDeviceKey let pass.
+Bytes NameDigest(TPM2_ALG_ID algorithm, ByteView message) {
+  if (algorithm != TPM2_ALG_SHA384) {
+    const Sha256Digest digest = Sha256(message);
+    return Bytes(digest.begin(), digest.end());
+  }
+  InitOpenSsl();
+  Bytes digest(48);
+  if (EVP_Digest(message.data(), message.size(), digest.data(), nullptr, EVP_sha384(), nullptr) !=
+      1) {
+    throw CryptoError("SHA-384 failed");
+  }
+  return digest;
 }
 
 }  // namespace
@@ -42,9 +57,16 @@ Bytes NameOf(const TPM2B_PUBLIC& area) {
   const ByteView named = ByteView(marshalled).subspan(sizeof area.size);
   const uint16_t algorithm = area.publicArea.nameAlg;
   Bytes name{static_cast<uint8_t>(algorithm >> 8), static_cast<uint8_t>(algorithm)};
-  const Bytes digest = Digest(NameHash(area.publicArea), named);
+  const Bytes digest = NameDigest(algorithm, named);
   name.insert(name.end(), digest.begin(), digest.end());
   return name;
+}
+
+bool IsObjectName(ByteView bytes) {
+  if (bytes.size() < 2) return false;
+  const int algorithm = bytes[0] << 8 | bytes[1];
+  return (algorithm == TPM2_ALG_SHA256 && bytes.size() == 2 + 32) ||
+         (algorithm == TPM2_ALG_SHA384 && bytes.size() == 2 + 48);
 }
 
 }  // namespace device_key

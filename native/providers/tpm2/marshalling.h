@@ -17,8 +17,11 @@ bool Unmarshal(const Bytes& bytes, size_t& offset, TPM2B_PUBLIC& area);
 bool Unmarshal(const Bytes& bytes, size_t& offset, TPM2B_PRIVATE& area);
 
 // The name of an object with this public area (Part 1, section 16): the number of its hash, and the
-// digest.
+// digest. For an object that is named by SHA-256 or SHA-384.
 Bytes NameOf(const TPM2B_PUBLIC& area);
+
+// Whether `bytes` have the form of such a name.
+bool IsObjectName(ByteView bytes);
 
 // What a TPM2B with a plain buffer holds.
 template <class Tpm2b>

@@ -2,21 +2,70 @@
 
 #include <span>
 
+#include "providers/tpm2/key_templates.h"
+#include "providers/tpm2/marshalling.h"
 #include "providers/tpm2/tpm_commands.h"
 
 namespace device_key {
+namespace {
 
-void FlushOrphans(TpmConnection& connection, const ObjectNames& names,
-                  const OperationLimits& limits) {
-  const TPMS_CAPABILITY_DATA data = GetCapability(
-      connection, TPM2_CAP_HANDLES, TPM2_TRANSIENT_FIRST, TPM2_MAX_CAP_HANDLES, limits);
+struct SweepResult {
+  bool flushed_some = false;
+  bool saw_all = true;  // every object could be looked at, and what was to be flushed is flushed
+};
+
+// Flushes the transient objects that `connection` does not hold and for which
+// `is_ours(public_area, name)` is true.
+template <class IsOurs>
+SweepResult Sweep(TpmConnection& connection, IsOurs is_ours) {
+  const TPMS_CAPABILITY_DATA data =
+      GetCapability(connection, TPM2_CAP_HANDLES, TPM2_TRANSIENT_FIRST, TPM2_MAX_CAP_HANDLES);
   const TPML_HANDLE& list = data.data.handles;
+  SweepResult result;
   for (const TPM2_HANDLE handle : std::span(list.handle, list.count)) {
+    if (connection.Holds(handle)) continue;
     TPM2B_PUBLIC area;
     Bytes name;
-    if (ReadPublic(connection, handle, area, name, limits) != TSS2_RC_SUCCESS) continue;
-    if (names.contains(name)) TpmHandle(connection, handle);  // which flushes it
+    const TSS2_RC rc = ReadPublic(connection, handle, area, name);
+    // Gone by now, or another program's hash in progress.
+    if (IsStaleHandle(rc) || BareTpmCode(rc) == TPM2_RC_SEQUENCE) continue;
+    // Our objects are named by SHA-256. A name that does not fit was damaged on its way.
+    if (rc != TSS2_RC_SUCCESS ||
+        (area.publicArea.nameAlg == TPM2_ALG_SHA256 && name != NameOf(area))) {
+      result.saw_all = false;
+    } else if (is_ours(area.publicArea, name)) {
+      const bool flushed = connection.FlushObject(handle);
+      result.flushed_some |= flushed;
+      result.saw_all &= flushed;
+    }
   }
+  return result;
+}
+
+}  // namespace
+
+void Orphans::Remove(const Bytes& name) {
+  if (const auto found = names_.find(name); found != names_.end()) names_.erase(found);
+}
+
+void Orphans::Clear() {
+  names_.clear();
+  primaries_ = 0;
+}
+
+void Orphans::Flush(TpmConnection& connection) {
+  const SweepResult result = Sweep(connection, [&](const TPMT_PUBLIC& area, const Bytes& name) {
+    return names_.contains(name) || (primaries_ > 0 && IsDerivedStorageKey(area));
+  });
+  if (result.saw_all) Clear();
+}
+
+bool FlushLeftovers(TpmConnection& connection) {
+  return Sweep(connection,
+               [](const TPMT_PUBLIC& area, const Bytes&) {
+                 return IsDeviceKey(area) || IsDerivedStorageKey(area);
+               })
+      .flushed_some;
 }
 
 }  // namespace device_key

@@ -13,6 +13,19 @@ constexpr std::chrono::milliseconds kLockSlice{50};
 
 }  // namespace
 
+bool TpmState::Recover(TSS2_RC rc) {
+  if (IsObjectMemory(rc)) {
+    const bool evicted = !keys.empty();
+    keys.EvictTo(0);
+    return FlushLeftovers(connection) || evicted;
+  }
+  if (BareTpmCode(rc) == TPM2_RC_SUCCESS) return false;
+  const bool keys_lost = keys.ForgetLost();
+  const bool parents_lost = parents.ForgetLost();
+  if (!connection.orphans().empty()) connection.orphans().Flush(connection);
+  return keys_lost || parents_lost;
+}
+
 std::shared_ptr<SharedTpm> SharedTpm::For(const TctiSpec& spec) {
   struct Registry {
     std::mutex mutex;
@@ -46,18 +59,17 @@ std::unique_lock<std::timed_mutex> SharedTpm::Acquire(const OperationLimits& lim
 }
 
 TpmState& SharedTpm::Connected(const OperationLimits& limits) {
-  if (state_ == nullptr) state_ = std::make_unique<TpmState>(spec_);
-  if (!orphans_.empty()) {
-    FlushOrphans(state_->connection, orphans_, limits);
-    orphans_.clear();
-  }
+  if (state_ == nullptr) state_ = std::make_unique<TpmState>(spec_, orphans_);
+  state_->connection.SetLimits(limits);
+  if (!orphans_.empty()) orphans_.Flush(state_->connection);
   return *state_;
 }
 
 void SharedTpm::Drop() {
   if (state_ == nullptr) return;
-  if (!spec_.has_resource_manager()) orphans_.merge(state_->LoadedNames());
+  const bool kernel_flushes = state_->connection.transport().has_resource_manager();
   state_.reset();
+  if (kernel_flushes) orphans_.Clear();
 }
 
 }  // namespace device_key

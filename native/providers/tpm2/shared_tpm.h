@@ -4,54 +4,47 @@
 
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "providers/tpm2/loaded_keys.h"
 #include "providers/tpm2/storage_parent.h"
 
 namespace device_key {
 
-// What exists because we are connected. Goes down keys first, so that each flushes itself.
+// What exists because we are connected. Destroyed in reverse order, so that the handles flush
+// themselves before the connection closes.
 struct TpmState {
-  explicit TpmState(const TctiSpec& spec)
-      : connection(spec), parents(connection, /*keep_loaded=*/!spec.has_resource_manager()) {}
+  TpmState(const TctiSpec& spec, Orphans& orphans)
+      : connection(spec, orphans), parents(connection), keys(connection) {}
 
-  // On a TPM without a resource manager, a reset or another client may have put something else, or
-  // nothing, where our objects were. Forgets those; whether there were any.
-  bool ForgetLost(const OperationLimits& limits) {
-    const bool keys_lost = keys.ForgetLost(connection, limits);
-    return parents.ForgetLost(limits) || keys_lost;
-  }
-
-  // What stays in the TPM when the connection is lost.
-  ObjectNames LoadedNames() const {
-    ObjectNames names = being_loaded;
-    keys.AddNames(names);
-    parents.AddNames(names);
-    return names;
-  }
+  // Makes room or order in the TPM after a command was answered with `rc`. Returns whether anything
+  // was changed, so that trying again makes sense:
+  // - slots are full: our own keys give theirs up, and leftovers of dead processes are flushed;
+  // - a reset or another client put something else, or nothing, where our objects were: those are
+  //   forgotten and loaded again when they are needed.
+  bool Recover(TSS2_RC rc);
 
   TpmConnection connection;
   StorageParents parents;
   LoadedKeys keys;
-  ObjectNames being_loaded;  // by a command whose answer may never reach us
 };
 
 class SharedTpm {
  public:
-  // The process's one object for `spec`. It lives, and stays connected, as long as somebody keeps
+  // The process's one object for `spec`. It lives, and stays connected, as long as a caller keeps
   // it: a TPM without a resource manager serves one connection and has three slots.
   static std::shared_ptr<SharedTpm> For(const TctiSpec& spec);
 
   explicit SharedTpm(TctiSpec spec) : spec_(std::move(spec)) {}
 
-  // Calls `work(TpmState&)` on a live connection, alone. When the connection is lost on the way
-  // (the TPM was restarted), makes a new one and calls `work` once more. Throws `device_busy` when
-  // other threads kept the TPM until the deadline, what opening a connection throws, and what
+  // Calls `work(TpmState&)` on a live connection, alone and within `limits`. When the connection is
+  // lost (the TPM was restarted), makes a new one and calls `work` once more. Throws `device_busy`
+  // when other threads kept the TPM until the deadline, what opening a connection throws, and what
   // `work` throws.
   template <class Work>
   auto Use(const OperationLimits& limits, Work work) {
     const std::unique_lock lock = Acquire(limits);
-    const DropFailedState drop{*this};
+    const EndOfUse end{*this};
     try {
       return work(Connected(limits));
     } catch (const ConnectionLost&) {
@@ -60,20 +53,22 @@ class SharedTpm {
     return work(Connected(limits));
   }
 
-  // Calls `work` only when there is a connection already; for what dies with one anyway.
+  // Calls `work` only when there is a connection already.
   template <class Work>
   void UseIfConnected(const OperationLimits& limits, Work work) {
     const std::unique_lock lock = Acquire(limits);
-    const DropFailedState drop{*this};
-    if (state_ != nullptr) work(*state_);
+    const EndOfUse end{*this};
+    if (state_ != nullptr) work(Connected(limits));
   }
 
  private:
-  // A failed connection's socket is closed at once, not at the next use.
-  struct DropFailedState {
+  // Closes a failed connection at once, not at the next use. Takes the operation's limits back.
+  struct EndOfUse {
     SharedTpm& tpm;
-    ~DropFailedState() {
-      if (tpm.state_ != nullptr && tpm.state_->connection.failed()) tpm.Drop();
+    ~EndOfUse() {
+      if (tpm.state_ == nullptr) return;
+      tpm.state_->connection.SetLimits({});
+      if (tpm.state_->connection.failed()) tpm.Drop();
     }
   };
 
@@ -83,8 +78,8 @@ class SharedTpm {
 
   const TctiSpec spec_;
   std::timed_mutex mutex_;
+  Orphans orphans_;  // outlives `state_`, whose handles report to it
   std::unique_ptr<TpmState> state_;
-  ObjectNames orphans_;  // of connections that were lost
 };
 
 }  // namespace device_key

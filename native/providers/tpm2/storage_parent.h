@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 
-#include "providers/tpm2/orphans.h"
 #include "providers/tpm2/tpm_commands.h"
 #include "providers/tpm2/tpm_connection.h"
 
@@ -15,21 +14,27 @@ namespace device_key {
 // section 7.5.1).
 inline constexpr TPM2_HANDLE kPersistentSrk = 0x81000001;
 
-// Holds the parents of one connection. There are two: the persistent SRK, which whoever set the
-// machine up left at 0x81000001, and the primary key that we derive from StorageKeyTemplate in the
-// owner hierarchy where there is none. A key records which one it was made under and needs that
-// one for ever. Deriving takes a real chip long, so the primary is derived once.
+// The parent of a device key, as the key's record names it.
+struct ParentReference {
+  TPM2_HANDLE handle;  // where it was: kPersistentSrk, or TPM2_RH_OWNER for the derived primary
+  Bytes name;          // its TPM name; empty in records of before, which know the handle alone
+};
+
+// Holds the parents of one connection. There are two: the persistent SRK at 0x81000001, if the
+// machine's owner has put one there, and the primary key that we derive from StorageKeyTemplate in
+// the owner hierarchy. A key can be loaded below its own parent only. Deriving takes a real chip
+// long, so the primary is derived once.
 class StorageParents {
  public:
-  // `keep_loaded`: leave the primary in its slot between uses. Wrong behind a resource manager,
-  // which would swap it in and out around every signature: there its saved context is kept.
-  StorageParents(TpmConnection& connection, bool keep_loaded)
-      : connection_(connection), keep_loaded_(keep_loaded) {}
+  // Without a resource manager the primary stays in its slot between uses. A resource manager would
+  // swap it in and out around every signature: there its saved context is kept instead.
+  explicit StorageParents(TpmConnection& connection)
+      : connection_(connection), keep_loaded_(!connection.transport().has_resource_manager()) {}
 
   // The parent for new keys: kPersistentSrk when a usable storage key is there, else
   // TPM2_RH_OWNER, for the primary. That choice is kept once the primary has been derived: looking
   // again would cost a command for each new key. Throws as Lease::Lease.
-  TPM2_HANDLE Choose(const OperationLimits& limits);
+  TPM2_HANDLE Choose();
 
   // Whether the parent that `Choose` has just found can be used while the TPM is in lockout. The
   // primary always can; a persistent key that tpm2-tools made by default cannot.
@@ -37,39 +42,43 @@ class StorageParents {
     return parent != kPersistentSrk || persistent_->has_no_da;
   }
 
+  // The use of one parent, for one command or a few. Must not outlive `parents`.
+  class Lease {
+   public:
+    // With a name in `parent`: the key that has it, whether it is at 0x81000001 or can be derived.
+    // Without: what is behind its handle. Throws `key_lost` when that parent is not there,
+    // `tpm_owner_auth_required` when the primary needs the owner's authorization, and what
+    // TpmConnection::Run throws.
+    Lease(StorageParents& parents, const ParentReference& parent);
+
+    TPM2_HANDLE handle() const { return handle_; }  // for commands
+
+    // To be recorded: where and what the parent is.
+    const ParentReference& reference() const { return reference_; }
+
+   private:
+    void UsePersistent(const StorageParents& parents);
+    void UsePrimary(StorageParents& parents);
+
+    TPM2_HANDLE handle_;
+    ParentReference reference_;
+    TpmHandle loaded_;  // when it is to be flushed after use
+  };
+
+  // Forgets a parent that is no longer where we know it to be. Returns whether there was one.
+  bool ForgetLost();
+
+ private:
   // What is known of a parent, worked out once.
   struct PublicArea {
     explicit PublicArea(const TPM2B_PUBLIC& area);
     Bytes name;
-    SecretSharingKey salt_key;
     bool has_no_da;
   };
 
-  // The use of one parent, for one command or a few. Must not outlive `parents`.
-  class Lease {
-   public:
-    // `parent` is a value that `Choose` returned, now or when the key was made. Throws `key_lost`
-    // when the persistent key is no longer there, `tpm_owner_auth_required` when the primary
-    // needs the owner's authorization, and what TpmConnection::Run throws.
-    Lease(StorageParents& parents, TPM2_HANDLE parent, const OperationLimits& limits);
-    StorageParent get() const { return {{handle_, area_->name}, area_->salt_key}; }
-
-   private:
-    TPM2_HANDLE handle_;
-    const PublicArea* area_;
-    TpmHandle loaded_;  // when it is to be flushed after use
-  };
-
-  // Forgets a parent that is not, or no longer the same, where we know it to be. Whether there was
-  // one.
-  bool ForgetLost(const OperationLimits& limits);
-
-  // The name of the primary, if that stays loaded.
-  void AddNames(ObjectNames& names) const;
-
- private:
-  bool FindPersistent(const OperationLimits& limits);
-  TpmHandle DerivePrimary(const OperationLimits& limits);
+  bool FindPersistent();
+  bool UsesPersistent(const ParentReference& parent);
+  TpmHandle DerivePrimary();
 
   TpmConnection& connection_;
   const bool keep_loaded_;

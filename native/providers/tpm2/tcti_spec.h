@@ -1,4 +1,4 @@
-// Which TPM to talk to: the TCTI string of tpm2-tss, taken apart.
+// Which TPM to talk to: a TCTI string of tpm2-tss, taken apart.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_TCTI_SPEC_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_TCTI_SPEC_H_
 
@@ -10,26 +10,21 @@ namespace device_key {
 // The kernel's resource manager: it isolates processes from each other and flushes what they leave.
 inline constexpr std::string_view kDefaultTcti = "device:/dev/tpmrm0";
 
-// "<name>:<conf>", as in TPM2TOOLS_TCTI ("device:/dev/tpmrm0", "swtpm:path=/run/tpm.sock",
-// "tabrmd:bus_type=session").
+// "<name>:<conf>", as in TPM2TOOLS_TCTI. Two names are supported: "device:/dev/tpmrm0" and
+// "swtpm:path=/run/tpm.sock". tpm2-tss has other TCTIs, on which time limits do not hold.
 struct TctiSpec {
   std::string name;
   std::string conf;
 
-  // Throws `invalid_params` for a string without a name. An empty string in particular would make
-  // tpm2-tss try five TCTIs in turn and hide why each failed.
-  static TctiSpec Parse(std::string_view text);
+  // Throws `invalid_params` for any other text; the message begins with `source`, where the text
+  // comes from: an option or an environment variable. A variable is not ignored, nor is the TPM
+  // reported as unavailable: either could put the key into a weaker place than its user meant.
+  static TctiSpec Parse(std::string_view text, std::string_view source = "tcti");
 
   std::string str() const { return name + ":" + conf; }
 
-  // Whether the TPM behind it may be a simulator, which protects nothing. Only a device node and
-  // the access broker in front of one are taken for hardware.
-  bool is_simulator() const { return name != "device" && name != "tabrmd"; }
-
-  // Whether something swaps our objects in and out of the TPM's few slots around each command.
-  bool has_resource_manager() const {
-    return name == "tabrmd" || (name == "device" && conf.find("tpmrm") != std::string::npos);
-  }
+  // Whether the TPM behind it is a simulator, which protects nothing.
+  bool is_simulator() const { return name == "swtpm"; }
 };
 
 }  // namespace device_key

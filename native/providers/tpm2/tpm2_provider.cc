@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "crypto/p256.h"
-#include "crypto/tss2_private_key.h"
+#include "providers/tpm2/key_handle.h"
 #include "providers/tpm2/key_templates.h"
 #include "providers/tpm2/marshalling.h"
 #include "providers/tpm2/tpm_commands.h"
@@ -13,13 +13,14 @@
 namespace device_key {
 namespace {
 
-constexpr char kHandleMember[] = "tss2PrivateKey";
 constexpr std::chrono::seconds kUnloadTimeout{5};
 
 TctiSpec ResolveTcti(const Tpm2Options& options) {
   if (options.tcti.has_value()) return TctiSpec::Parse(*options.tcti);
-  return TctiSpec::Parse(
-      options.environment.Get("DEVICE_KEY_TCTI").value_or(std::string(kDefaultTcti)));
+  if (const std::optional<std::string> variable = options.environment.Get("DEVICE_KEY_TCTI")) {
+    return TctiSpec::Parse(*variable, "DEVICE_KEY_TCTI");
+  }
+  return TctiSpec::Parse(kDefaultTcti);
 }
 
 bool ResolveAllowSimulator(const Tpm2Options& options) {
@@ -27,93 +28,56 @@ bool ResolveAllowSimulator(const Tpm2Options& options) {
   return options.environment.Get("DEVICE_KEY_ALLOW_SIMULATOR") == "1";
 }
 
-template <class Area>
-Area Unmarshalled(const Bytes& bytes) {
-  Area value{};
-  size_t offset = 0;
-  if (!Unmarshal(bytes, offset, value) || offset != bytes.size()) {
-    throw DeviceKeyError(ErrorCode::kStoreCorrupt,
-                         "the stored TPM key is damaged: its areas cannot be read. Restore its "
-                         "record from a backup or enroll again");
-  }
-  return value;
-}
-
-struct StoredKey {
-  TPM2_HANDLE parent;
-  TpmKeyBlob blob;
-};
-
-nlohmann::json EncodeHandle(const StoredKey& key) {
-  const Tss2PrivateKey file{key.parent, Marshalled(key.blob.public_area),
-                            Marshalled(key.blob.private_area)};
-  return {{kHandleMember, file.ToPem()}};
-}
-
-StoredKey DecodeHandle(const nlohmann::json& handle) {
-  if (!handle.is_object() || !handle.contains(kHandleMember) ||
-      !handle[kHandleMember].is_string()) {
-    throw DeviceKeyError(ErrorCode::kStoreCorrupt,
-                         "the key's record is damaged: handle.tss2PrivateKey: expected a string");
-  }
-  const auto file = Tss2PrivateKey::FromPem(handle[kHandleMember].get<std::string>());
-  const StoredKey key{file.parent,
-                      {Unmarshalled<TPM2B_PUBLIC>(file.public_area),
-                       Unmarshalled<TPM2B_PRIVATE>(file.private_area)}};
-  // A record that was given a key of another making must not pass for one that cannot leave.
-  if (!IsDeviceKey(key.blob.public_area.publicArea)) {
-    throw DeviceKeyError(ErrorCode::kStoreCorrupt,
-                         "the stored TPM key lacks the attributes that keep it inside the TPM");
-  }
-  return key;
-}
-
-// Does `work` and, where the TPM's state stood in the way, mends that and does it once more: other
-// keys of ours give up their slots; what others or a reset took from us is loaded again. Nothing is
-// tried again while everything is where we put it.
+// Does `work`. When it fails and TpmState::Recover changes something, does it once more.
 template <class Work>
-decltype(auto) Recovering(TpmState& state, const OperationLimits& limits, Work work) {
+decltype(auto) Recovering(TpmState& state, Work work) {
   try {
     return work();
   } catch (const DeviceKeyError& error) {
-    const TSS2_RC rc = error.platform_status().value_or(TSS2_RC_SUCCESS);
-    if (IsObjectMemory(rc) && !state.keys.empty()) {
-      state.keys.EvictTo(state.connection, 0, limits);
-    } else if (BareTpmCode(rc) == TPM2_RC_SUCCESS || !state.ForgetLost(limits)) {
-      throw;
-    }
+    if (!state.Recover(error.platform_status().value_or(TSS2_RC_SUCCESS))) throw;
   }
   return work();
 }
 
-LoadedKey& LoadBelow(const StorageParent& parent, TpmState& state, const KeyId& id,
-                     const TpmKeyBlob& blob, const OperationLimits& limits) {
+LoadedKey& LoadBelow(const StorageParents::Lease& parent, TpmState& state, const KeyId& id,
+                     const TpmKeyBlob& blob) {
   Bytes name = NameOf(blob.public_area);
-  state.being_loaded = {name};
-  TpmHandle handle = LoadKey(state.connection, parent.object.handle, blob, name, limits);
-  state.being_loaded.clear();
+  TpmHandle handle = LoadKey(state.connection, parent.handle(), blob, name);
   return state.keys.Insert({id.str(), std::move(name), std::move(handle), false, nullptr});
 }
 
-LoadedKey& Load(TpmState& state, const KeyId& id, const nlohmann::json& handle,
-                const OperationLimits& limits) {
-  const StoredKey key = DecodeHandle(handle);
-  state.keys.MakeRoom(state.connection, 1, limits);
-  const StorageParents::Lease parent(state.parents, key.parent, limits);
-  return LoadBelow(parent.get(), state, id, key.blob, limits);
+// Loads a key that the TPM has just made or changed: a key that cannot be loaded now would be lost
+// at the first restart. LoadKey compares its name.
+void LoadNew(const StorageParents::Lease& parent, TpmState& state, const KeyId& id,
+             const TpmKeyBlob& blob) {
+  try {
+    LoadBelow(parent, state, id, blob);
+  } catch (const DeviceKeyError& error) {
+    if (error.code() != ErrorCode::kKeyLost && error.code() != ErrorCode::kStoreCorrupt) throw;
+    throw DeviceKeyError(ErrorCode::kPlatformError,
+                         "the TPM cannot load the key that it has just returned: its answer was "
+                         "changed on the way. Try again",
+                         error.platform_status());
+  }
+}
+
+LoadedKey& Load(TpmState& state, const KeyId& id, const LoadableKey& key) {
+  state.keys.MakeRoom(1);
+  const StorageParents::Lease parent(state.parents, key.parent);
+  return LoadBelow(parent, state, id, key.blob);
 }
 
 // The key if it is or was loaded; nullptr when it has to be loaded from its record.
-LoadedKey* FindOrRestore(TpmState& state, const KeyId& id, const OperationLimits& limits) {
+LoadedKey* FindOrRestore(TpmState& state, const KeyId& id) {
   if (LoadedKey* key = state.keys.Find(id.str())) return key;
-  state.keys.MakeRoom(state.connection, 1, limits);
-  return state.keys.Restore(state.connection, id.str(), state.being_loaded, limits);
+  state.keys.MakeRoom(1);
+  return state.keys.Restore(id.str());
 }
 
 // Flushes the key if it is loaded, and not what another client may have put into its slot.
-void Drop(TpmState& state, const KeyId& id, const OperationLimits& limits) {
+void Drop(TpmState& state, const KeyId& id) {
   LoadedKey* key = state.keys.Find(id.str());
-  if (key != nullptr && !IsStillLoaded(state.connection, key->handle.get(), key->name, limits)) {
+  if (key != nullptr && !IsStillLoaded(state.connection, key->handle.get(), key->name)) {
     key->handle.Abandon();
   }
   state.keys.Remove(id.str());
@@ -124,7 +88,9 @@ void Drop(TpmState& state, const KeyId& id, const OperationLimits& limits) {
 Tpm2Provider::Tpm2Provider(const Tpm2Options& options)
     : tcti_(ResolveTcti(options)),
       allow_simulator_(ResolveAllowSimulator(options)),
-      tpm_(SharedTpm::For(tcti_)) {}
+      tpm_(SharedTpm::For(tcti_)) {
+  Tss2Library::Silence();
+}
 
 void Tpm2Provider::RequireTrustedTpm() const {
   if (!tcti_.is_simulator() || allow_simulator_) return;
@@ -141,17 +107,18 @@ Availability Tpm2Provider::Probe(const OperationLimits& limits) {
   try {
     RequireTrustedTpm();
     tpm_->Use(limits, [&](TpmState& state) {
-      availability.details.update(ReadTpmProperties(state.connection, limits));
-      if (!HasP256(state.connection, limits)) {
+      if (state.connection.transport().is_vtpm_proxy()) availability.details["vtpmProxy"] = true;
+      availability.details.update(ReadTpmProperties(state.connection));
+      if (!HasP256(state.connection)) {
         throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
                              "the TPM at " + tcti_.conf + " has no NIST P-256 keys");
       }
-      // Being able to use a parent is what Create needs; that it is listed proves nothing.
-      state.keys.MakeRoom(state.connection, 1, limits);
-      Recovering(state, limits, [&] {
-        const TPM2_HANDLE parent = state.parents.Choose(limits);
+      // Create needs a parent that can be used; that one is listed does not prove it.
+      state.keys.MakeRoom(1);
+      Recovering(state, [&] {
+        const TPM2_HANDLE parent = state.parents.Choose();
         availability.details["persistentStorageKey"] = parent == kPersistentSrk;
-        const StorageParents::Lease lease(state.parents, parent, limits);
+        const StorageParents::Lease lease(state.parents, {parent, {}});
         if (availability.details["inLockout"] && !state.parents.UsableInLockout(parent)) {
           throw TpmError("use the storage key at 0x81000001", TPM2_RC_LOCKOUT);
         }
@@ -168,17 +135,15 @@ ProviderKey Tpm2Provider::Create(const KeyId& id, const KeyBinding& binding,
   RequireTrustedTpm();
   const TPM2B_AUTH auth = BindingAuthValue(binding);
   return tpm_->Use(limits, [&](TpmState& state) {
-    state.keys.MakeRoom(state.connection, 1, limits);
-    return Recovering(state, limits, [&] {
-      StoredKey key{state.parents.Choose(limits), {}};
-      const StorageParents::Lease parent(state.parents, key.parent, limits);
-      key.blob = CreateDeviceKey(state.connection, parent.get(), auth, limits);
-      // A key that cannot be loaded again would be lost at the first restart; find out now.
-      LoadBelow(parent.get(), state, id, key.blob, limits);
-      const TPMS_ECC_POINT& point = key.blob.public_area.publicArea.unique.ecc;
+    state.keys.MakeRoom(1);
+    return Recovering(state, [&] {
+      const StorageParents::Lease parent(state.parents, {state.parents.Choose(), {}});
+      const TpmKeyBlob blob = CreateDeviceKey(state.connection, parent.handle(), auth);
+      LoadNew(parent, state, id, blob);
+      const TPMS_ECC_POINT& point = blob.public_area.publicArea.unique.ecc;
       return ProviderKey{
           SpkiFromPoint({point.x.buffer, point.x.size}, {point.y.buffer, point.y.size}),
-          EncodeHandle(key)};
+          EncodeHandle({parent.reference(), blob})};
     });
   });
 }
@@ -189,24 +154,24 @@ Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const Ke
   const TPM2B_AUTH auth = BindingAuthValue(binding);
   const auto sign = [&](TpmState& state, LoadedKey& key) {
     key.in_use = true;
-    return SignDigest(state.connection, key.handle.get(), auth, digest, limits);
+    return SignDigest(state.connection, key.handle.get(), auth, digest);
   };
   return tpm_->Use(limits, [&](TpmState& state) {
-    return Recovering(state, limits, [&] {
-      if (LoadedKey* key = FindOrRestore(state, id, limits)) {
+    return Recovering(state, [&] {
+      if (LoadedKey* key = FindOrRestore(state, id)) {
         try {
           return sign(state, *key);
         } catch (const DeviceKeyError& error) {
           // Another process may have bound the key since it was loaded, which gave it another
           // authValue: it is loaded again before it is called wrong.
           if (error.code() != ErrorCode::kBindingMismatch ||
-              !IsStillLoaded(state.connection, key->handle.get(), key->name, limits)) {
+              !IsStillLoaded(state.connection, key->handle.get(), key->name)) {
             throw;
           }
           state.keys.Remove(id.str());
         }
       }
-      return sign(state, Load(state, id, handle, limits));
+      return sign(state, Load(state, id, DecodeHandle(handle)));
     });
   });
 }
@@ -214,17 +179,20 @@ Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const Ke
 nlohmann::json Tpm2Provider::Bind(const KeyId& id, const nlohmann::json& handle,
                                   const KeyBinding& binding, const OperationLimits& limits) {
   RequireTrustedTpm();
-  StoredKey key = DecodeHandle(handle);
+  const LoadableKey unbound = DecodeHandle(handle);
   return tpm_->Use(limits, [&](TpmState& state) {
-    Drop(state, id, limits);  // it may have another authValue than the one that `handle` has
-    return Recovering(state, limits, [&] {
-      const LoadedKey& loaded = Load(state, id, handle, limits);
-      const StorageParents::Lease parent(state.parents, key.parent, limits);
-      key.blob.private_area =
-          ChangeAuth(state.connection, {loaded.handle.get(), loaded.name}, parent.get(),
-                     BindingAuthValue(KeyBinding{}), BindingAuthValue(binding), limits);
+    Drop(state, id);  // it may have another authValue than the one that `handle` has
+    return Recovering(state, [&] {
+      const LoadedKey& loaded = Load(state, id, unbound);
+      const StorageParents::Lease parent(state.parents, unbound.parent);
+      LoadableKey bound{parent.reference(), unbound.blob};
+      bound.blob.private_area =
+          ChangeAuth(state.connection, loaded.handle.get(), parent.handle(),
+                     BindingAuthValue(KeyBinding{}), BindingAuthValue(binding));
       state.keys.Remove(id.str());
-      return EncodeHandle(key);
+      // The caller replaces the record with what is returned here.
+      LoadNew(parent, state, id, bound.blob);
+      return EncodeHandle(bound);
     });
   });
 }
@@ -237,7 +205,7 @@ void Tpm2Provider::Delete(const KeyId& id, const nlohmann::json&, const Operatio
 void Tpm2Provider::Unload(const KeyId& id) {
   const OperationLimits limits{std::chrono::steady_clock::now() + kUnloadTimeout};
   try {
-    tpm_->UseIfConnected(limits, [&](TpmState& state) { Drop(state, id, limits); });
+    tpm_->UseIfConnected(limits, [&](TpmState& state) { Drop(state, id); });
   } catch (const DeviceKeyError&) {
     // A TPM that does not answer has no key of ours loaded that could be used.
   }

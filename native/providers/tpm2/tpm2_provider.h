@@ -17,15 +17,16 @@ struct Tpm2Options {
   std::optional<std::string> tcti;
   // Whether a simulator may stand in for hardware; else whether DEVICE_KEY_ALLOW_SIMULATOR is 1.
   std::optional<bool> allow_simulator;
-  Environment environment;
+  Environment environment = {};
 };
 
-// The keys live outside the TPM, wrapped by its storage key, as the record's handle
-// {"tss2PrivateKey": "-----BEGIN TSS2 PRIVATE KEY-----..."}; the TPM holds at most two at a time.
+// The keys live outside the TPM, wrapped by its storage key, in the record's handle (key_handle.h);
+// the TPM holds at most two at a time.
 // Thread-safe: threads take turns. See KeyProvider for the contract.
 class Tpm2Provider : public KeyProvider {
  public:
-  // Reads the environment; touches no TPM. Throws `invalid_params` for a malformed TCTI string.
+  // Reads the environment, and sets TSS2_LOG in it (Tss2Library::Silence); touches no TPM. Throws
+  // `invalid_params` for a TCTI that is not supported.
   explicit Tpm2Provider(const Tpm2Options& options);
 
   std::string_view name() const override { return "tpm2"; }

@@ -4,7 +4,6 @@
 #include <string>
 
 #include "crypto/p256.h"
-#include "providers/tpm2/encrypted_session.h"
 #include "providers/tpm2/key_templates.h"
 #include "providers/tpm2/marshalling.h"
 
@@ -25,11 +24,10 @@ TSS2L_SYS_AUTH_COMMAND Password(const TPM2B_AUTH& auth) {
 
 // TpmConnection::Run with a password.
 template <class Prepare, class Complete>
-TSS2_RC RunWithPassword(TpmConnection& connection, const TPM2B_AUTH& auth,
-                        const OperationLimits& limits, Prepare prepare, Complete complete) {
+TSS2_RC RunWithPassword(TpmConnection& connection, const TPM2B_AUTH& auth, Prepare prepare,
+                        Complete complete) {
   const TSS2L_SYS_AUTH_COMMAND authorizations = Password(auth);
   return connection.Run(
-      limits,
       [&] {
         const TSS2_RC rc = prepare();
         if (rc != TSS2_RC_SUCCESS) return rc;
@@ -59,8 +57,7 @@ void CheckAuthorized(const std::string& attempt, TSS2_RC rc) {
 
 }  // namespace
 
-TpmHandle CreatePrimary(TpmConnection& connection, TPM2B_PUBLIC& public_area,
-                        const OperationLimits& limits) {
+TpmHandle CreatePrimary(TpmConnection& connection, TPM2B_PUBLIC& public_area) {
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
   const TPM2B_SENSITIVE_CREATE no_auth{};
@@ -68,8 +65,9 @@ TpmHandle CreatePrimary(TpmConnection& connection, TPM2B_PUBLIC& public_area,
   TPM2_HANDLE handle = 0;
   TPM2B_NAME name{};
   public_area = {};
+  connection.orphans().AddPrimary();
   const TSS2_RC rc = RunWithPassword(
-      connection, {}, limits,
+      connection, {},
       [&] {
         return tss2.Tss2_Sys_CreatePrimary_Prepare(sys, TPM2_RH_OWNER, &no_auth, &area,
                                                    &kNothingFromOutside, &kNoPcrs);
@@ -90,23 +88,23 @@ TpmHandle CreatePrimary(TpmConnection& connection, TPM2B_PUBLIC& public_area,
         rc);
   }
   CheckTpm("derive the storage key", rc);
-  return TpmHandle(connection, handle);
+  TpmHandle primary(connection, handle, Bytes(name.name, name.name + name.size));
+  connection.orphans().RemovePrimary();
+  return primary;
 }
 
-TpmKeyBlob CreateDeviceKey(TpmConnection& connection, const StorageParent& parent,
-                           const TPM2B_AUTH& auth, const OperationLimits& limits) {
+TpmKeyBlob CreateDeviceKey(TpmConnection& connection, TPM2_HANDLE parent, const TPM2B_AUTH& auth) {
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
-  EncryptedSession session(connection, parent.object.handle, parent.salt_key, limits);
   TPM2B_SENSITIVE_CREATE sensitive{};
   sensitive.sensitive.userAuth = auth;
   const TPM2B_PUBLIC area = DeviceKeyTemplate();
   TpmKeyBlob blob{};
-  const TSS2_RC rc = session.Run(
-      TPM2_CC_Create, {parent.object.name}, {}, limits,
+  const TSS2_RC rc = RunWithPassword(
+      connection, {},
       [&] {
-        return tss2.Tss2_Sys_Create_Prepare(sys, parent.object.handle, &sensitive, &area,
-                                            &kNothingFromOutside, &kNoPcrs);
+        return tss2.Tss2_Sys_Create_Prepare(sys, parent, &sensitive, &area, &kNothingFromOutside,
+                                            &kNoPcrs);
       },
       [&] {
         return tss2.Tss2_Sys_Create_Complete(sys, &blob.private_area, &blob.public_area, nullptr,
@@ -129,13 +127,14 @@ TpmKeyBlob CreateDeviceKey(TpmConnection& connection, const StorageParent& paren
 }
 
 TpmHandle LoadKey(TpmConnection& connection, TPM2_HANDLE parent, const TpmKeyBlob& blob,
-                  ByteView name, const OperationLimits& limits) {
+                  const Bytes& name) {
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
   TPM2_HANDLE handle = 0;
   TPM2B_NAME loaded{};
+  connection.orphans().Add(name);
   const TSS2_RC rc = RunWithPassword(
-      connection, {}, limits,
+      connection, {},
       [&] {
         return tss2.Tss2_Sys_Load_Prepare(sys, parent, &blob.private_area, &blob.public_area);
       },
@@ -147,76 +146,73 @@ TpmHandle LoadKey(TpmConnection& connection, TPM2_HANDLE parent, const TpmKeyBlo
                          rc);
   }
   CheckTpm("load the key", rc);
-  return TpmHandle(connection, handle);
+  TpmHandle key(connection, handle, name);
+  connection.orphans().Remove(name);
+  return key;
 }
 
-std::unique_ptr<TPMS_CONTEXT> SaveContext(TpmConnection& connection, TPM2_HANDLE object,
-                                          const OperationLimits& limits) {
+std::unique_ptr<TPMS_CONTEXT> SaveContext(TpmConnection& connection, TPM2_HANDLE object) {
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
   auto context = std::make_unique<TPMS_CONTEXT>();
-  const TSS2_RC rc = connection.Run(
-      limits, [&] { return tss2.Tss2_Sys_ContextSave_Prepare(sys, object); },
-      [&] { return tss2.Tss2_Sys_ContextSave_Complete(sys, context.get()); });
+  const TSS2_RC rc =
+      connection.Run([&] { return tss2.Tss2_Sys_ContextSave_Prepare(sys, object); },
+                     [&] { return tss2.Tss2_Sys_ContextSave_Complete(sys, context.get()); });
   return rc == TSS2_RC_SUCCESS ? std::move(context) : nullptr;
 }
 
-TSS2_RC LoadContext(TpmConnection& connection, const TPMS_CONTEXT& context, TpmHandle& object,
-                    const OperationLimits& limits) {
+TSS2_RC LoadContext(TpmConnection& connection, const TPMS_CONTEXT& context, const Bytes& name,
+                    TpmHandle& object) {
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
   TPM2_HANDLE handle = 0;
-  const TSS2_RC rc = connection.Run(
-      limits, [&] { return tss2.Tss2_Sys_ContextLoad_Prepare(sys, &context); },
-      [&] { return tss2.Tss2_Sys_ContextLoad_Complete(sys, &handle); });
-  if (rc == TSS2_RC_SUCCESS) object = TpmHandle(connection, handle);
+  connection.orphans().Add(name);
+  const TSS2_RC rc =
+      connection.Run([&] { return tss2.Tss2_Sys_ContextLoad_Prepare(sys, &context); },
+                     [&] { return tss2.Tss2_Sys_ContextLoad_Complete(sys, &handle); });
+  if (rc == TSS2_RC_SUCCESS) {
+    object = TpmHandle(connection, handle, name);
+    connection.orphans().Remove(name);
+  }
   return rc;
 }
 
-TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, const LoadedObject& key,
-                         const StorageParent& parent, const TPM2B_AUTH& old_auth,
-                         const TPM2B_AUTH& new_auth, const OperationLimits& limits) {
+TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, TPM2_HANDLE key, TPM2_HANDLE parent,
+                         const TPM2B_AUTH& old_auth, const TPM2B_AUTH& new_auth) {
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
-  EncryptedSession session(connection, parent.object.handle, parent.salt_key, limits);
   TPM2B_PRIVATE private_area{};
-  const TSS2_RC rc = session.Run(
-      TPM2_CC_ObjectChangeAuth, {key.name, parent.object.name}, View(old_auth), limits,
-      [&] {
-        return tss2.Tss2_Sys_ObjectChangeAuth_Prepare(sys, key.handle, parent.object.handle,
-                                                      &new_auth);
-      },
+  const TSS2_RC rc = RunWithPassword(
+      connection, old_auth,
+      [&] { return tss2.Tss2_Sys_ObjectChangeAuth_Prepare(sys, key, parent, &new_auth); },
       [&] { return tss2.Tss2_Sys_ObjectChangeAuth_Complete(sys, &private_area); });
   CheckAuthorized("bind the key to its enrollment", rc);
   return private_area;
 }
 
 TSS2_RC ReadPublic(TpmConnection& connection, TPM2_HANDLE handle, TPM2B_PUBLIC& public_area,
-                   Bytes& name, const OperationLimits& limits) {
+                   Bytes& name) {
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
   public_area = {};
   TPM2B_NAME found{};
   TPM2B_NAME qualified{};
   const TSS2_RC rc = connection.Run(
-      limits, [&] { return tss2.Tss2_Sys_ReadPublic_Prepare(sys, handle); },
+      [&] { return tss2.Tss2_Sys_ReadPublic_Prepare(sys, handle); },
       [&] { return tss2.Tss2_Sys_ReadPublic_Complete(sys, &public_area, &found, &qualified); });
   name.assign(found.name, found.name + found.size);
   return rc;
 }
 
-bool IsStillLoaded(TpmConnection& connection, TPM2_HANDLE handle, ByteView name,
-                   const OperationLimits& limits) {
+bool IsStillLoaded(TpmConnection& connection, TPM2_HANDLE handle, ByteView name) {
   TPM2B_PUBLIC public_area;
   Bytes found;
-  const TSS2_RC rc = ReadPublic(connection, handle, public_area, found, limits);
-  if (IsStaleHandle(rc)) return false;
-  CheckTpm("read a public key", rc);
-  return std::equal(found.begin(), found.end(), name.begin(), name.end());
+  const TSS2_RC rc = ReadPublic(connection, handle, public_area, found);
+  return rc == TSS2_RC_SUCCESS && std::equal(found.begin(), found.end(), name.begin(), name.end());
 }
 
 Bytes SignDigest(TpmConnection& connection, TPM2_HANDLE key, const TPM2B_AUTH& auth,
-                 const Sha256Digest& digest, const OperationLimits& limits) {
+                 const Sha256Digest& digest) {
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
   TPM2B_DIGEST hash{};
@@ -232,7 +228,7 @@ Bytes SignDigest(TpmConnection& connection, TPM2_HANDLE key, const TPM2B_AUTH& a
   ticket.hierarchy = TPM2_RH_NULL;
   TPMT_SIGNATURE signature{};
   const TSS2_RC rc = RunWithPassword(
-      connection, auth, limits,
+      connection, auth,
       [&] { return tss2.Tss2_Sys_Sign_Prepare(sys, key, &hash, &scheme, &ticket); },
       [&] { return tss2.Tss2_Sys_Sign_Complete(sys, &signature); });
   CheckAuthorized("sign with the key", rc);
@@ -244,16 +240,16 @@ Bytes SignDigest(TpmConnection& connection, TPM2_HANDLE key, const TPM2B_AUTH& a
 }
 
 TPMS_CAPABILITY_DATA GetCapability(TpmConnection& connection, TPM2_CAP capability, uint32_t first,
-                                   uint32_t count, const OperationLimits& limits) {
+                                   uint32_t count) {
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
   TPMI_YES_NO more = 0;
   TPMS_CAPABILITY_DATA data{};
   const TSS2_RC rc = connection.Run(
-      limits, [&] { return tss2.Tss2_Sys_GetCapability_Prepare(sys, capability, first, count); },
+      [&] { return tss2.Tss2_Sys_GetCapability_Prepare(sys, capability, first, count); },
       [&] { return tss2.Tss2_Sys_GetCapability_Complete(sys, &more, &data); });
   CheckTpm("read the TPM's capabilities", rc);
-  // Its lists share one memory: read as another, one would end behind it.
+  // The lists share a union; reading the wrong member overruns it.
   if (data.capability != capability) {
     throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
                          "the TPM answered with another capability than it was asked for");

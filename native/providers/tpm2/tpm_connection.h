@@ -4,73 +4,104 @@
 
 #include <cstddef>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
+#include "providers/tpm2/orphans.h"
 #include "providers/tpm2/tpm_status.h"
 #include "providers/tpm2/tpm_transport.h"
 #include "providers/tpm2/tss2_library.h"
 
 namespace device_key {
 
-// Once it has failed, a connection is of no more use: a late response would be taken for the next
-// one. Its owner makes a new one. Used by one thread at a time.
+// A connection that has failed is of no more use: a late response would be taken for the next one.
+// Its owner makes a new one. Used by one thread at a time.
 class TpmConnection {
  public:
-  // Throws what TpmTransport::Open and Tss2Library::Get throw.
-  explicit TpmConnection(const TctiSpec& spec);
+  // `orphans` is told what may be left in the TPM, and outlives the connection. Throws what
+  // TpmTransport::TpmTransport and Tss2Library::Get throw.
+  TpmConnection(const TctiSpec& spec, Orphans& orphans);
   ~TpmConnection();
   TpmConnection(const TpmConnection&) = delete;
   TpmConnection& operator=(const TpmConnection&) = delete;
 
   const Tss2Library& tss2() const { return tss2_; }
   TSS2_SYS_CONTEXT* sys() const { return sys_; }
+  const TpmTransport& transport() const { return transport_; }
+  Orphans& orphans() { return orphans_; }
   bool failed() const { return failed_; }
+
+  // Sets the limits of the operation that Run belongs to. SharedTpm::Use does it for each.
+  void SetLimits(const OperationLimits& limits) { limits_ = limits; }
 
   // Runs one TPM command: `prepare` calls a Tss2_Sys_*_Prepare function and sets the command's
   // authorizations, `complete` calls the _Complete function; both return a code. The wait between
-  // them obeys `limits`. Returns what the TPM answered; throws ConnectionLost, `device_timeout` or
-  // `closed`.
+  // them obeys the operation's limits. Returns what the TPM answered; throws ConnectionLost,
+  // `device_timeout` or `closed`.
   template <class Prepare, class Complete>
-  TSS2_RC Run(const OperationLimits& limits, Prepare prepare, Complete complete) {
+  TSS2_RC Run(Prepare prepare, Complete complete) {
+    return RunWithin(limits_, prepare, complete);
+  }
+
+  // TPM2_FlushContext, within a time of its own, since destructors call it. Returns whether the TPM
+  // confirmed it.
+  bool FlushObject(TPM2_HANDLE handle) noexcept;
+
+  // Whether a TpmHandle has this handle.
+  bool Holds(TPM2_HANDLE handle) const { return held_.contains(handle); }
+
+ private:
+  friend class TpmHandle;  // keeps `held_`
+
+  // How often a command is sent while the TPM asks for that. As often as ESYS does it.
+  static constexpr int kMaxSubmissions = 5;
+
+  template <class Prepare, class Complete>
+  TSS2_RC RunWithin(const OperationLimits& limits, Prepare prepare, Complete complete) {
     TSS2_RC rc = TSS2_RC_SUCCESS;
     int submissions = 0;
     do {
       rc = prepare();
       if (rc == TSS2_RC_SUCCESS) rc = Execute(limits);
-    } while (WantsItAgain(rc) && ++submissions < kMaxSubmissions);
+    } while (AsksToResubmit(rc) && ++submissions < kMaxSubmissions);
     if (rc == TSS2_RC_SUCCESS) rc = complete();
     ThrowIfLost(rc);
     return rc;
   }
-
- private:
-  // How often a command is sent while the TPM asks for that. As often as ESYS does it.
-  static constexpr int kMaxSubmissions = 5;
 
   TSS2_RC Execute(const OperationLimits& limits);
   void ThrowIfLost(TSS2_RC rc);
 
   const Tss2Library& tss2_;
   const std::string name_;
-  std::unique_ptr<TpmTransport> transport_;
+  Orphans& orphans_;
+  TpmTransport transport_;
   std::unique_ptr<std::byte[]> memory_;
   TSS2_SYS_CONTEXT* sys_ = nullptr;  // in `memory_`
+  OperationLimits limits_;
+  std::multiset<TPM2_HANDLE> held_;
   bool failed_ = false;
 };
 
-// A transient object or a session in the TPM, flushed when this goes out of scope: a TPM without a
-// resource manager has three slots of each. Must not outlive its connection.
+// A transient object in the TPM, flushed when this goes out of scope: a TPM without a resource
+// manager has three slots. When the TPM does not confirm the flush, the connection's Orphans have
+// the object's name. Must not outlive its connection.
 class TpmHandle {
  public:
   TpmHandle() = default;
-  TpmHandle(TpmConnection& connection, TPM2_HANDLE handle)
-      : connection_(&connection), handle_(handle) {}
+  TpmHandle(TpmConnection& connection, TPM2_HANDLE handle, Bytes name)
+      : connection_(&connection), handle_(handle), name_(std::move(name)) {
+    connection.held_.insert(handle);
+  }
   TpmHandle(TpmHandle&& other) noexcept
-      : connection_(other.connection_), handle_(std::exchange(other.handle_, kNone)) {}
+      : connection_(other.connection_),
+        handle_(std::exchange(other.handle_, kNone)),
+        name_(std::move(other.name_)) {}
   TpmHandle& operator=(TpmHandle&& other) noexcept {
     std::swap(connection_, other.connection_);
     std::swap(handle_, other.handle_);
+    std::swap(name_, other.name_);
     return *this;
   }
   ~TpmHandle() { Flush(); }
@@ -78,17 +109,19 @@ class TpmHandle {
   TPM2_HANDLE get() const { return handle_; }
   explicit operator bool() const { return handle_ != kNone; }
 
-  // Forgets the handle without a word to the TPM: what it named is gone, and its number may by now
-  // name another client's object, which is not ours to flush.
-  void Abandon() { handle_ = kNone; }
+  // Forgets the handle without flushing it: the object behind it is not ours, and another client's
+  // may be. Ours is gone, or has another handle: it becomes an orphan.
+  void Abandon();
 
  private:
   static constexpr TPM2_HANDLE kNone = TPM2_RH_UNASSIGNED;
 
   void Flush();
+  TPM2_HANDLE Release();
 
   TpmConnection* connection_ = nullptr;
   TPM2_HANDLE handle_ = kNone;
+  Bytes name_;
 };
 
 }  // namespace device_key

@@ -12,10 +12,9 @@ namespace {
 
 using Properties = std::map<TPM2_PT, uint32_t>;
 
-void ReadGroup(TpmConnection& connection, TPM2_PT group, const OperationLimits& limits,
-               Properties& properties) {
+void ReadGroup(TpmConnection& connection, TPM2_PT group, Properties& properties) {
   const auto data =
-      GetCapability(connection, TPM2_CAP_TPM_PROPERTIES, group, TPM2_MAX_TPM_PROPERTIES, limits);
+      GetCapability(connection, TPM2_CAP_TPM_PROPERTIES, group, TPM2_MAX_TPM_PROPERTIES);
   const TPML_TAGGED_TPM_PROPERTY& list = data.data.tpmProperties;
   for (const TPMS_TAGGED_PROPERTY& entry : std::span(list.tpmProperty, list.count)) {
     properties[entry.property] = entry.value;
@@ -44,10 +43,10 @@ uint32_t Value(const Properties& properties, TPM2_PT name) {
 
 }  // namespace
 
-nlohmann::json ReadTpmProperties(TpmConnection& connection, const OperationLimits& limits) {
+nlohmann::json ReadTpmProperties(TpmConnection& connection) {
   Properties properties;
-  ReadGroup(connection, TPM2_PT_FIXED, limits, properties);
-  ReadGroup(connection, TPM2_PT_VAR, limits, properties);
+  ReadGroup(connection, TPM2_PT_FIXED, properties);
+  ReadGroup(connection, TPM2_PT_VAR, properties);
   std::string firmware;
   for (const TPM2_PT name : {TPM2_PT_FIRMWARE_VERSION_1, TPM2_PT_FIRMWARE_VERSION_2}) {
     const uint32_t value = Value(properties, name);
@@ -68,8 +67,8 @@ nlohmann::json ReadTpmProperties(TpmConnection& connection, const OperationLimit
   };
 }
 
-bool HasP256(TpmConnection& connection, const OperationLimits& limits) {
-  const auto data = GetCapability(connection, TPM2_CAP_ECC_CURVES, 0, TPM2_MAX_ECC_CURVES, limits);
+bool HasP256(TpmConnection& connection) {
+  const auto data = GetCapability(connection, TPM2_CAP_ECC_CURVES, 0, TPM2_MAX_ECC_CURVES);
   const TPML_ECC_CURVE& list = data.data.eccCurves;
   const auto curves = std::span(list.eccCurves, list.count);
   return std::find(curves.begin(), curves.end(), TPM2_ECC_NIST_P256) != curves.end();

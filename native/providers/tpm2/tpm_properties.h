@@ -12,10 +12,10 @@ namespace device_key {
 //  "ownerAuthSet": false, "inLockout": false, "lockoutCounter": 0, "maxAuthFail": 3,
 //  "lockoutIntervalSeconds": 1000}
 // (TPM 2.0 Part 2, sections 6.13 "TPM_PT" and 8.6 "TPMA_PERMANENT").
-nlohmann::json ReadTpmProperties(TpmConnection& connection, const OperationLimits& limits);
+nlohmann::json ReadTpmProperties(TpmConnection& connection);
 
 // Whether the TPM lists the curve NIST P-256.
-bool HasP256(TpmConnection& connection, const OperationLimits& limits);
+bool HasP256(TpmConnection& connection);
 
 }  // namespace device_key
 

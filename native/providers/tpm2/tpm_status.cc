@@ -82,7 +82,7 @@ bool IsAuthFailure(TSS2_RC rc) {
 
 bool IsObjectMemory(TSS2_RC rc) { return BareTpmCode(rc) == TPM2_RC_OBJECT_MEMORY; }
 
-bool WantsItAgain(TSS2_RC rc) {
+bool AsksToResubmit(TSS2_RC rc) {
   const TSS2_RC code = BareTpmCode(rc);
   return code == TPM2_RC_RETRY || code == TPM2_RC_YIELDED || code == TPM2_RC_TESTING;
 }

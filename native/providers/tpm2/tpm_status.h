@@ -25,7 +25,7 @@ bool IsAuthFailure(TSS2_RC rc);
 // No free slot for a transient object.
 bool IsObjectMemory(TSS2_RC rc);
 // The TPM asks for the command once more.
-bool WantsItAgain(TSS2_RC rc);
+bool AsksToResubmit(TSS2_RC rc);
 // The SAPI or TCTI layer can no longer talk to the TPM: both must be rebuilt, since a
 // response that was lost may still come.
 bool IsConnectionFault(TSS2_RC rc);

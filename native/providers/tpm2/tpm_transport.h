@@ -8,8 +8,10 @@
 
 #include <tss2/tss2_tcti.h>
 
-#include <memory>
+#include <string>
 
+#include "crypto/bytes.h"
+#include "platform/unique_fd.h"
 #include "providers/key_provider.h"
 #include "providers/tpm2/tcti_spec.h"
 
@@ -21,23 +23,55 @@ class ConnectionLost : public DeviceKeyError {
   using DeviceKeyError::DeviceKeyError;
 };
 
-// One open connection to a TPM. Used by one thread at a time.
+// The TCTI interface (TCG TSS 2.0 TPM Command Transmission Interface, version 1) over one
+// descriptor: a device node or a socket of swtpm. SAPI writes a command through `transmit`;
+// AwaitResponse collects the whole response; `receive` hands it over and never waits. Used by one
+// thread at a time.
 class TpmTransport {
  public:
-  virtual ~TpmTransport() = default;
+  // Opens what `spec` names. Throws what OpenTpmDevice and ConnectToSwtpm throw.
+  explicit TpmTransport(const TctiSpec& spec);
+  TpmTransport(const TpmTransport&) = delete;  // SAPI holds its address
+  TpmTransport& operator=(const TpmTransport&) = delete;
 
-  // The TCTI to give to SAPI; owned by the transport and valid as long as it.
-  virtual TSS2_TCTI_CONTEXT* tcti() = 0;
+  // The TCTI to give to SAPI; valid as long as the transport.
+  TSS2_TCTI_CONTEXT* tcti() { return reinterpret_cast<TSS2_TCTI_CONTEXT*>(&context_.base); }
 
-  // Blocks until the response to the last command has arrived as a whole. Throws `device_timeout`
-  // at the deadline, `closed` when interrupted, ConnectionLost when the other side is gone. After
-  // any of them the transport is of no more use, since a late response may still come.
-  virtual void AwaitResponse(const OperationLimits& limits) = 0;
+  // Blocks until the whole response to the last command has arrived. Throws `device_timeout` at the
+  // deadline, `closed` when interrupted, ConnectionLost when the other side is gone. After any of
+  // them the transport is of no more use, since a late response may still come.
+  void AwaitResponse(const OperationLimits& limits);
 
-  // Opens what `spec` names: `device` and `swtpm` here, others through libtss2-tctildr (then
-  // AwaitResponse cannot wait and the limits do not hold). Throws `hardware_unavailable`,
-  // `permission_denied`, `device_busy` or `library_missing`, each with the cure.
-  static std::unique_ptr<TpmTransport> Open(const TctiSpec& spec);
+  // Whether the kernel swaps our objects in and out of the TPM's few slots around each command, and
+  // flushes them when the connection closes.
+  bool has_resource_manager() const { return has_resource_manager_; }
+
+  // Whether a program plays this TPM, through the kernel's vtpm_proxy. Only root can arrange that.
+  bool is_vtpm_proxy() const { return is_vtpm_proxy_; }
+
+ private:
+  // What SAPI holds: the interface first, then the way back to us.
+  struct Context {
+    TSS2_TCTI_CONTEXT_COMMON_V1 base{};
+    TpmTransport* owner = nullptr;
+  };
+
+  static TSS2_RC Transmit(TSS2_TCTI_CONTEXT* context, size_t size, const uint8_t* command);
+  static TSS2_RC Receive(TSS2_TCTI_CONTEXT* context, size_t* size, uint8_t* response, int32_t);
+
+  bool complete() const;
+  size_t announced() const;
+  void CheckSize() const;
+  void WaitReadable(const OperationLimits& limits);
+  [[noreturn]] void ThrowLost(const std::string& how) const;
+
+  UniqueFd fd_;
+  const std::string name_;
+  const bool is_socket_;
+  bool has_resource_manager_ = false;
+  bool is_vtpm_proxy_ = false;
+  Context context_;
+  Bytes response_;
 };
 
 }  // namespace device_key

@@ -1,17 +1,16 @@
 // tpm2-tss, loaded at run time: its System API (SAPI), which builds commands and takes responses
 // apart.
 //
-// Not its Enhanced System API (ESYS): that names every object that it loads and protects sessions
-// by itself, and in 3.2.1 sets up an OpenSSL library context of its own for each hash, HMAC and
-// cipher on the way. On a software TPM loading a key took twice as long through it, and creating
-// one in an encrypted session five times.
+// Not its Enhanced System API (ESYS): that computes the name of every object that it loads, and in
+// 3.2.1 sets up an OpenSSL library context of its own for each hash. On a software TPM loading a
+// key took twice as long through it.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_TSS2_LIBRARY_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_TSS2_LIBRARY_H_
 
 #include <tss2/tss2_mu.h>
 #include <tss2/tss2_rc.h>
 #include <tss2/tss2_sys.h>
-#include <tss2/tss2_tctildr.h>
+#include <tss2/tss2_tcti.h>
 
 namespace device_key {
 
@@ -19,16 +18,9 @@ namespace device_key {
   X(Tss2_Sys_GetContextSize)            \
   X(Tss2_Sys_Initialize)                \
   X(Tss2_Sys_Finalize)                  \
-  X(Tss2_Sys_GetCpBuffer)               \
-  X(Tss2_Sys_GetDecryptParam)           \
-  X(Tss2_Sys_SetDecryptParam)           \
   X(Tss2_Sys_SetCmdAuths)               \
   X(Tss2_Sys_ExecuteAsync)              \
   X(Tss2_Sys_ExecuteFinish)             \
-  X(Tss2_Sys_GetRpBuffer)               \
-  X(Tss2_Sys_GetRspAuths)               \
-  X(Tss2_Sys_StartAuthSession_Prepare)  \
-  X(Tss2_Sys_StartAuthSession_Complete) \
   X(Tss2_Sys_CreatePrimary_Prepare)     \
   X(Tss2_Sys_CreatePrimary_Complete)    \
   X(Tss2_Sys_Create_Prepare)            \
@@ -58,10 +50,6 @@ namespace device_key {
 
 #define DEVICE_KEY_RC_SYMBOLS(X) X(Tss2_RC_Decode)
 
-#define DEVICE_KEY_TCTILDR_SYMBOLS(X) \
-  X(Tss2_TctiLdr_Initialize)          \
-  X(Tss2_TctiLdr_Finalize)
-
 // The functions of libtss2-sys, -mu and -rc under their own names.
 struct Tss2Library {
 #define DEVICE_KEY_DECLARE(name) decltype(&::name) name = nullptr;
@@ -73,16 +61,12 @@ struct Tss2Library {
   // Loads the libraries on the first successful call and keeps them for the life of the process.
   // Throws `library_missing` naming the packages to install; a later call tries again. Thread-safe.
   static const Tss2Library& Get();
-};
 
-// libtss2-tctildr, needed only for TCTIs other than `device` and `swtpm`.
-struct Tss2TctiLoader {
-#define DEVICE_KEY_DECLARE(name) decltype(&::name) name = nullptr;
-  DEVICE_KEY_TCTILDR_SYMBOLS(DEVICE_KEY_DECLARE)
-#undef DEVICE_KEY_DECLARE
-
-  // As Tss2Library::Get.
-  static const Tss2TctiLoader& Get();
+  // Sets TSS2_LOG so that the libraries do not write to standard error, unless it is set. They read
+  // it when their functions are first called. Changes the environment, so no other thread may be
+  // reading that: call it on the thread that opens stores, not on a worker thread. (process.env
+  // does not reach the libraries from a Node.js worker or from Jest, where it is a copy.)
+  static void Silence();
 };
 
 }  // namespace device_key

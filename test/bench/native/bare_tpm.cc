@@ -37,7 +37,7 @@ class BareTpm {
     Check(Esys_CreatePrimary(esys_, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
                              &no_auth, &area, &outside_info, &pcrs, &parent_, nullptr, nullptr,
                              nullptr, nullptr));
-    Create(ESYS_TR_PASSWORD);
+    Create();
     key_ = Load();
   }
 
@@ -50,9 +50,8 @@ class BareTpm {
     Check(Esys_FlushContext(esys_, key));
   }
 
-  // The new key's authValue crosses the bus in the clear.
   void CreateAndLoad() {
-    Create(ESYS_TR_PASSWORD);
+    Create();
     Check(Esys_FlushContext(esys_, key_));
     key_ = Load();
   }
@@ -66,25 +65,8 @@ class BareTpm {
   // Of the size of a key record.
   void WriteRecord() { WriteDurableFile(directory_, std::string(1200, 'x')); }
 
-  // As this library protects it: in an HMAC session that is salted with the parent, encrypted.
-  void CreateSaltedAndLoad() {
-    TPMT_SYM_DEF symmetric{};
-    symmetric.algorithm = TPM2_ALG_AES;
-    symmetric.keyBits.aes = 128;
-    symmetric.mode.aes = TPM2_ALG_CFB;
-    ESYS_TR session = ESYS_TR_NONE;
-    Check(Esys_StartAuthSession(esys_, parent_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                ESYS_TR_NONE, nullptr, TPM2_SE_HMAC, &symmetric, TPM2_ALG_SHA256,
-                                &session));
-    Check(Esys_TRSess_SetAttributes(esys_, session, TPMA_SESSION_DECRYPT | TPMA_SESSION_ENCRYPT,
-                                    0xFF));
-    Create(session);
-    Check(Esys_FlushContext(esys_, key_));
-    key_ = Load();
-  }
-
  private:
-  void Create(ESYS_TR session) {
+  void Create() {
     TPM2B_SENSITIVE_CREATE sensitive{};
     sensitive.sensitive.userAuth = auth_;
     const TPM2B_PUBLIC area = DeviceKeyTemplate();
@@ -92,8 +74,8 @@ class BareTpm {
     const TPML_PCR_SELECTION pcrs{};
     TPM2B_PUBLIC* public_area = nullptr;
     TPM2B_PRIVATE* private_area = nullptr;
-    Check(Esys_Create(esys_, parent_, session, ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &area,
-                      &outside_info, &pcrs, &private_area, &public_area, nullptr, nullptr,
+    Check(Esys_Create(esys_, parent_, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &sensitive,
+                      &area, &outside_info, &pcrs, &private_area, &public_area, nullptr, nullptr,
                       nullptr));
     public_area_.reset(public_area);
     private_area_.reset(private_area);
@@ -138,7 +120,6 @@ Operations BareTpmOperations(const std::string& tcti, const std::string& directo
   return {{"sign", [tpm] { tpm->Sign(); }},
           {"loadSignFlush", [tpm] { tpm->LoadSignFlush(); }},
           {"create", [tpm] { tpm->CreateAndLoad(); }},
-          {"createSalted", [tpm] { tpm->CreateSaltedAndLoad(); }},
           {"createDurable", [tpm] { tpm->CreateLoadAndRecord(); }},
           {"record", [tpm] { tpm->WriteRecord(); }}};
 }

@@ -34,7 +34,6 @@ const plan = [
   ['nativeStore', 'sign16', 1200],
   ['nodeApi', 'sign16', 1200],
   ['bare', 'create', 150],
-  ['bare', 'createSalted', 150],
   ['bare', 'createDurable', 150],
   ['bare', 'record', 150],
   ['nativeStore', 'create', 150],

@@ -86,7 +86,7 @@ TEST(StorageKeyTemplateTest, AKeyThatCouldLeaveOrDoesNotStoreIsNoStorageKey) {
   EXPECT_FALSE(IsStorageKey(area));
 }
 
-TEST(StorageKeyTemplateTest, AKeyThatNoSessionCanBeSaltedWithIsPassedOver) {
+TEST(StorageKeyTemplateTest, AKeyOfAnotherHashCurveOrSizeIsPassedOver) {
   TPMT_PUBLIC area = StorageKeyTemplate().publicArea;
   area.nameAlg = TPM2_ALG_SHA384;
   EXPECT_TRUE(IsStorageKey(area));

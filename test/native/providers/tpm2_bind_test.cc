@@ -1,5 +1,6 @@
 // Tpm2Provider::Bind: a key that was made for nobody gets its account and client, in the TPM.
 #include "providers/tpm2_fixture.h"
+#include "support/tpm_proxy.h"
 
 namespace device_key {
 namespace {
@@ -117,6 +118,22 @@ TEST_F(Tpm2BindTest, KeyOfAnotherTpmIsLost) {
   provider_ = NewProvider();
 
   ExpectError(ErrorCode::kKeyLost, [&] { Bind(unbound_, kAda); });
+}
+
+// One damaged answer must not replace a record that works.
+TEST_F(Tpm2BindTest, KeyWhoseNewPrivateAreaWasChangedOnTheWayIsNotBound) {
+  provider_.reset();
+  TpmProxy proxy(tpm_.socket_path());
+  provider_ = ProviderAt(proxy.tcti());
+  const size_t in_private_area = 10 + 4 + 2 + 20;
+  proxy.Inject(faults::FlipBits(in_private_area, 1),
+               {.command = TPM2_CC_ObjectChangeAuth, .times = 1});
+
+  ExpectError(
+      ErrorCode::kPlatformError, [&] { Bind(unbound_, kAda); }, "changed on the way");
+
+  ExpectSigns(Bind(unbound_, kAda), kAda);
+  provider_.reset();
 }
 
 TEST_F(Tpm2BindTest, DamagedHandleIsReported) {

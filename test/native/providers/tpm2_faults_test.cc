@@ -12,7 +12,7 @@
 
 #include "platform/temporary_directory.h"
 #include "providers/tpm2_fixture.h"
-#include "providers/tpm_server.h"
+#include "support/tpm_server.h"
 
 namespace device_key {
 namespace {
@@ -105,29 +105,6 @@ TEST_F(Tpm2FaultsTest, TimeoutsDoNotUseUpTheTpmsSlots) {
   EXPECT_TRUE(SignsRightly(*provider, first));
   provider.reset();
   EXPECT_EQ(tpm_.Capability("handles-transient"), "");
-}
-
-TEST_F(Tpm2FaultsTest, LostAnswersDoNotUseUpTheTpmsSlots) {
-  constexpr uint8_t kLoad = 0x57;  // TPM_CC_Load is 0x157
-  TpmLine line(tpm_.socket_path());
-  std::atomic<bool> deaf = false;
-  const TpmServer server([&](ByteView command) -> std::optional<Bytes> {
-    Bytes response = line.Exchange(command);
-    if (deaf && command[8] == 1 && command[9] == kLoad) return std::nullopt;
-    return response;
-  });
-  const auto provider = ProviderAt(server.tcti());
-  const TestKey key = CreateKey(*provider);
-  provider->Unload(key.id);
-
-  for (int i = 0; i < 4; ++i) {
-    deaf = true;
-    ExpectError(ErrorCode::kDeviceTimeout,
-                [&] { Sign(*provider, key, "message", Within(milliseconds(200))); });
-    deaf = false;
-  }
-
-  EXPECT_TRUE(SignsRightly(*provider, key));
 }
 
 TEST_F(Tpm2FaultsTest, AnInterruptEndsAHungCommandAtOnce) {
@@ -232,10 +209,6 @@ TEST_F(NoTpmTest, APortWithoutListenerNamesSwtpm) {
 TEST_F(NoTpmTest, ATooLongSocketPathIsRefused) {
   ExpectUnavailable("swtpm:path=/tmp/" + std::string(103, 'x'), ErrorCode::kInvalidParams,
                     "107 bytes");
-}
-
-TEST_F(NoTpmTest, AnUnknownTctiNamesItsLibrary) {
-  ExpectUnavailable("nonesuch:x", ErrorCode::kHardwareUnavailable, "libtss2-tcti-nonesuch");
 }
 
 TEST_F(NoTpmTest, ANodeThatIsNoTpmIsRefused) {

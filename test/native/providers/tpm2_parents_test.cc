@@ -4,7 +4,8 @@
 
 #include <string>
 
-#include "crypto/tss2_private_key.h"
+#include "crypto/base64.h"
+#include "providers/tpm2/tss2_private_key.h"
 #include "providers/tpm2_fixture.h"
 
 namespace device_key {
@@ -84,6 +85,101 @@ TEST_F(Tpm2ParentsTest, AKeyThatIsNoStorageKeyAt81000001IsPassedOver) {
   EXPECT_TRUE(SignsRightly(*provider, key));
 }
 
+// The parent is known by its name.
+
+constexpr char kDerivableSrk[] =
+    "-G ecc -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt'";
+
+// The handle of before, which names the parent by its place alone.
+TestKey WithoutParentName(TestKey key) {
+  key.key.handle.erase("parentName");
+  return key;
+}
+
+TEST_F(Tpm2ParentsTest, AKeySurvivesTheEvictionOfAParentThatCanBeDerived) {
+  MakePersistentSrk(kDerivableSrk);
+  const TestKey key = EarlierKey();
+  ASSERT_EQ(ParentOf(key), kSrk);
+  tpm_.Tool("tpm2_evictcontrol -Q -c 0x81000001");
+
+  EXPECT_TRUE(SignsRightly(*NewProvider(), key));
+}
+
+TEST_F(Tpm2ParentsTest, AKeySurvivesWhenItsDerivableParentMakesRoomForAnother) {
+  MakePersistentSrk(kDerivableSrk);
+  const TestKey key = EarlierKey();
+  tpm_.Tool("tpm2_evictcontrol -Q -c 0x81000001");
+  MakePersistentSrk("-G rsa");
+  const auto provider = NewProvider();
+
+  EXPECT_TRUE(SignsRightly(*provider, key));
+  EXPECT_TRUE(SignsRightly(*provider, CreateKey(*provider)));
+}
+
+TEST_F(Tpm2ParentsTest, AKeyBelowTheDerivedParentSignsWhenThatIsPersistentAndTheOwnerHasAPassword) {
+  const TestKey key = EarlierKey();
+  ASSERT_EQ(ParentOf(key), kOwner);
+  MakePersistentSrk(kDerivableSrk);
+  tpm_.Tool("tpm2_changeauth -c owner secret");
+
+  EXPECT_TRUE(SignsRightly(*NewProvider(), key));
+}
+
+TEST_F(Tpm2ParentsTest, ABoundKeyNamesTheParentWhereItIsFound) {
+  MakePersistentSrk(kDerivableSrk);
+  TestKey key = CreateKey(*NewProvider(), {});
+  tpm_.Tool("tpm2_evictcontrol -Q -c 0x81000001");
+
+  key.key.handle = NewProvider()->Bind(key.id, key.key.handle, key.binding = {"a", "c"}, Soon());
+
+  EXPECT_EQ(ParentOf(key), kOwner);
+  EXPECT_TRUE(SignsRightly(*NewProvider(), key));
+}
+
+TEST_F(Tpm2ParentsTest, ARecordWithoutTheParentsNameIsReadAsBefore) {
+  const TestKey derived = WithoutParentName(EarlierKey());
+  MakePersistentSrk();
+  const TestKey persistent = WithoutParentName(EarlierKey());
+
+  EXPECT_TRUE(SignsRightly(*NewProvider(), derived));
+  EXPECT_TRUE(SignsRightly(*NewProvider(), persistent));
+}
+
+TEST_F(Tpm2ParentsTest, ARecordWithoutTheParentsNameIsLostWhenItsPersistentParentIsRemoved) {
+  MakePersistentSrk(kDerivableSrk);
+  const TestKey key = WithoutParentName(EarlierKey());
+  tpm_.Tool("tpm2_evictcontrol -Q -c 0x81000001");
+
+  ExpectError(
+      ErrorCode::kKeyLost, [&] { Sign(*NewProvider(), key); }, "0x81000001");
+}
+
+TEST_F(Tpm2ParentsTest, AParentOfAnotherNameIsRefused) {
+  TestKey key = EarlierKey();
+  Bytes name(34, 7);
+  name[0] = 0x00;
+  name[1] = 0x0B;  // TPM2_ALG_SHA256
+  key.key.handle["parentName"] = Base64UrlEncode(name);
+
+  ExpectError(
+      ErrorCode::kKeyLost, [&] { Sign(*NewProvider(), key); }, "neither is it at 0x81000001");
+}
+
+class DamagedParentNameTest : public Tpm2ParentsTest,
+                              public ::testing::WithParamInterface<nlohmann::json> {};
+
+TEST_P(DamagedParentNameTest, IsReported) {
+  TestKey key = EarlierKey();
+  key.key.handle["parentName"] = GetParam();
+
+  ExpectError(
+      ErrorCode::kStoreCorrupt, [&] { Sign(*NewProvider(), key); }, "handle.parentName");
+}
+
+INSTANTIATE_TEST_SUITE_P(Values, DamagedParentNameTest,
+                         ::testing::Values(nullptr, 7, "", "AAs", "no base64url!",
+                                           nlohmann::json::object()));
+
 // Keys that are gone.
 
 TEST_F(Tpm2ParentsTest, AKeyIsLostWhenThePersistentParentIsRemoved) {
@@ -110,7 +206,7 @@ TEST_F(Tpm2ParentsTest, AKeyIsLostWhenTheTpmIsCleared) {
   const auto provider = NewProvider();
 
   ExpectError(
-      ErrorCode::kKeyLost, [&] { Sign(*provider, key); }, "enroll again");
+      ErrorCode::kKeyLost, [&] { Sign(*provider, key); }, "Enroll again");
   EXPECT_TRUE(SignsRightly(*provider, CreateKey(*provider)));
 }
 

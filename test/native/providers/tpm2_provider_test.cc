@@ -5,7 +5,7 @@
 #include <fstream>
 #include <vector>
 
-#include "crypto/tss2_private_key.h"
+#include "providers/tpm2/tss2_private_key.h"
 #include "providers/tpm2_fixture.h"
 
 namespace device_key {
@@ -399,6 +399,13 @@ TEST_F(Tpm2ProviderTest, TheEnvironmentNamesTheTpmAndAllowsASimulator) {
   unsetenv("DEVICE_KEY_ALLOW_SIMULATOR");
   EXPECT_TRUE(SignsRightly(provider, CreateKey(provider)));
   ExpectError(ErrorCode::kHardwareUnavailable, [&] { CreateKey(strict); });
+}
+
+TEST_F(Tpm2ProviderTest, ATctiOfTheEnvironmentThatIsNotSupportedIsRefusedByItsName) {
+  setenv("DEVICE_KEY_TCTI", "mssim:host=localhost", 1);
+  ExpectError(
+      ErrorCode::kInvalidParams, [] { Tpm2Provider provider({}); }, "DEVICE_KEY_TCTI: expected");
+  unsetenv("DEVICE_KEY_TCTI");
 }
 
 TEST_F(Tpm2ProviderTest, OnlyAOneInTheEnvironmentAllowsASimulator) {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "providers/tpm2_fixture.h"
-#include "providers/tpm_server.h"
+#include "support/tpm_server.h"
 
 namespace device_key {
 namespace {

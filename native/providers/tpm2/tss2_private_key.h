@@ -1,6 +1,6 @@
 // The PEM form of a TPM key that is kept outside the TPM: "-----BEGIN TSS2 PRIVATE KEY-----".
-#ifndef DEVICE_KEY_CRYPTO_TSS2_PRIVATE_KEY_H_
-#define DEVICE_KEY_CRYPTO_TSS2_PRIVATE_KEY_H_
+#ifndef DEVICE_KEY_PROVIDERS_TPM2_TSS2_PRIVATE_KEY_H_
+#define DEVICE_KEY_PROVIDERS_TPM2_TSS2_PRIVATE_KEY_H_
 
 #include <cstdint>
 #include <string>
@@ -25,4 +25,4 @@ struct Tss2PrivateKey {
 
 }  // namespace device_key
 
-#endif  // DEVICE_KEY_CRYPTO_TSS2_PRIVATE_KEY_H_
+#endif  // DEVICE_KEY_PROVIDERS_TPM2_TSS2_PRIVATE_KEY_H_

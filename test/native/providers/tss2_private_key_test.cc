@@ -1,4 +1,4 @@
-#include "crypto/tss2_private_key.h"
+#include "providers/tpm2/tss2_private_key.h"
 
 #include <gtest/gtest.h>
 

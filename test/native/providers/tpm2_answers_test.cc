@@ -1,0 +1,72 @@
+// Answers of the TPM that were changed on their way, or that ask for the command once more.
+#include <gtest/gtest.h>
+
+#include "providers/tpm2_fixture.h"
+#include "support/tpm_proxy.h"
+
+namespace device_key {
+namespace {
+
+class Tpm2AnswersTest : public Tpm2Test {
+ protected:
+  TpmProxy proxy_{tpm_.socket_path()};
+  std::unique_ptr<Tpm2Provider> provider_ = ProviderAt(proxy_.tcti());
+};
+
+// Offsets in the answer of TPM2_Create: a header, the size of the parameters, the private area, the
+// public area.
+constexpr size_t kInPrivateArea = 10 + 4 + 2 + 20;
+constexpr size_t kInPublicPoint = 10 + 4 + 2 + 0x7E + 2 + 30;
+
+class ChangedCreateAnswerTest : public Tpm2AnswersTest,
+                                public ::testing::WithParamInterface<size_t> {};
+
+// A key that cannot be loaded is refused at once, and not at the first restart.
+TEST_P(ChangedCreateAnswerTest, IsRefused) {
+  proxy_.Inject(faults::FlipBits(GetParam(), 1), {.command = TPM2_CC_Create});
+
+  ExpectError(
+      ErrorCode::kPlatformError, [&] { CreateKey(*provider_); }, "changed on the way");
+}
+
+INSTANTIATE_TEST_SUITE_P(Areas, ChangedCreateAnswerTest,
+                         ::testing::Values(kInPrivateArea, kInPublicPoint));
+
+TEST_F(Tpm2AnswersTest, AKeyThatIsLoadedUnderAnotherNameIsRefused) {
+  const size_t in_name =
+      10 + 4 + 4 + 2 + 10;  // header, handle, size of the parameters and the name
+  proxy_.Inject(faults::FlipBits(in_name, 1), {.command = TPM2_CC_Load});
+
+  ExpectError(ErrorCode::kHardwareUnavailable, [&] { CreateKey(*provider_); });
+}
+
+TEST_F(Tpm2AnswersTest, AParentThatIsDerivedUnderAnotherNameIsRefused) {
+  // The name comes last, but for the five bytes of the password session.
+  proxy_.Inject(faults::Change([](Bytes& response) { response[response.size() - 10] ^= 1; }),
+                {.command = TPM2_CC_CreatePrimary});
+
+  ExpectError(ErrorCode::kHardwareUnavailable, [&] { CreateKey(*provider_); });
+}
+
+TEST_F(Tpm2AnswersTest, ACommandThatTheTpmAsksForAgainIsSentAgain) {
+  proxy_.Inject(faults::Refuse(TPM2_RC_RETRY), {.command = TPM2_CC_Create, .times = 2});
+
+  EXPECT_NO_THROW(CreateKey(*provider_));
+  EXPECT_EQ(proxy_.Commands(TPM2_CC_Create).size(), 3u);
+}
+
+TEST_F(Tpm2AnswersTest, ATpmThatAsksForEverythingAgainIsBusy) {
+  proxy_.Inject(faults::Refuse(TPM2_RC_RETRY), {.command = TPM2_CC_Create});
+
+  ExpectError(ErrorCode::kDeviceBusy, [&] { CreateKey(*provider_); });
+}
+
+TEST_F(Tpm2AnswersTest, NoSessionIsEverStarted) {
+  const TestKey key = CreateKey(*provider_, {});
+  provider_->Bind(key.id, key.key.handle, {"account-1", "client-1"}, Soon());
+
+  EXPECT_TRUE(proxy_.Commands(TPM2_CC_StartAuthSession).empty());
+}
+
+}  // namespace
+}  // namespace device_key

@@ -1,0 +1,193 @@
+// Service comes back without a restart: after a fault of any kind in any command, on a TPM without
+// a resource manager, the next operations succeed and nothing stays in the TPM's slots.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <tuple>
+
+#include "providers/tpm2_fixture.h"
+#include "support/tpm_proxy.h"
+
+namespace device_key {
+namespace {
+
+using std::chrono::milliseconds;
+
+struct NamedFault {
+  const char* name;
+  TpmFault fault;
+};
+struct NamedCommand {
+  const char* name;
+  TPM2_CC code;
+};
+
+// For GoogleTest's output.
+void PrintTo(const NamedFault& fault, std::ostream* out) { *out << fault.name; }
+void PrintTo(const NamedCommand& command, std::ostream* out) { *out << command.name; }
+
+class ProxiedTpmTest : public Tpm2Test {
+ protected:
+  // Ignores how an operation ends.
+  template <class Operation>
+  static void Try(Operation operation) {
+    try {
+      operation();
+    } catch (const DeviceKeyError&) {
+    }
+  }
+
+  // Uses every command, with more keys than there are slots.
+  void UseEverything(const OperationLimits& limits) {
+    Try([&] { provider_->Create(new_key_.id, new_key_.binding, limits); });
+    for (const TestKey& key : keys_) Try([&] { Sign(*provider_, key, "message", limits); });
+    Try([&] { provider_->Bind(unbound_.id, unbound_.key.handle, {"a", "c"}, limits); });
+    Try([&] { provider_->Probe(limits); });
+  }
+
+  void ExpectFullService() {
+    for (const TestKey& key : keys_) EXPECT_TRUE(SignsRightly(*provider_, key));
+    EXPECT_TRUE(SignsRightly(*provider_, CreateKey(*provider_)));
+    EXPECT_TRUE(provider_->Probe(Soon()).available());
+  }
+
+  void ExpectEmptyTpm() {
+    provider_.reset();
+    proxy_.Disconnect();
+    EXPECT_EQ(tpm_.Capability("handles-transient"), "");
+  }
+
+  TpmProxy proxy_{tpm_.socket_path()};
+  std::unique_ptr<Tpm2Provider> provider_ = ProviderAt(proxy_.tcti());
+  TestKey keys_[4] = {CreateKey(*provider_), CreateKey(*provider_), CreateKey(*provider_),
+                      CreateKey(*provider_)};
+  TestKey unbound_ = CreateKey(*provider_, {});
+  TestKey new_key_{.key = {}};
+};
+
+class ServiceComesBackTest
+    : public ProxiedTpmTest,
+      public ::testing::WithParamInterface<std::tuple<NamedFault, NamedCommand>> {};
+
+TEST_P(ServiceComesBackTest, AfterFaultsInOneCommand) {
+  const auto& [fault, command] = GetParam();
+  proxy_.Inject(fault.fault, {.command = command.code});
+  for (int i = 0; i < 2; ++i) UseEverything(Within(milliseconds(40)));
+  proxy_.Heal();
+
+  ExpectFullService();
+  ExpectEmptyTpm();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EveryFault, ServiceComesBackTest,
+    ::testing::Combine(
+        ::testing::Values(NamedFault{"DropCommand", faults::DropCommand()},
+                          NamedFault{"DropAnswer", faults::DropAnswer()},
+                          NamedFault{"HangUp", faults::HangUp()},
+                          NamedFault{"Delay", faults::Delay(milliseconds(60))},
+                          NamedFault{"Refuse", faults::Refuse(TPM2_RC_FAILURE)},
+                          NamedFault{"RefuseForMemory", faults::Refuse(TPM2_RC_OBJECT_MEMORY)},
+                          NamedFault{"Retry", faults::Refuse(TPM2_RC_RETRY)},
+                          NamedFault{"Misreport", faults::Misreport(TPM2_RC_FAILURE)},
+                          NamedFault{"Truncate", faults::Truncate(5)},
+                          NamedFault{"Append", faults::Append(5)},
+                          NamedFault{"AnnounceTooMuch", faults::Announce(0xFFFFFF)},
+                          NamedFault{"ChangeHandle", faults::ChangeHandle()},
+                          NamedFault{"ChangeRandomByte", faults::ChangeRandomByte(20240601)}),
+        ::testing::Values(NamedCommand{"CreatePrimary", TPM2_CC_CreatePrimary},
+                          NamedCommand{"Create", TPM2_CC_Create},
+                          NamedCommand{"Load", TPM2_CC_Load},
+                          NamedCommand{"ReadPublic", TPM2_CC_ReadPublic},
+                          NamedCommand{"Sign", TPM2_CC_Sign},
+                          NamedCommand{"ObjectChangeAuth", TPM2_CC_ObjectChangeAuth},
+                          NamedCommand{"ContextSave", TPM2_CC_ContextSave},
+                          NamedCommand{"ContextLoad", TPM2_CC_ContextLoad},
+                          NamedCommand{"FlushContext", TPM2_CC_FlushContext},
+                          NamedCommand{"GetCapability", TPM2_CC_GetCapability})),
+    [](const auto& info) {
+      return std::string(std::get<0>(info.param).name) + "Of" + std::get<1>(info.param).name;
+    });
+
+// The first derivation of the parent: its name is not known yet.
+TEST_F(Tpm2Test, LostAnswersOfTheFirstCreatePrimaryDoNotUseUpTheTpmsSlots) {
+  TpmProxy proxy(tpm_.socket_path());
+  auto provider = ProviderAt(proxy.tcti());
+  const TestKey key{.key = {}};
+  proxy.Inject(faults::DropAnswer(), {.command = TPM2_CC_CreatePrimary, .times = 4});
+  for (int i = 0; i < 4; ++i) {
+    ExpectError(ErrorCode::kDeviceTimeout,
+                [&] { provider->Create(key.id, key.binding, Within(milliseconds(100))); });
+  }
+
+  EXPECT_TRUE(SignsRightly(*provider, CreateKey(*provider)));
+  provider.reset();
+  proxy.Disconnect();
+  EXPECT_EQ(tpm_.Capability("handles-transient"), "");
+}
+
+TEST_F(ProxiedTpmTest, LostAnswersOfLoadsDoNotUseUpTheTpmsSlots) {
+  for (const TestKey& key : keys_) provider_->Unload(key.id);
+  proxy_.Inject(faults::DropAnswer(), {.command = TPM2_CC_Load, .times = 4});
+  for (const TestKey& key : keys_) {
+    ExpectError(ErrorCode::kDeviceTimeout,
+                [&] { Sign(*provider_, key, "message", Within(milliseconds(100))); });
+  }
+
+  ExpectFullService();
+  ExpectEmptyTpm();
+}
+
+TEST_F(ProxiedTpmTest, RefusedFlushesDoNotUseUpTheTpmsSlots) {
+  proxy_.Inject(faults::Refuse(TPM2_RC_FAILURE), {.command = TPM2_CC_FlushContext, .times = 5});
+  for (int i = 0; i < 5; ++i) {
+    Try([&] { CreateKey(*provider_); });
+  }
+
+  ExpectFullService();
+  ExpectEmptyTpm();
+}
+
+TEST_F(ProxiedTpmTest, DamagedHandlesOfContextsDoNotUseUpTheTpmsSlots) {
+  for (const TestKey& key : keys_) Sign(*provider_, key);  // so that each has a context
+  proxy_.Inject(faults::ChangeHandle(), {.command = TPM2_CC_ContextLoad, .times = 8});
+  for (int i = 0; i < 2; ++i) {
+    for (const TestKey& key : keys_) Try([&] { Sign(*provider_, key); });
+  }
+
+  ExpectFullService();
+  ExpectEmptyTpm();
+}
+
+// What a process that was killed left behind.
+TEST_F(Tpm2Test, KeysThatADeadProcessLeftLoadedDoNotKeepTheTpmBusy) {
+  TpmProxy dead(tpm_.socket_path());
+  dead.Inject(faults::Refuse(TPM2_RC_FAILURE), {.command = TPM2_CC_FlushContext});
+  {
+    const auto provider = ProviderAt(dead.tcti());
+    CreateKey(*provider);
+    CreateKey(*provider);
+  }
+  dead.Disconnect();
+  ASSERT_NE(tpm_.Capability("handles-transient"), "");
+
+  const auto provider = NewProvider();
+
+  EXPECT_TRUE(SignsRightly(*provider, CreateKey(*provider)));
+}
+
+// Objects of other programs are not ours to flush, however full the TPM is.
+TEST_F(Tpm2Test, AFullTpmKeepsTheObjectsOfOtherPrograms) {
+  for (int i = 0; i < 3; ++i) {
+    tpm_.Tool("tpm2_createprimary -Q -G ecc -c " + tpm_.socket_path() + ".ctx");
+  }
+  const std::string before = tpm_.Capability("handles-transient");
+
+  ExpectError(ErrorCode::kDeviceBusy, [&] { CreateKey(*NewProvider()); });
+
+  EXPECT_EQ(tpm_.Capability("handles-transient"), before);
+}
+
+}  // namespace
+}  // namespace device_key

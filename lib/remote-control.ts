@@ -21,6 +21,11 @@ import { DeviceKeyError } from './errors';
 import { readOptions } from './own';
 import { DeviceKeyStore, type DeviceKeyStoreOptions, type TargetPolicy } from './store';
 
+/**
+ * Apps append `/codex/remote/control/client` or `/wham/remote/control/client` to the base that they are
+ * configured with. Bases seen: `https://chatgpt.com/backend-api`, `http://localhost:8000/api` and
+ * `http://127.0.0.1:3847/api`; the bare origin is the protocol's own.
+ */
 const connectionPaths = [
   '/api/codex/remote/control/client',
   '/wham/remote/control/client',
@@ -28,18 +33,18 @@ const connectionPaths = [
   '/backend-api/wham/remote/control/client',
 ];
 
+/** What apps append to a connection path when they enroll a key or refresh its enrollment. */
+const enrollmentSteps = ['enroll', 'enroll/finish', 'refresh/finish'];
+
 /**
  * The default of `targets` here: the protocol's hosts, the protocol's paths and those that the apps
- * use, 900 seconds. To change a part, pass `{ ...remoteControlTargets, … }` to {@link openRemoteControl}.
+ * use, 900 seconds. Frozen. To change a part, pass `{ ...remoteControlTargets, … }` to
+ * {@link openRemoteControl}.
  */
 export const remoteControlTargets: Readonly<TargetPolicy> = Object.freeze({
   connectionPaths: Object.freeze(connectionPaths),
   enrollmentPaths: Object.freeze(
-    connectionPaths.flatMap((path) =>
-      path.startsWith('/backend-api/')
-        ? [`${path}/enroll`, `${path}/enroll/finish`, `${path}/refresh/finish`]
-        : [`${path}/enroll`],
-    ),
+    connectionPaths.flatMap((path) => enrollmentSteps.map((step) => `${path}/${step}`)),
   ),
 });
 
@@ -62,7 +67,10 @@ export interface RemoteControlDeviceKeys {
    * an enrollment while it has none; otherwise as `DeviceKeyStore.sign`.
    */
   signDeviceKey(keyId: string, bytes: Uint8Array | ArrayBuffer): Promise<RemoteControlSignature>;
-  /** As `DeviceKeyStore.delete`. */
+  /**
+   * As `DeviceKeyStore.delete`, but resolves when the key is not there, as other modules do: clients
+   * that delete before they forget would be stuck otherwise. Also for an id in another module's form.
+   */
   deleteDeviceKey(keyId: string): Promise<void>;
   /** As `DeviceKeyStore.close`. */
   close(): Promise<void>;
@@ -74,18 +82,45 @@ export function openRemoteControl(options: DeviceKeyStoreOptions = {}): RemoteCo
   const store = DeviceKeyStore.open({ ...own, targets: own.targets ?? remoteControlTargets });
   return {
     createDeviceKey: (policy) => store.createUnbound({ protectionPolicy: policy ?? null }),
-    getDeviceKeyPublic: (keyId) => store.public({ keyId }),
+    getDeviceKeyPublic: (keyId) => sayNotFound(store.public({ keyId })),
     async signDeviceKey(keyId, bytes) {
       const signedPayloadBase64 = toBuffer(bytes).toString('base64');
-      const { algorithm, signatureDerBase64 } = await store.signBytes({
-        keyId,
-        signedPayloadBase64,
-      });
+      const { algorithm, signatureDerBase64 } = await sayNotFound(
+        store.signBytes({ keyId, signedPayloadBase64 }),
+      );
       return { algorithm, signatureDerBase64 };
     },
-    deleteDeviceKey: (keyId) => store.delete({ keyId }),
+    async deleteDeviceKey(keyId) {
+      if (isIdOfAnotherModule(keyId)) return;
+      try {
+        await store.delete({ keyId });
+      } catch (error) {
+        if (!isKeyNotFound(error)) throw error;
+      }
+    },
     close: () => store.close(),
   };
+}
+
+function isKeyNotFound(error: unknown): error is DeviceKeyError {
+  return error instanceof DeviceKeyError && error.code === 'key_not_found';
+}
+
+/** Wrappers of such modules recognise a missing key by the words "not found". */
+async function sayNotFound<Result>(operation: Promise<Result>): Promise<Result> {
+  try {
+    return await operation;
+  } catch (error) {
+    if (!isKeyNotFound(error)) throw error;
+    throw new DeviceKeyError('key_not_found', `device key not found: ${error.message}`);
+  }
+}
+
+/** Whether this is a key id, and of a form that no key of this package has. */
+function isIdOfAnotherModule(keyId: unknown): boolean {
+  return (
+    typeof keyId === 'string' && /^[\w.:-]{1,256}$/.test(keyId) && !/^dk_(hse|tpm|osn)_/.test(keyId)
+  );
 }
 
 let opened: RemoteControlDeviceKeys | undefined;

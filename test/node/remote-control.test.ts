@@ -1,7 +1,7 @@
 // The stand-in for desktop apps' device-key module, as such an app uses it, with a real TPM.
 import { execFile } from 'node:child_process';
 import { createHash, createPublicKey, randomBytes, verify } from 'node:crypto';
-import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -121,7 +121,7 @@ describe('the life of a key', () => {
     await expect(keys.deleteDeviceKey(keyId)).resolves.toBeUndefined();
     expect(await codeOf(() => keys.getDeviceKeyPublic(keyId))).toBe('key_not_found');
     expect(await codeOf(() => keys.signDeviceKey(keyId, connectionBytes))).toBe('key_not_found');
-    expect(await codeOf(() => keys.deleteDeviceKey(keyId))).toBe('key_not_found');
+    await expect(keys.deleteDeviceKey(keyId)).resolves.toBeUndefined();
   });
 
   test('goes on when the app is started again', async () => {
@@ -133,6 +133,33 @@ describe('the life of a key', () => {
     const after = openRemoteControl(options);
     await expect(after.signDeviceKey(keyId, connectionBytes)).resolves.toBeDefined();
     await after.close();
+  });
+});
+
+describe('a key that is not there', () => {
+  const missing = `dk_tpm_${Buffer.alloc(32).toString('base64url')}`;
+
+  test.each([missing, 'dk_se_0f3b', '3f2504e0-4f89-11d3-9a0c-0305e82c3301'])(
+    'is deleted without an error: %s',
+    async (keyId) => {
+      await expect(keys.deleteDeviceKey(keyId)).resolves.toBeUndefined();
+    },
+  );
+
+  test('is reported by a message that says "not found"', async () => {
+    for (const call of [
+      () => keys.getDeviceKeyPublic(missing),
+      () => keys.signDeviceKey(missing, enrollmentBytes),
+    ]) {
+      const { code, message } = await rejection(call);
+      expect([code, message]).toEqual(['key_not_found', expect.stringContaining('not found')]);
+    }
+  });
+
+  test('is an error of the store all the same', async () => {
+    const store = DeviceKeyStore.open(options);
+    expect(await codeOf(() => store.delete({ keyId: missing }))).toBe('key_not_found');
+    await store.close();
   });
 });
 
@@ -451,15 +478,9 @@ describe('target paths', () => {
     '/backend-api/codex/remote/control/client',
     '/backend-api/wham/remote/control/client',
   ];
-  const enrollmentPaths = [
-    '/api/codex/remote/control/client/enroll',
-    '/wham/remote/control/client/enroll',
-    ...['codex', 'wham'].flatMap((name) =>
-      ['enroll', 'enroll/finish', 'refresh/finish'].map(
-        (end) => `/backend-api/${name}/remote/control/client/${end}`,
-      ),
-    ),
-  ];
+  const enrollmentPaths = clients.flatMap((client) =>
+    ['enroll', 'enroll/finish', 'refresh/finish'].map((end) => `${client}/${end}`),
+  );
   let keyId: string;
   beforeAll(async () => {
     keyId = await enrolledKey();
@@ -488,14 +509,23 @@ describe('target paths', () => {
   });
 
   test.each([
+    'https://chatgpt.com/backend-api',
+    'http://localhost:8000/api',
+    'http://127.0.0.1:3847/api',
+  ])('include what an app appends to its base %s', async (base) => {
+    for (const step of ['enroll', 'enroll/finish', 'refresh/finish']) {
+      const { origin, pathname } = new URL(`${base}/codex/remote/control/client/${step}`);
+      const bytes = bytesOf({ ...enrollment, targetOrigin: origin, targetPath: pathname });
+      await expect(keys.signDeviceKey(keyId, bytes)).resolves.toBeDefined();
+    }
+  });
+
+  test.each([
     '',
     '/',
     '/wham/remote/control/client/',
     '/WHAM/remote/control/client',
     '/wham/remote/control/client?x=1',
-    '/wham/remote/control/client/enroll/finish',
-    '/wham/remote/control/client/refresh/finish',
-    '/api/codex/remote/control/client/enroll/finish',
     '/backend-api/wham/remote/control/client/refresh',
     '/backend-api/../wham/remote/control/client',
   ])('have nothing like %j', async (targetPath) => {
@@ -656,6 +686,37 @@ describe('the module’s own functions', () => {
       { DEVICE_KEY_TCTI: ':x' },
     );
     expect(codes).toEqual(Array(4).fill('invalid_params'));
+  });
+
+  const theFour = ['createDeviceKey', 'deleteDeviceKey', 'getDeviceKeyPublic', 'signDeviceKey'];
+
+  test('are all that node-device-key/remote-control/module exports', async () => {
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [
+        '-e',
+        `console.log(Object.keys(require('node-device-key/remote-control/module')).sort().join())`,
+      ],
+      { cwd: root },
+    );
+    expect(stdout.trim().split(',')).toEqual(theFour);
+  });
+
+  test('are loaded as ./remote-control-device-key.node from a directory of that name', async () => {
+    const app = await mkdtemp(path.join(tmpdir(), 'dk-app-'));
+    const module = path.join(app, 'remote-control-device-key.node');
+    await mkdir(module);
+    await writeFile(
+      path.join(module, 'index.js'),
+      `module.exports = require(${JSON.stringify(path.join(root, 'dist/remote-control/module'))});`,
+    );
+    await writeFile(
+      path.join(app, 'main.js'),
+      `console.log(Object.keys(require('./remote-control-device-key.node')).sort().join());`,
+    );
+    const { stdout } = await promisify(execFile)(process.execPath, [path.join(app, 'main.js')]);
+    await rm(app, { recursive: true });
+    expect(stdout.trim().split(',')).toEqual(theFour);
   });
 
   test('are there for import as well', async () => {

@@ -21,6 +21,7 @@ import {
 } from './store';
 
 export type * from '../types/v2';
+export { deviceIdentitySha256 } from './verify/device-identity';
 export { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
 export {
   DeviceKeyStore,
@@ -37,7 +38,7 @@ export {
 
 let opened: DeviceKeyStore | undefined;
 
-/** Opened on first use with the default options, and never closed: it holds nothing up. */
+/** Opened on first use with the default options. A process does not wait for it to be closed. */
 function defaultStore(): DeviceKeyStore {
   return (opened ??= DeviceKeyStore.open());
 }
@@ -78,4 +79,14 @@ export async function listDeviceKeys(): Promise<(DeviceKeyInfo | DeviceKeyUnread
 /** {@link DeviceKeyStore.support} on the default store. */
 export async function probeDeviceKeySupport(): Promise<DeviceKeySupport> {
   return defaultStore().support();
+}
+
+/**
+ * Closes the default store, if one is open; the next call of a function here opens another. Programs
+ * need not call it; test runners that look for open handles are quiet after it.
+ */
+export async function closeDefaultStore(): Promise<void> {
+  const store = opened;
+  opened = undefined;
+  await store?.close();
 }

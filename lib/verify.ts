@@ -4,6 +4,7 @@
  * Pure JavaScript on `node:crypto`: importing this module never loads the native addon, so it can be
  * used on servers for which no prebuilt binary exists.
  */
+export { deviceIdentitySha256 } from './verify/device-identity';
 export { DeviceKeyVerificationError, type DeviceKeyVerificationCode } from './verify/error';
 export { InMemoryNonceStore, type NonceStore } from './verify/nonce-store';
 export {

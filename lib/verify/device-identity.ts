@@ -1,0 +1,23 @@
+import { createHash } from 'node:crypto';
+
+import type { DeviceKeyPublicResponse } from '../../types/v2';
+import { ownMembers, toJson } from '../own';
+
+/**
+ * What `deviceIdentitySha256Base64url` of an enrollment payload says about a key: SHA-256, in unpadded
+ * base64url, of the UTF-8 JSON text of `{algorithm,keyId,protectionClass,publicKeySpkiDerBase64}`,
+ * members in this order, no white space. Other members of `key` do not count.
+ *
+ * The client hashes what `create` or `public` answered; the backend hashes what the client sent at
+ * enrollment and expects the proof to say the same.
+ *
+ * @throws TypeError when one of the four is not a string.
+ */
+export function deviceIdentitySha256(key: DeviceKeyPublicResponse): string {
+  const { algorithm, keyId, protectionClass, publicKeySpkiDerBase64 } = ownMembers(key);
+  const identity = { algorithm, keyId, protectionClass, publicKeySpkiDerBase64 };
+  for (const [name, value] of Object.entries(identity)) {
+    if (typeof value !== 'string') throw new TypeError(`key.${name} must be a string`);
+  }
+  return createHash('sha256').update(toJson(identity, 'key')).digest('base64url');
+}

@@ -106,14 +106,16 @@ function nlohmannJson(os, arch) {
 }
 
 // The published package carries the header-only libraries in vendor/include, so that a user's build
-// needs nothing but a compiler and OpenSSL; a git checkout takes node-addon-api from npm, and
-// nlohmann/json from the system or its package manager.
+// needs nothing but a compiler and OpenSSL; a git checkout takes node-addon-api and Node-API's headers from
+// npm, and nlohmann/json from the system or its package manager.
 function includeDirs(os, arch) {
   const vendored = path.join(root, 'vendor/include');
   const headers = fs.existsSync(vendored)
     ? ['vendor/include']
     : [
         path.relative(root, path.dirname(require.resolve('node-addon-api/package.json'))),
+        // Node-API alone; see scripts/build-native.mjs.
+        path.relative(root, require('node-api-headers').include_dir),
         ...nlohmannJson(os, arch),
       ];
   return os === 'mac' || os === 'win' ? [...headers, openssl(os, arch).include] : headers;

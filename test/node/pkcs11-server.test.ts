@@ -5,6 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 
 import { outcome } from '../support/outcome';
+import { PackageCopy } from '../support/package-copy';
 import { P11KitServer, p11KitClient } from '../support/p11-kit-server';
 import { verifies } from '../support/proof';
 import { SoftHsm, softHsmModule } from '../support/softhsm';
@@ -13,10 +14,18 @@ import { TokenClient } from '../support/token-client';
 const owner = 1; // daemon
 const user = { name: 'nobody', uid: 65534 };
 
+let copy: PackageCopy;
 let hsm: SoftHsm;
 let home: string;
 let server: P11KitServer;
 let client: TokenClient;
+
+beforeAll(async () => {
+  copy = await PackageCopy.make();
+});
+afterAll(async () => {
+  await copy.remove();
+});
 
 beforeEach(async () => {
   hsm = await SoftHsm.make();
@@ -41,7 +50,7 @@ beforeEach(async () => {
       pkcs11: { module: p11KitClient, pin: hsm.pin },
       timeoutMs: 2000,
     },
-    { env: server.environment, uid: user.uid },
+    { env: server.environment, user: { uid: user.uid, copy } },
   );
 });
 afterEach(async () => {
@@ -74,7 +83,7 @@ test('other users cannot use the server', async () => {
       tcti: 'device:/dev/no-tpm-here',
       pkcs11: { module: p11KitClient, pin: hsm.pin },
     },
-    { env: server.environment, uid: 9 },
+    { env: server.environment, user: { uid: 9, copy } },
   );
   const { providers } = await other.support();
   await other.stop();

@@ -13,6 +13,7 @@ import {
   type DeviceKeySupport,
   type Pkcs11PinQuestion,
 } from '../../dist/index.js';
+import type { PackageCopy } from './package-copy';
 import { essentialEnvironment } from './platform';
 import { binding, connectionPayload } from './payloads';
 
@@ -28,8 +29,8 @@ export interface ClientOptions {
   // Answers to questions for a PIN, in turn or by the token's label; where there is none of the latter,
   // the question stays open.
   answers?: string[] | Record<string, string>;
-  // Who runs it.
-  uid?: number;
+  // The user that runs it, and a copy of the package that this user can read.
+  user?: { uid: number; copy: PackageCopy };
 }
 
 export class TokenClient {
@@ -38,12 +39,13 @@ export class TokenClient {
   private calls = 0;
   stderr = '';
 
-  private constructor({ env, uid }: ClientOptions) {
-    const script = path.join(__dirname, '../node/children/token-client.cjs');
+  private constructor({ env, user }: ClientOptions) {
+    const name = 'token-client.cjs';
+    const script = user?.copy.script(name) ?? path.join(__dirname, '../node/children', name);
     this.child = fork(script, [], {
       env: { ...essentialEnvironment, ...env },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      ...(uid === undefined ? {} : { uid, gid: uid }),
+      ...(user && { uid: user.uid, gid: user.uid, cwd: '/', execPath: user.copy.node }),
     });
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
     this.child.on('message', (answer: Answer) => this.waiting.get(answer.id)?.(answer));

@@ -18,6 +18,7 @@ import {
   type DeviceKeySupport,
   type DeviceKeyUnreadable,
   type OperationOptions,
+  type SupportOptions,
 } from './store';
 
 export type * from '../types/v2';
@@ -31,6 +32,7 @@ export {
   type DeviceKeySupport,
   type DeviceKeyUnreadable,
   type OperationOptions,
+  type SupportOptions,
   type Pkcs11Options,
   type Pkcs11PinQuestion,
   type TargetPolicy,
@@ -77,8 +79,8 @@ export async function listDeviceKeys(): Promise<(DeviceKeyInfo | DeviceKeyUnread
 }
 
 /** {@link DeviceKeyStore.support} on the default store. */
-export async function probeDeviceKeySupport(): Promise<DeviceKeySupport> {
-  return defaultStore().support();
+export async function probeDeviceKeySupport(options?: SupportOptions): Promise<DeviceKeySupport> {
+  return defaultStore().support(options);
 }
 
 /**

@@ -23,7 +23,7 @@ export interface NativeStore {
   signBytes(params: string): number;
   delete(params: string): number;
   list(): number;
-  support(): number;
+  support(all: boolean): number;
   close(): number;
   /** The token that a request lacked the PIN of, as the JSON text of a `Pkcs11PinQuestion`; once. */
   takePinQuestion(): string;

@@ -16,7 +16,7 @@ import {
   type NativeStore,
 } from './native';
 import { signalOf } from './operation-signal';
-import { toJson } from './own';
+import { readOptions, toJson } from './own';
 
 /**
  * Where proofs may be addressed to, and for how long. What is absent takes the default. Can be set
@@ -111,6 +111,11 @@ export interface DeviceKeyStoreOptions {
   queueLimit?: number;
 }
 
+export interface SupportOptions {
+  /** Whether to ask every provider, needed or not. Default false. */
+  all?: boolean;
+}
+
 export interface OperationOptions {
   /**
    * Aborting it rejects the operation with `canceled`. One that waits never touches the hardware; of
@@ -138,8 +143,11 @@ export interface DeviceKeyUnreadable {
 export interface DeviceKeyProviderSupport {
   provider: string;
   protectionClass: DeviceKeyProtectionClass;
+  /** Whether it was asked; see {@link DeviceKeyStore.support}. */
+  asked: boolean;
+  /** Whether it can make keys; false when it was not asked. */
   available: boolean;
-  /** Why not; null when available. */
+  /** Why not; null when available or not asked. */
   code: DeviceKeyErrorCode | null;
   /** What is missing and how to get it; null when available. */
   message: string | null;
@@ -302,9 +310,13 @@ export class DeviceKeyStore {
     return this.#request(() => this.#native.list());
   }
 
-  /** What this machine can protect keys with, found out by asking the hardware. */
-  support(): Promise<DeviceKeySupport> {
-    return this.#request(() => this.#native.support());
+  /**
+   * What this machine can protect keys with, found out by asking the hardware. PKCS#11 modules, which
+   * may write messages and files, are loaded only when `pkcs11` or its environment variables are set,
+   * when nothing else can protect keys, or with `all`; otherwise their entry has `asked: false`.
+   */
+  support(options?: SupportOptions): Promise<DeviceKeySupport> {
+    return this.#request(() => this.#native.support(asksAll(options)));
   }
 
   /**
@@ -423,6 +435,14 @@ export class DeviceKeyStore {
 const maxPinRounds = 10;
 
 type AskPin = Exclude<Pkcs11Options['pin'], string | undefined>;
+
+function asksAll(options: SupportOptions | undefined): boolean {
+  const { all = false } = readOptions(options);
+  if (typeof all !== 'boolean') {
+    throw new DeviceKeyError('invalid_params', 'options.all: expected a boolean');
+  }
+  return all;
+}
 
 /**
  * The native stores that are open. Node-API's own clean-up does not run at `process.exit()`, and a

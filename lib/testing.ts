@@ -185,7 +185,9 @@ class MemoryStore implements InMemoryDeviceKeyStore {
     const available = { available: true, code: null, message: null };
     const protectionClass = this.#protectionClass;
     return {
-      providers: [{ provider: 'in-memory', protectionClass, ...available, details: {} }],
+      providers: [
+        { provider: 'in-memory', protectionClass, asked: true, ...available, details: {} },
+      ],
       protectionClass,
       hardware: protectionClass !== 'os_protected_nonextractable',
       store: { directory: this.#directory, ...available },

@@ -35,7 +35,7 @@ Napi::Function NativeStore::Define(Napi::Env env) {
               "signBytes"),
           InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::Delete>>("delete"),
           InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::List>>("list"),
-          InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::Support>>("support"),
+          InstanceMethod<&NativeStore::Support>("support"),
           InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::Close>>("close"),
           InstanceMethod<&NativeStore::TakePinQuestion>("takePinQuestion"),
           InstanceMethod<&NativeStore::AnswerPin>("answerPin"),
@@ -87,6 +87,15 @@ template <uint64_t (AsyncDeviceKeyStore::*kStart)()>
 Napi::Value NativeStore::Start(const Napi::CallbackInfo& info) {
   return AtBoundary(info.Env(), [&]() -> Napi::Value {
     const uint64_t request = (store().*kStart)();
+    channel_->RequestStarted(info.Env());
+    return Napi::Number::New(info.Env(), static_cast<double>(request));
+  });
+}
+
+Napi::Value NativeStore::Support(const Napi::CallbackInfo& info) {
+  return AtBoundary(info.Env(), [&]() -> Napi::Value {
+    const bool all = info.Length() > 0 && info[0].ToBoolean();
+    const uint64_t request = store().Support(all);
     channel_->RequestStarted(info.Env());
     return Napi::Number::New(info.Env(), static_cast<double>(request));
   });

@@ -13,6 +13,7 @@ namespace device_key {
 
 // new NativeStore(options: string, onSettled: (request, result | error) => void)
 //   .create(params: string): number   and so on: each starts a request and returns its number
+//   .support(all: boolean): number
 //   .cancel(request: number): boolean
 //   .close(): number
 //   .takePinQuestion(): string   .answerPin(pin: string): void
@@ -30,6 +31,7 @@ class NativeStore : public Napi::ObjectWrap<NativeStore> {
   Napi::Value StartWithParams(const Napi::CallbackInfo& info);
   template <uint64_t (AsyncDeviceKeyStore::*kStart)()>
   Napi::Value Start(const Napi::CallbackInfo& info);
+  Napi::Value Support(const Napi::CallbackInfo& info);
   Napi::Value TakePinQuestion(const Napi::CallbackInfo& info);
   Napi::Value AnswerPin(const Napi::CallbackInfo& info);
   Napi::Value Cancel(const Napi::CallbackInfo& info);

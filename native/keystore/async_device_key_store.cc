@@ -166,10 +166,12 @@ uint64_t AsyncDeviceKeyStore::List() {
   });
 }
 
-uint64_t AsyncDeviceKeyStore::Support() {
+uint64_t AsyncDeviceKeyStore::Support(bool all) {
   RequireOpen();
-  return Submit(Lane::kHardware,
-                [](Core& core, Request&) { return Text(core.store->Support(core.Limits())); });
+  const auto ask = all ? ProviderSet::Ask::kAll : ProviderSet::Ask::kNeeded;
+  return Submit(Lane::kHardware, [ask](Core& core, Request&) {
+    return Text(core.store->Support(core.Limits(), ask));
+  });
 }
 
 uint64_t AsyncDeviceKeyStore::Submit(Lane lane, Work work) {

@@ -55,7 +55,8 @@ class AsyncDeviceKeyStore {
   uint64_t SignBytes(std::string_view params);
   uint64_t Delete(std::string_view params);  // the params of Public; results in {}
   uint64_t List();
-  uint64_t Support();
+  // `all`: also those providers that are not needed (ProviderSet::Ask).
+  uint64_t Support(bool all = false);
 
   // For a store that was opened with a PinPrompt: the token for which a request has failed with
   // `pin_required`, as JSON (PinPrompt), once; "null" when there is none. And the PIN, for the next

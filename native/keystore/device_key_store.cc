@@ -156,8 +156,9 @@ void DeviceKeyStore::Delete(const KeyId& key_id, const OperationLimits& limits) 
 
 std::vector<ListedKey> DeviceKeyStore::List() { return records_.List(); }
 
-nlohmann::ordered_json DeviceKeyStore::Support(const OperationLimits& limits) {
-  nlohmann::ordered_json support = providers_.Support(limits);
+nlohmann::ordered_json DeviceKeyStore::Support(const OperationLimits& limits,
+                                               ProviderSet::Ask ask) {
+  nlohmann::ordered_json support = providers_.Support(limits, ask);
   nlohmann::ordered_json store = {{"directory", Utf8FromPath(records_.directory())},
                                   {"available", true},
                                   {"code", nullptr},

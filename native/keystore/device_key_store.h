@@ -81,7 +81,8 @@ class DeviceKeyStore {
   // ProviderSet::Support, and the state of the store:
   //   "store":{"directory":"/...","available":true,"code":null,"message":null}
   // The directory may hold bytes that are not UTF-8: dump it with error_handler_t::replace.
-  nlohmann::ordered_json Support(const OperationLimits& limits);
+  nlohmann::ordered_json Support(const OperationLimits& limits,
+                                 ProviderSet::Ask ask = ProviderSet::Ask::kNeeded);
 
  private:
   CreateResponse Make(ProtectionPolicy policy, const KeyBinding& binding,

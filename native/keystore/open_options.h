@@ -31,7 +31,7 @@ struct OpenOptions {
   std::optional<std::string> pkcs11_token;
   PinSource pkcs11_pin;
   // Where the providers' settings that are absent above come from.
-  Environment environment;
+  Environment environment{};
   // Whether each use of a new key has to be confirmed by a person, and for how long that holds.
   // macOS alone has it.
   bool user_presence = false;

@@ -66,16 +66,18 @@ DeviceKeyError NoHardwareProvider() {
                         "node-device-key knows no secure hardware on this platform");
 }
 
-DeviceKeyError Degraded(const KeyProvider& fallback, const DeviceKeyError& hardware_error) {
+// `state`: what is known of the fallback, as in "is available".
+DeviceKeyError Degraded(const KeyProvider& fallback, const std::string& state,
+                        const DeviceKeyError& hardware_error) {
   const std::string class_name(ProtectionClassName(fallback.protection_class()));
-  return DeviceKeyError(
-      ErrorCode::kDegradedProtectionNotAllowed,
-      "protectionPolicy is hardware_only, but secure hardware cannot be used (" +
-          std::string(ErrorCodeName(hardware_error.code())) + ": " + hardware_error.what() + "). " +
-          class_name + " (" + std::string(fallback.name()) +
-          ") is available: cure the former, or accept the latter with protectionPolicy "
-          "allow_os_protected_nonextractable",
-      hardware_error.platform_status());
+  return DeviceKeyError(ErrorCode::kDegradedProtectionNotAllowed,
+                        "protectionPolicy is hardware_only, but secure hardware cannot be used (" +
+                            std::string(ErrorCodeName(hardware_error.code())) + ": " +
+                            hardware_error.what() + "). " + class_name + " (" +
+                            std::string(fallback.name()) + ") " + state +
+                            ": cure the former, or accept the latter with protectionPolicy "
+                            "allow_os_protected_nonextractable",
+                        hardware_error.platform_status());
 }
 
 }  // namespace
@@ -102,7 +104,13 @@ MadeKey ProviderSet::Create(ProtectionPolicy policy, const KeyBinding& binding,
   }
   for (const std::shared_ptr<KeyProvider>& provider : providers_) {
     if (policy == ProtectionPolicy::kHardwareOnly && !IsHardware(provider->protection_class())) {
-      if (Probe(*provider, limits).available()) throw Degraded(*provider, *failure);
+      if (provider->runs_foreign_code()) {
+        if (provider->is_configured()) {
+          throw Degraded(*provider, "is configured, and was not tried", *failure);
+        }
+      } else if (Probe(*provider, limits).available()) {
+        throw Degraded(*provider, "is available", *failure);
+      }
       continue;
     }
     try {
@@ -128,21 +136,28 @@ KeyProvider& ProviderSet::Named(const std::string& name) const {
                            "\", which this machine does not have: use the key where it was made");
 }
 
-nlohmann::ordered_json ProviderSet::Support(const OperationLimits& limits) const {
+nlohmann::ordered_json ProviderSet::Support(const OperationLimits& limits, Ask ask) const {
   nlohmann::ordered_json providers = nlohmann::ordered_json::array();
   std::optional<ProtectionClass> best;
   for (const std::shared_ptr<KeyProvider>& provider : providers_) {
-    const Availability availability = Probe(*provider, limits);
-    if (availability.available() && !best) best = provider->protection_class();
+    const bool asked =
+        ask == Ask::kAll || !best || !provider->runs_foreign_code() || provider->is_configured();
+    const Availability availability = asked ? Probe(*provider, limits) : Availability{};
+    const bool available = asked && availability.available();
+    if (available && !best) best = provider->protection_class();
     nlohmann::ordered_json entry = {
         {"provider", provider->name()},
         {"protectionClass", ProtectionClassName(provider->protection_class())},
-        {"available", availability.available()},
+        {"asked", asked},
+        {"available", available},
         {"code", nullptr},
         {"message", nullptr},
         {"details", availability.details},
     };
-    if (!availability.available()) {
+    if (!asked) {
+      entry["message"] =
+          "not asked: it is not configured, and not needed while the above can be used";
+    } else if (!available) {
       entry["code"] = ErrorCodeName(availability.error->code());
       entry["message"] = availability.error->what();
     }

@@ -37,8 +37,10 @@ class ProviderSet {
   // Makes a key with the first provider that can, in order. The next one is asked only after an
   // error that will not pass by itself (no hardware, no library, no permission): a busy device or
   // one that timed out must not degrade an enrollment for good, so any other error is thrown as it
-  // is. What is not hardware is asked only when `policy` allows it; when only such a provider is
-  // available, `degraded_protection_not_allowed` tells which class it has and why hardware was not.
+  // is. What is not hardware makes a key only when `policy` allows it. Otherwise, when hardware
+  // cannot be used and such a provider is available, `degraded_protection_not_allowed` tells which
+  // class it has and why hardware was not used. One that runs foreign code is not even asked then:
+  // it counts when it is configured.
   //
   // `announce(provider, key id)` is called before a provider that keeps its keys makes one, and
   // `withdraw(key id)` when it turns out that it has not.
@@ -49,13 +51,17 @@ class ProviderSet {
   // name.
   KeyProvider& Named(const std::string& name) const;
 
+  // Whom Support asks: those that run foreign code only when they are configured or no provider
+  // before them can be used, or all of them.
+  enum class Ask { kNeeded, kAll };
+
   // What each provider says when asked, and what a new key would be protected by:
-  //   {"providers":[{"provider":"tpm2","protectionClass":"hardware_tpm","available":false,
-  //     "code":"hardware_unavailable","message":"...","details":{...}}],
+  //   {"providers":[{"provider":"tpm2","protectionClass":"hardware_tpm","asked":true,
+  //     "available":false,"code":"hardware_unavailable","message":"...","details":{...}}],
   //    "protectionClass":null,"hardware":false}
-  // `code` and `message` are null for what is available; the last two members describe the first
-  // provider that is.
-  nlohmann::ordered_json Support(const OperationLimits& limits) const;
+  // `code` and `message` are null for what is available, and `code` for what was not asked; the
+  // last two members describe the first provider that is available.
+  nlohmann::ordered_json Support(const OperationLimits& limits, Ask ask = Ask::kNeeded) const;
 
  private:
   std::vector<std::shared_ptr<KeyProvider>> providers_;

@@ -64,6 +64,13 @@ class KeyProvider {
   // recorded would stay for good. Such keys are announced before they are made (PendingKeys).
   virtual bool keeps_keys() const { return false; }
 
+  // Whether the other calls run code that comes neither with this package nor with the operating
+  // system (PKCS#11 modules). It may write messages and files, so it is not run without need.
+  virtual bool runs_foreign_code() const { return false; }
+
+  // Whether the user has chosen this provider's device, in code or by the environment.
+  virtual bool is_configured() const { return false; }
+
   // Finds out by asking the hardware, never by guessing from its presence. Does not throw for
   // hardware that is missing or broken; that is what the result says.
   virtual Availability Probe(const OperationLimits& limits) = 0;

@@ -117,6 +117,7 @@ describe('on machines that cannot be had here', () => {
   const hardware: DeviceKeyProviderSupport = {
     provider: 'tpm2',
     protectionClass: 'hardware_tpm',
+    asked: true,
     available: true,
     code: null,
     message: null,

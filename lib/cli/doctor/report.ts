@@ -82,7 +82,8 @@ export function reportWithoutStore(
 }
 
 function providerFindings(provider: DeviceKeyProviderSupport, hardware: boolean): Finding[] {
-  const { available, code, message, details } = provider;
+  const { asked, available, code, message, details } = provider;
+  if (!asked) return [];
   if (!available) {
     const isHardware = provider.protectionClass.startsWith('hardware_');
     // A fallback is of interest where there is no hardware, and even there nobody needs it.

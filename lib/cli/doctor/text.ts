@@ -17,11 +17,14 @@ export function reportText(report: DoctorReport): string {
 }
 
 function providerText(provider: DeviceKeyProviderSupport, paint: Painter): string {
-  const state = provider.available
-    ? paint.green('available')
-    : paint.red(`not available (${provider.code ?? 'unknown'})`);
+  const state = providerState(provider, paint);
   const title = `${paint.bold(provider.provider)}  ${provider.protectionClass}  ${state}`;
   return [title, indented(detailRows(provider.details))].filter(Boolean).join('\n');
+}
+
+function providerState({ asked, available, code }: DeviceKeyProviderSupport, paint: Painter) {
+  if (!asked) return 'not asked';
+  return available ? paint.green('available') : paint.red(`not available (${code ?? 'unknown'})`);
 }
 
 /** What is known about TPMs and tokens in words, and whatever else a provider tells as it is. */

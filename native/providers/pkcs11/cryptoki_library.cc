@@ -8,6 +8,22 @@
 #include "providers/pkcs11/pkcs11_status.h"
 
 namespace device_key {
+namespace {
+
+// Loads the modules behind p11-kit's proxy before the proxy does, since it loads them plainly: in a
+// Node.js process their calls of OpenSSL would then be bound to Node's own copy (DynamicLibrary). A
+// library that is loaded already keeps its bindings. The proxy passes over what cannot be loaded.
+void PreloadModules(const void* in_proxy) {
+  for (const RegisteredModule& module : RegisteredModules()) {
+    try {
+      if (!module.library.empty()) DynamicLibrary::Open(PathOf(module, in_proxy).c_str());
+    } catch (const DeviceKeyError&) {
+      // Not installed, or for another architecture.
+    }
+  }
+}
+
+}  // namespace
 
 const CK_FUNCTION_LIST& CryptokiLibrary::Functions() {
   if (functions_ == nullptr) Load();
@@ -28,7 +44,7 @@ void CryptokiLibrary::Finalize() {
 void CryptokiLibrary::Load() {
   const DynamicLibrary library = DynamicLibrary::Open(name_.c_str());
   const auto get_function_list = library.Symbol<C_GetFunctionListFunction>("C_GetFunctionList");
-  if (IsP11KitProxy(name_)) PreloadP11KitModules(reinterpret_cast<void*>(get_function_list));
+  if (IsP11KitProxy(name_)) PreloadModules(reinterpret_cast<void*>(get_function_list));
   CK_FUNCTION_LIST* functions = nullptr;
   CheckPkcs11("get the functions of " + name_, get_function_list(&functions));
   // Version 3 only appends functions to the list (PKCS #11 Specification 3.1, section 3.6).

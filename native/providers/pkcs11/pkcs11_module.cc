@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <map>
 #include <mutex>
+
+#include "platform/dynamic_library.h"
+#include "providers/pkcs11/p11_kit_modules.h"
 
 namespace device_key {
 namespace {
@@ -12,14 +16,37 @@ namespace {
 constexpr std::chrono::milliseconds kWaitSlice{50};
 // How long closing the last store waits for the module to let go of its tokens.
 constexpr std::chrono::seconds kReleaseTimeout{1};
+// dlopen(3) of macOS also looks for a plain file name in the working directory, which anybody may
+// have written; Homebrew's p11-kit is at a path that depends on the processor.
+#if defined(__APPLE__) && defined(__aarch64__)
+constexpr char kP11KitProxy[] = "/opt/homebrew/lib/p11-kit-proxy.dylib";
+#elif defined(__APPLE__)
+constexpr char kP11KitProxy[] = "/usr/local/lib/p11-kit-proxy.dylib";
+#else
+constexpr char kP11KitProxy[] = "p11-kit-proxy.so";
+#endif
 constexpr size_t kQueueLimit = 65536;  // each store has a limit of its own
 
 }  // namespace
 
-std::vector<Token> ModuleState::Tokens() { return ListTokens(Functions()); }
+std::vector<Token> ModuleState::Tokens() {
+  DropSessionsOfParentProcess();
+  std::list<CryptokiLibrary>& libraries = Libraries();
+  std::vector<Token> tokens;
+  for (CryptokiLibrary& library : libraries) {
+    try {
+      std::vector<Token> more = ListTokens(library.Functions());
+      std::move(more.begin(), more.end(), std::back_inserter(tokens));
+    } catch (const DeviceKeyError&) {
+      // Registered modules stay behind when their devices go.
+      if (name_ != kRegisteredModules) throw;
+    }
+  }
+  return tokens;
+}
 
 TokenSession* ModuleState::FindSession(const std::function<bool(const TokenIdentity&)>& wanted) {
-  Functions();  // drops the sessions of a process that this one was forked from
+  DropSessionsOfParentProcess();
   for (TokenSession& session : sessions_) {
     if (wanted(session.token().identity)) return &session;
   }
@@ -29,7 +56,7 @@ TokenSession* ModuleState::FindSession(const std::function<bool(const TokenIdent
 TokenSession& ModuleState::SessionWith(const Token& token) {
   TokenSession* session =
       FindSession([&](const TokenIdentity& identity) { return identity == token.identity; });
-  return session != nullptr ? *session : sessions_.emplace_back(Functions(), token);
+  return session != nullptr ? *session : sessions_.emplace_back(*token.module, token);
 }
 
 void ModuleState::ForgetKey(const KeyId& id) {
@@ -38,15 +65,38 @@ void ModuleState::ForgetKey(const KeyId& id) {
 
 void ModuleState::Reset() {
   sessions_.clear();
-  library_.Finalize();
+  for (CryptokiLibrary& library : libraries_) library.Finalize();
+  libraries_.clear();
 }
 
-const CK_FUNCTION_LIST& ModuleState::Functions() {
-  if (library_.IsForked()) {
-    for (TokenSession& session : sessions_) session.Abandon();
-    sessions_.clear();
+std::list<CryptokiLibrary>& ModuleState::Libraries() {
+  if (!libraries_.empty()) return libraries_;
+  if (name_ != kRegisteredModules) {
+    libraries_.emplace_back(name_);
+    return libraries_;
   }
-  return library_.Functions();
+  const std::vector<RegisteredModule> modules = RegisteredModules();
+  const bool by_proxy =
+      modules.empty() || std::any_of(modules.begin(), modules.end(),
+                                     [](const auto& module) { return module.needs_proxy; });
+  if (by_proxy) {
+    libraries_.emplace_back(kP11KitProxy);
+    return libraries_;
+  }
+  const void* in_proxy = reinterpret_cast<const void*>(
+      DynamicLibrary::Open(kP11KitProxy).Symbol<C_GetFunctionListFunction>("C_GetFunctionList"));
+  for (const RegisteredModule& module : modules) {
+    if (!module.IsTpm2Pkcs11()) libraries_.emplace_back(PathOf(module, in_proxy));
+  }
+  return libraries_;
+}
+
+void ModuleState::DropSessionsOfParentProcess() {
+  const bool forked = std::any_of(libraries_.begin(), libraries_.end(),
+                                  [](const auto& library) { return library.IsForked(); });
+  if (!forked) return;
+  for (TokenSession& session : sessions_) session.Abandon();
+  sessions_.clear();
 }
 
 Pkcs11Module::Pkcs11Module(const std::string& name)

@@ -19,15 +19,19 @@
 
 namespace device_key {
 
+// A module's name that stands for those that are registered with p11-kit, except for tpm2-pkcs11:
+// that is the TPM once more, and has to be named.
+inline constexpr char kRegisteredModules[] = "p11-kit";
+
 // What the module's thread works with. The module is initialized for as long as there are sessions:
 // modules such as SoftHSM see tokens that were added, removed or put back only then.
 class ModuleState {
  public:
-  explicit ModuleState(std::string name) : library_(std::move(name)) {}
+  explicit ModuleState(std::string name) : name_(std::move(name)) {}
 
-  const std::string& name() const { return library_.name(); }
+  const std::string& name() const { return name_; }
 
-  // The tokens that are present now.
+  // The tokens that are present now. Of several modules, those that fail are passed over.
   std::vector<Token> Tokens();
 
   // The session with the token that `wanted` says is the one; nullptr when there is none.
@@ -41,9 +45,12 @@ class ModuleState {
   void Reset();
 
  private:
-  const CK_FUNCTION_LIST& Functions();
+  // The module of that name, or those behind kRegisteredModules.
+  std::list<CryptokiLibrary>& Libraries();
+  void DropSessionsOfParentProcess();
 
-  CryptokiLibrary library_;
+  const std::string name_;
+  std::list<CryptokiLibrary> libraries_;  // empty until they are needed
   std::list<TokenSession> sessions_;
 };
 
@@ -52,11 +59,13 @@ class Pkcs11Module {
   // Keeps the module in use. The last one to go has it let go of tokens and finalized.
   class User {
    public:
-    // `name` as for DynamicLibrary. Loads nothing.
+    // `name` as for DynamicLibrary, or kRegisteredModules. Loads nothing.
     explicit User(const std::string& name);
     ~User();
     User(const User&) = delete;
     User& operator=(const User&) = delete;
+
+    const std::string& name() const { return module_.state_.name(); }
 
     // Calls `work(ModuleState&)` on the module's thread and returns what it returns or throws. A
     // module cannot be interrupted: when the limits are reached the call goes on without a caller,

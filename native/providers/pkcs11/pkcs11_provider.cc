@@ -11,15 +11,6 @@
 namespace device_key {
 namespace {
 
-// dlopen(3) of macOS also looks for a plain file name in the working directory, which anybody may
-// have written; Homebrew's p11-kit is at a path that depends on the processor.
-#if defined(__APPLE__) && defined(__aarch64__)
-constexpr char kDefaultModule[] = "/opt/homebrew/lib/p11-kit-proxy.dylib";
-#elif defined(__APPLE__)
-constexpr char kDefaultModule[] = "/usr/local/lib/p11-kit-proxy.dylib";
-#else
-constexpr char kDefaultModule[] = "p11-kit-proxy.so";
-#endif
 #if defined(__APPLE__)
 constexpr bool kFindsPlainNames = false;
 #else
@@ -39,7 +30,7 @@ std::string ResolveModule(const Pkcs11Options& options, const std::optional<Toke
   std::optional<std::string> module = options.module;
   if (!module && token) module = token->module_path;
   if (!module) module = options.environment.Get("DEVICE_KEY_PKCS11_MODULE");
-  if (!module) return kDefaultModule;
+  if (!module) return kRegisteredModules;
   const bool plain = kFindsPlainNames && module->find('/') == std::string::npos;
   if (!plain && !module->starts_with('/')) {
     throw DeviceKeyError(
@@ -133,7 +124,9 @@ Pkcs11Provider::Pkcs11Provider(const Pkcs11Options& options)
         PinSource pin = ResolvePin(options, token);
         return std::make_shared<const Choice>(Choice{std::move(token), std::move(pin)});
       }()),
-      module_(ResolveModule(options, choice_->token)) {}
+      module_(ResolveModule(options, choice_->token)),
+      configured_(module_.name() != kRegisteredModules || choice_->token ||
+                  choice_->pin.kind() != "none") {}
 
 Token Pkcs11Provider::ChooseToken(ModuleState& state, const Choice& choice) {
   const std::vector<Token> present = state.Tokens();

@@ -19,10 +19,10 @@ namespace device_key {
 // What is absent is taken from `token`, if that is a URI with the attribute, then from the
 // environment's DEVICE_KEY_PKCS11_MODULE, DEVICE_KEY_PKCS11_TOKEN and DEVICE_KEY_PKCS11_PIN.
 struct Pkcs11Options {
-  std::optional<std::string> module;  // a path or soname; else p11-kit's proxy
+  std::optional<std::string> module;  // a path or soname; else kRegisteredModules
   std::optional<std::string> token;   // TokenUri; else the only one that can be used
   PinSource pin;
-  Environment environment;
+  Environment environment{};
 };
 
 // The keys live in the token, under the key id; the record's handle {"token": "pkcs11:..."} says in
@@ -40,6 +40,9 @@ class Pkcs11Provider : public KeyProvider {
   }
 
   bool keeps_keys() const override { return true; }
+  bool runs_foreign_code() const override { return true; }
+  // Whether a module, a token or a PIN was given.
+  bool is_configured() const override { return configured_; }
 
   Availability Probe(const OperationLimits& limits) override;
   ProviderKey Create(const KeyId& id, const KeyBinding& binding,
@@ -64,6 +67,7 @@ class Pkcs11Provider : public KeyProvider {
 
   const std::shared_ptr<const Choice> choice_;
   Pkcs11Module::User module_;
+  const bool configured_;
 };
 
 }  // namespace device_key

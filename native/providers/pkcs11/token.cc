@@ -62,7 +62,8 @@ std::vector<Token> ListTokens(const CK_FUNCTION_LIST& module) {
   for (const CK_SLOT_ID slot : slots) {
     const std::optional<CK_TOKEN_INFO> info = ReadTokenInfo(module, slot);
     if (!info) continue;
-    Token token{.slot = slot,
+    Token token{.module = &module,
+                .slot = slot,
                 .identity = {.label = Unpadded(info->label),
                              .manufacturer = Unpadded(info->manufacturerID),
                              .model = Unpadded(info->model),

@@ -11,6 +11,7 @@
 namespace device_key {
 
 struct Token {
+  const CK_FUNCTION_LIST* module = nullptr;  // that shows it
   CK_SLOT_ID slot = 0;
   TokenIdentity identity;
   CK_FLAGS flags = 0;

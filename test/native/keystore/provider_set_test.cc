@@ -143,6 +143,59 @@ TEST_F(ProviderSetTest, SaysWhenThePlatformHasOnlyAForbiddenFallback) {
       "on this platform");
 }
 
+// As PKCS#11 does.
+class ForeignProvider : public SoftwareProvider {
+ public:
+  explicit ForeignProvider(bool configured)
+      : SoftwareProvider(kFallbackClass, "foreign"), configured_(configured) {}
+  bool runs_foreign_code() const override { return true; }
+  bool is_configured() const override { return configured_; }
+
+ private:
+  const bool configured_;
+};
+
+TEST_F(ProviderSetTest, HardwareOnlyRunsNoForeignCodeAndNamesAConfiguredFallback) {
+  const auto broken = std::make_shared<FailingProvider>(ErrorCode::kLibraryMissing, "the reason");
+  const auto configured = std::make_shared<ForeignProvider>(true);
+  const std::string message = ExpectError(ErrorCode::kDegradedProtectionNotAllowed, [&] {
+    Create(kHardwareOnly, {broken, configured});
+  });
+  EXPECT_NE(message.find("(foreign) is configured, and was not tried"), std::string::npos);
+  EXPECT_EQ(configured->probes, 0);
+
+  const auto possible = std::make_shared<ForeignProvider>(false);
+  ExpectError(
+      ErrorCode::kLibraryMissing,
+      [&] {
+        Create(kHardwareOnly, {broken, possible});
+      },
+      "the reason");
+  EXPECT_EQ(possible->probes, 0);
+}
+
+TEST_F(ProviderSetTest, SupportRunsForeignCodeOnlyWhenItIsConfiguredNeededOrAskedFor) {
+  const auto possible = std::make_shared<ForeignProvider>(false);
+  const ProviderSet set({hardware_, possible});
+
+  const nlohmann::ordered_json entry = set.Support(NoHurry())["providers"][1];
+  EXPECT_EQ(possible->probes, 0);
+  EXPECT_EQ(entry["asked"], false);
+  EXPECT_EQ(entry["available"], false);
+  EXPECT_EQ(entry["code"], nullptr);
+
+  EXPECT_EQ(set.Support(NoHurry(), ProviderSet::Ask::kAll)["providers"][1]["asked"], true);
+  EXPECT_EQ(possible->probes, 1);
+
+  const auto broken = std::make_shared<FailingProvider>(ErrorCode::kLibraryMissing, "none");
+  ProviderSet({broken, possible}).Support(NoHurry());
+  EXPECT_EQ(possible->probes, 2);
+
+  const auto configured = std::make_shared<ForeignProvider>(true);
+  ProviderSet({hardware_, configured}).Support(NoHurry());
+  EXPECT_EQ(configured->probes, 1);
+}
+
 TEST_F(ProviderSetTest, FindsAProviderByItsName) {
   const ProviderSet set({hardware_, fallback_});
 
@@ -154,13 +207,14 @@ TEST_F(ProviderSetTest, FindsAProviderByItsName) {
 TEST_F(ProviderSetTest, SupportTellsWhatEachProviderSaid) {
   const auto broken = std::make_shared<FailingProvider>(ErrorCode::kLibraryMissing, "install it");
 
-  EXPECT_EQ(ProviderSet({fallback_, broken}).Support(NoHurry()).dump(),
-            R"({"providers":[)"
-            R"({"provider":"failing","protectionClass":"hardware_tpm","available":false,)"
-            R"("code":"library_missing","message":"install it","details":{}},)"
-            R"({"provider":"fallback","protectionClass":"os_protected_nonextractable",)"
-            R"("available":true,"code":null,"message":null,"details":{"kind":"memory"}}],)"
-            R"("protectionClass":"os_protected_nonextractable","hardware":false})");
+  EXPECT_EQ(
+      ProviderSet({fallback_, broken}).Support(NoHurry()).dump(),
+      R"({"providers":[)"
+      R"({"provider":"failing","protectionClass":"hardware_tpm","asked":true,"available":false,)"
+      R"("code":"library_missing","message":"install it","details":{}},)"
+      R"({"provider":"fallback","protectionClass":"os_protected_nonextractable",)"
+      R"("asked":true,"available":true,"code":null,"message":null,"details":{"kind":"memory"}}],)"
+      R"("protectionClass":"os_protected_nonextractable","hardware":false})");
 }
 
 TEST_F(ProviderSetTest, SupportTellsWhenThereIsHardware) {

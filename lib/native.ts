@@ -1,4 +1,4 @@
-import path from 'node:path';
+import { readFileSync } from 'node:fs';
 
 import { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
 import { ownMembers } from './own';
@@ -48,19 +48,102 @@ let loaded: Native | undefined;
 /** Loads the addon on first use, so that importing the package cannot fail for want of one. */
 export function loadNative(): Native {
   if (loaded) return loaded;
-  try {
-    // eslint-disable-next-line @typescript-eslint/no-require-imports -- finds the right binary
-    const load = require('node-gyp-build') as (root: string) => Native;
-    loaded = load(path.join(__dirname, '..'));
-  } catch (cause) {
-    throw new DeviceKeyError(
-      'platform_error',
-      `there is no build of node-device-key for ${process.platform}-${process.arch} ` +
-        `(Node-API ${process.versions.napi ?? '?'}); run \`npm rebuild node-device-key\` with a C++20 compiler`,
-      { cause },
-    );
-  }
+  const failures: Error[] = [];
+  const addon = sourceBuild(failures) ?? prebuild(failures);
+  if (!addon) throw loadError(failures);
+  loaded = addon;
   return loaded;
+}
+
+/* eslint-disable @typescript-eslint/no-require-imports -- `import` cannot load an addon.
+ *
+ * The paths are literals: no environment variable can name another file, and bundlers can follow
+ * them. Each `require` stands directly in a `try` block, because bundlers then accept that a file is
+ * missing, as all files but one are. */
+
+/** What node-gyp compiled on this machine. */
+function sourceBuild(failures: Error[]): Native | undefined {
+  try {
+    return checked(require('../build/Release/device_key.node'));
+  } catch (failure) {
+    failures.push(failure as Error);
+    return undefined;
+  }
+}
+
+/** What the package was published with. The file names are those that prebuildify gives. */
+function prebuild(failures: Error[]): Native | undefined {
+  try {
+    switch (target()) {
+      case 'linux-x64-glibc':
+        return checked(require('../prebuilds/linux-x64/node-device-key.glibc.node'));
+      case 'linux-x64-musl':
+        return checked(require('../prebuilds/linux-x64/node-device-key.musl.node'));
+      case 'linux-arm64-glibc':
+        return checked(require('../prebuilds/linux-arm64/node-device-key.glibc.node'));
+      case 'linux-arm64-musl':
+        return checked(require('../prebuilds/linux-arm64/node-device-key.musl.node'));
+      case 'darwin-x64':
+        return checked(require('../prebuilds/darwin-x64/node-device-key.node'));
+      case 'darwin-arm64':
+        return checked(require('../prebuilds/darwin-arm64/node-device-key.node'));
+      case 'win32-x64':
+        return checked(require('../prebuilds/win32-x64/node-device-key.node'));
+      case 'win32-arm64':
+        return checked(require('../prebuilds/win32-arm64/node-device-key.node'));
+    }
+  } catch (failure) {
+    failures.push(failure as Error);
+  }
+  return undefined;
+}
+/* eslint-enable @typescript-eslint/no-require-imports */
+
+/** A file of the same name beside a bundle may be another package's addon. */
+function checked(exports: unknown): Native {
+  const { NativeStore, checkShape } = exports as Partial<Native>;
+  if (typeof NativeStore === 'function' && typeof checkShape === 'function') {
+    return exports as Native;
+  }
+  throw new Error('the addon that was found is not the one of node-device-key');
+}
+
+/** The platform, as the names of prebuilds tell it. */
+function target(): string {
+  const { platform, arch } = process;
+  if (platform !== 'linux') return `${platform}-${arch}`;
+  return `linux-${arch}-${usesMusl() ? 'musl' : 'glibc'}`;
+}
+
+/** Whether this process runs on musl: its dynamic linker is then mapped under that name. */
+function usesMusl(): boolean {
+  try {
+    return readFileSync('/proc/self/maps', 'latin1').includes('/ld-musl-');
+  } catch {
+    return false;
+  }
+}
+
+function loadError(failures: Error[]): DeviceKeyError {
+  const isAbsent = ({ code }: NodeJS.ErrnoException) => code === 'MODULE_NOT_FOUND';
+  // A file that is there and cannot be loaded says more than one that is missing.
+  const cause = failures.find((failure) => !isAbsent(failure)) ?? failures[0];
+  const reason = cause && !isAbsent(cause) ? `: ${cause.message.split('\n')[0] ?? ''}` : '';
+  const message = isBundled()
+    ? `the addon of node-device-key cannot be loaded from this bundle${reason}. ` +
+      'Tell the bundler that node-device-key is external, and ship the package beside the bundle'
+    : reason
+      ? `the addon of node-device-key for ${target()} cannot be loaded${reason}. ` +
+        'Run `npm rebuild node-device-key` on this machine'
+      : `there is no build of node-device-key for ${target()} ` +
+        `(Node-API ${process.versions.napi ?? '?'}); run \`npm rebuild node-device-key\` with a C++20 compiler and Python`;
+  return new DeviceKeyError('platform_error', message, { cause });
+}
+
+/** Whether a bundler put this module into a file of its own. */
+function isBundled(): boolean {
+  // A bundle that is an ES module has no `__filename`.
+  return typeof __filename === 'undefined' || !/[\\/]dist[\\/]native\.js$/.test(__filename);
 }
 
 export function toDeviceKeyError(error: NativeError): DeviceKeyError {

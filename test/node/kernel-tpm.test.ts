@@ -35,13 +35,7 @@ interface Report {
 const root = path.join(__dirname, '../..');
 const bootLimitMs = 240_000;
 
-const packageFiles = [
-  'package.json',
-  'dist',
-  'types',
-  'build/Release/device_key.node',
-  'node_modules/node-gyp-build',
-];
+const packageFiles = ['package.json', 'dist', 'types', 'build/Release/device_key.node'];
 
 async function runInGuest(): Promise<Report> {
   const stage = await mkdtemp(path.join(tmpdir(), 'dk-stage-'));

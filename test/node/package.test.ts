@@ -1,6 +1,6 @@
 // What is published, and what the addon shows to the dynamic linker.
 import { execFile, execFileSync } from 'node:child_process';
-import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -88,8 +88,9 @@ describe('the npm package', () => {
   });
 });
 
+const addon = path.join(root, 'build/Release/device_key.node');
+
 describe('the addon', () => {
-  const addon = path.join(root, 'build/Release/device_key.node');
   const symbols = (...flags: string[]): string[] =>
     execFileSync('nm', ['-D', '--format=just-symbols', ...flags, addon], { encoding: 'utf8' })
       .split('\n')
@@ -130,20 +131,98 @@ describe('the addon', () => {
   });
 });
 
-test('node-gyp-build finds the prebuilt addon of this platform', async () => {
-  const installed = await mkdtemp(path.join(tmpdir(), 'dk-prebuild-'));
-  try {
+describe('the addon is loaded', () => {
+  let installed: string;
+  const target = `${process.platform}-${process.arch}`;
+
+  beforeEach(async () => {
+    installed = await mkdtemp(path.join(tmpdir(), 'dk-installed-'));
+    for (const file of ['package.json', 'dist']) {
+      await cp(path.join(root, file), path.join(installed, file), { recursive: true });
+    }
+    // Older versions of the package found their addon with it.
+    await symlink(path.join(root, 'node_modules'), path.join(installed, 'node_modules'));
+  });
+  afterEach(() => rm(installed, { recursive: true }));
+
+  // The file that was loaded, or the message of the error.
+  function load(env: NodeJS.ProcessEnv = {}): string {
+    const program = `
+      try {
+        require('./dist/native.js').loadNative();
+        const isAddon = (file) => file.endsWith('.node');
+        console.log(Object.keys(require.cache).concat(process.report.getReport().sharedObjects).filter(isAddon).at(-1));
+      } catch (error) {
+        console.log(error.code + ': ' + error.message);
+      }`;
+    return execFileSync(process.execPath, ['-e', program], {
+      cwd: installed,
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, ...env },
+    }).trim();
+  }
+
+  async function sourceBuild(content?: string): Promise<string> {
+    const file = path.join(installed, 'build/Release/device_key.node');
+    await mkdir(path.dirname(file), { recursive: true });
+    if (content === undefined) await cp(addon, file);
+    else await writeFile(file, content);
+    return file;
+  }
+
+  test('from where scripts/prebuild puts it', () => {
     const prebuilds = path.join(installed, 'prebuilds');
     execFileSync(path.join(root, 'scripts/prebuild'), [prebuilds], { stdio: 'ignore' });
-    const found = execFileSync(
-      process.execPath,
-      ['-p', `require('node-gyp-build').path(${JSON.stringify(installed)})`],
-      { cwd: root, encoding: 'utf8' },
+    expect(path.dirname(load())).toBe(path.join(prebuilds, target));
+  });
+
+  test('from the build of this machine', async () => {
+    const file = await sourceBuild();
+    expect(load()).toBe(file);
+  });
+
+  test('from nowhere that an environment variable names', async () => {
+    const file = await sourceBuild();
+    const planted = path.join(installed, 'planted');
+    for (const name of [
+      'build/Release/device_key.node',
+      `prebuilds/${target}/node-device-key.node`,
+    ]) {
+      await mkdir(path.dirname(path.join(planted, name)), { recursive: true });
+      await writeFile(path.join(planted, name), 'planted');
+    }
+    const env = {
+      NODE_DEVICE_KEY_PREBUILD: planted,
+      PREBUILDS_ONLY: '1',
+      npm_config_arch: 'mips',
+      npm_config_platform: 'plan9',
+      LIBC: 'musl',
+    };
+    expect(load(env)).toBe(file);
+  });
+
+  test('only when it is ours', async () => {
+    const other = path.join(root, 'node_modules/@unrs');
+    const [binding] = (await readdir(other)).filter((name) => name.includes(target));
+    const [file] = (await readdir(path.join(other, binding!))).filter((name) =>
+      name.endsWith('.node'),
     );
-    expect(path.dirname(found.trim())).toBe(
-      path.join(prebuilds, `${process.platform}-${process.arch}`),
+    await sourceBuild('');
+    await cp(
+      path.join(other, binding!, file!),
+      path.join(installed, 'build/Release/device_key.node'),
     );
-  } finally {
-    await rm(installed, { recursive: true });
-  }
+    expect(load()).toMatch(/^platform_error: .*is not the one of node-device-key/);
+  });
+
+  test('or the error tells why its file cannot be loaded', async () => {
+    await sourceBuild('no library');
+    expect(load()).toMatch(
+      /^platform_error: .*device_key\.node: file too short|invalid ELF header/,
+    );
+  });
+
+  test('or the error tells that there is none', () => {
+    expect(load()).toMatch(/^platform_error: there is no build .*npm rebuild node-device-key/);
+  });
 });

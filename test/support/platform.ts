@@ -14,9 +14,7 @@ export const scratchPrefix = onWindows
   : path.join(tmpdir(), 'dk-');
 
 // What a program needs to find to start at all.
-const essential = onWindows
-  ? ['PATH', 'SystemRoot', 'TEMP', 'NCRYPT_STAND_IN', 'NODE_DEVICE_KEY_PREBUILD']
-  : ['PATH'];
+const essential = onWindows ? ['PATH', 'SystemRoot', 'TEMP', 'NCRYPT_STAND_IN'] : ['PATH'];
 
 // What the tests' child processes have of the environment, and nothing of this machine's own TPM,
 // tokens and keys. Modules registered with p11-kit would be asked otherwise; they write to standard

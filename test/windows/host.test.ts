@@ -1,6 +1,6 @@
 // The addon in executables of other names, and DLLs that lie in wait for it.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
 import { TestMachine } from '../support/machine';
@@ -10,7 +10,7 @@ import { standInHome } from '../support/windows/stand-in-key-store';
 
 const root = path.join(__dirname, '../..');
 const built = path.join(root, 'build-windows');
-const script = path.join(root, 'test/node/children/use-store.cjs');
+const script = 'test/node/children/use-store.cjs';
 
 let machine: TestMachine;
 let place: string;
@@ -24,13 +24,17 @@ afterEach(async () => {
   await machine.stop();
 });
 
-function createIn(executable: string, env: NodeJS.ProcessEnv = {}): unknown {
+function createIn(executable: string, packageRoot = root): unknown {
   const input = { options: machine.options, method: 'create', params: binding };
-  const { stdout } = spawnSync(executable, [script, JSON.stringify(input)], {
-    cwd: place,
-    encoding: 'utf8',
-    env: { ...essentialEnvironment, ...env },
-  });
+  const { stdout } = spawnSync(
+    executable,
+    [path.join(packageRoot, script), JSON.stringify(input)],
+    {
+      cwd: place,
+      encoding: 'utf8',
+      env: essentialEnvironment,
+    },
+  );
   return JSON.parse(stdout);
 }
 
@@ -48,6 +52,9 @@ test.each(['ncrypt.dll', 'tbs.dll'])(
     const addons = path.join(place, 'prebuilds/win32-x64');
     mkdirSync(addons, { recursive: true });
     copyFileSync(path.join(built, 'device_key.node'), path.join(addons, 'node-device-key.node'));
+    for (const file of ['package.json', 'dist', script]) {
+      cpSync(path.join(root, file), path.join(place, file), { recursive: true });
+    }
     const executable = path.join(place, 'node.exe');
     copyFileSync(process.execPath, executable);
     const planted = path.join(built, 'planted', dll);
@@ -56,7 +63,7 @@ test.each(['ncrypt.dll', 'tbs.dll'])(
     }
     const marker = path.join(standInHome, 'planted-was-loaded');
 
-    expect(createIn(executable, { NODE_DEVICE_KEY_PREBUILD: place })).toEqual(aKey);
+    expect(createIn(executable, place)).toEqual(aKey);
     expect(existsSync(marker)).toBe(false);
 
     // It would have told.

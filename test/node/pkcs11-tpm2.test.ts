@@ -1,5 +1,6 @@
 // Keys in a TPM by way of tpm2-pkcs11.
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -8,7 +9,10 @@ import { verifies } from '../support/proof';
 import { SoftwareTpm } from '../support/swtpm';
 import { TokenClient } from '../support/token-client';
 
-const tpm2Pkcs11 = '/usr/lib/x86_64-linux-gnu/libtpm2_pkcs11.so.1';
+// Debian 13 keeps the library where PKCS#11 modules are, Debian 12 with other libraries.
+const libraries = '/usr/lib/x86_64-linux-gnu';
+const inModules = `${libraries}/pkcs11/libtpm2_pkcs11.so.1`;
+const tpm2Pkcs11 = existsSync(inModules) ? inModules : `${libraries}/libtpm2_pkcs11.so.1`;
 const pin = '1234';
 const soPin = '12345678';
 

@@ -3,8 +3,8 @@
 file(STRINGS native/sources.txt addon_source_lines REGEX "^addon ")
 list(TRANSFORM addon_source_lines REPLACE "^[a-z]+ +" "" OUTPUT_VARIABLE addon_sources)
 
-# Delay-loaded, so that the hook decides what "node.exe" means, and where bcrypt.dll (OpenSSL's
-# randomness) is looked for.
+# Delay-loaded, so that the hook maps "node.exe" to the host executable and loads bcrypt.dll (OpenSSL's
+# randomness) from System32.
 set(delay_imports)
 macro(delay_import dll definitions library)
   add_custom_command(OUTPUT ${library}
@@ -26,8 +26,8 @@ target_compile_definitions(addon PRIVATE NAPI_VERSION=8 NAPI_CPP_EXCEPTIONS
 target_link_options(addon PRIVATE -Wl,--gc-sections -Wl,--no-insert-timestamp -s)
 target_link_libraries(addon PRIVATE device_key ${delay_imports} delayimp)
 
-# What stands in for DLLs of Windows in the tests, which run under Wine: in stand_in/, and in planted/
-# as impostors that tell when they are loaded.
+# The stand-ins for DLLs of Windows in the tests under Wine: in stand_in/, and in planted/ with a marker
+# that shows when they are loaded.
 add_custom_target(stand_ins)
 function(stand_in directory dll)
   set(target ${directory}_${dll})

@@ -1,4 +1,4 @@
-// A Mac for each test, and the count of its CoreFoundation objects at the end.
+// Gives each test a new Mac, and checks at its end that no CoreFoundation object leaked.
 #ifndef DEVICE_KEY_TEST_APPLE_APPLE_FIXTURE_H_
 #define DEVICE_KEY_TEST_APPLE_APPLE_FIXTURE_H_
 
@@ -39,13 +39,13 @@ class AppleTest : public testing::Test {
 
   static bool AnyLeaked() { return stand_in::LiveObjects() != before_; }
 
-  // For work that goes on after its caller has given up. Fails in the end.
+  // Waits for work that goes on after its caller has given up. Fails after five seconds.
   static void WaitUntil(const std::function<bool()>& condition) {
     for (int tries = 0; tries < 1000; ++tries) {
       if (condition()) return;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
-    ADD_FAILURE() << "it never happened";
+    ADD_FAILURE() << "the condition did not become true";
   }
 
   static ProviderKey Create(KeyProvider& provider, const KeyId& id) {

@@ -29,7 +29,7 @@ TEST_F(KeychainProviderTest, CreatesSignsAndDeletesWithoutAnEnclave) {
   EXPECT_EQ(ErrorOf([&] { Sign(provider_, id_, key.handle); }).code(), ErrorCode::kKeyLost);
 }
 
-TEST_F(KeychainProviderTest, TakesTheLoginKeychainWhereTheOtherExportsItsKeys) {
+TEST_F(KeychainProviderTest, UsesTheLoginKeychainWhereTheDataProtectionKeychainExportsKeys) {
   const ProviderKey key = Create(provider_, id_);
 
   EXPECT_EQ(key.handle["home"], "fileKeychain");
@@ -37,14 +37,14 @@ TEST_F(KeychainProviderTest, TakesTheLoginKeychainWhereTheOtherExportsItsKeys) {
   EXPECT_TRUE(KeychainTags().empty());
 }
 
-TEST_F(KeychainProviderTest, ExportsNoKeyWhoseAttributesSayThatItCouldBe) {
+TEST_F(KeychainProviderTest, DoesNotTryToExportAKeyWhoseAttributesAllowIt) {
   Create(provider_, id_);
 
   // Of the key in the login keychain: the private half, which is refused, and the public one.
   EXPECT_EQ(stand_in::Calls("SecKeyCopyExternalRepresentation"), 2u);
 }
 
-TEST_F(KeychainProviderTest, PrefersTheDataProtectionKeychainWhereItKeepsItsKeys) {
+TEST_F(KeychainProviderTest, PrefersTheDataProtectionKeychainWhereItDoesNotExportKeys) {
   Change([](Mac& mac) { mac.keeps_software_keys = true; });
   const ProviderKey key = Create(provider_, id_);
 
@@ -99,7 +99,7 @@ TEST_F(KeychainProviderTest, NeedsNoEntitlementForTheLoginKeychain) {
   EXPECT_EQ(Create(provider_, id_).handle["home"], "fileKeychain");
 }
 
-TEST_F(KeychainProviderTest, DoesWithoutAnAccessControlWhereItIsRefused) {
+TEST_F(KeychainProviderTest, MakesKeysWithoutAnAccessControlWhereItIsRefused) {
   Change([](Mac& mac) {
     mac.keeps_software_keys = true;
     mac.refuses_access_control = true;
@@ -121,7 +121,7 @@ TEST_F(KeychainProviderTest, ReportsTheStatusOfEachWayWhenAllFail) {
   EXPECT_EQ(error.platform_status(), static_cast<uint32_t>(errSecNoSuchKeychain));
 }
 
-TEST_F(KeychainProviderTest, NeverDropsUserPresenceForTheSakeOfAKey) {
+TEST_F(KeychainProviderTest, NeverMakesAKeyWithoutTheUserPresenceThatWasAskedFor) {
   KeychainProvider provider(UserPresence{.required = true});
   Change([](Mac& mac) { mac.refuses_access_control = true; });
 
@@ -130,7 +130,7 @@ TEST_F(KeychainProviderTest, NeverDropsUserPresenceForTheSakeOfAKey) {
   EXPECT_TRUE(FileKeychainTags().empty());
 }
 
-TEST_F(KeychainProviderTest, PassingFailuresAreNotTriedInAnotherWay) {
+TEST_F(KeychainProviderTest, DoesNotTryAnotherWayAfterAPassingFailure) {
   Answers("SecKeyCreateRandomKey", {{errSecInteractionNotAllowed}});
 
   EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kSessionLocked);

@@ -1,4 +1,4 @@
-// The key store on a Mac's providers: what its users meet.
+// DeviceKeyStore with a Mac's providers.
 #include <gmock/gmock.h>
 #include <sys/acl.h>
 
@@ -68,7 +68,7 @@ TEST_F(MacKeyStoreTest, MakesHardwareKeysOnAMacWithAnEnclave) {
   EXPECT_EQ(Announcements(), 0u);
 }
 
-TEST_F(MacKeyStoreTest, NamesTheFallbackToWhoeverWantsHardware) {
+TEST_F(MacKeyStoreTest, NamesTheFallbackWhenOnlyHardwareIsAllowed) {
   Change([](Mac& mac) { mac.has_enclave = false; });
 
   const DeviceKeyError error = ErrorOf([&] { Create(store_); });
@@ -87,7 +87,7 @@ TEST_F(MacKeyStoreTest, TakesTheFallbackWhereItIsAllowed) {
   EXPECT_EQ(FileKeychainTags(), std::vector<std::string>{key.key_id.str()});
 }
 
-TEST_F(MacKeyStoreTest, ALockedSessionDegradesNoEnrollment) {
+TEST_F(MacKeyStoreTest, DoesNotTakeTheFallbackInALockedSession) {
   stand_in::Answers("SecItemCopyMatching", {{errSecInteractionNotAllowed}});
 
   EXPECT_EQ(
@@ -115,8 +115,8 @@ TEST_F(MacKeyStoreTest, TakesADirectoryWhoseAccessListAllowsNoChange) {
   EXPECT_NO_THROW(Sign(Create(store_).key_id));
 }
 
-// As a disk does that takes upper and lower case for the same, which is a Mac's default.
-TEST_F(MacKeyStoreTest, DoesNotKnowAnIdThatIsSpeltInAnotherCase) {
+// As on a file system that ignores case, which is the default of macOS.
+TEST_F(MacKeyStoreTest, DoesNotFindAnIdThatDiffersInCase) {
   const KeyId key_id = Create(store_).key_id;
   std::string text = key_id.str();
   for (size_t i = std::string_view("dk_hse_").size(); i < text.size(); ++i) {
@@ -133,7 +133,7 @@ TEST_F(MacKeyStoreTest, DoesNotKnowAnIdThatIsSpeltInAnotherCase) {
   EXPECT_EQ(ErrorOf([&] { Sign(*other); }).code(), ErrorCode::kKeyNotFound);
 }
 
-TEST_F(MacKeyStoreTest, SupportTellsTheHomeAndWhy) {
+TEST_F(MacKeyStoreTest, SupportReportsTheHomeAndTheReason) {
   Change([](Mac& mac) { mac.entitled = false; });
   const auto support = store_.Support(NoHurry());
 
@@ -152,7 +152,7 @@ TEST_F(MacKeyStoreTest, RefusesASignatureThatDoesNotVerify) {
 }
 
 TEST_F(MacKeyStoreTest, SweepsTheKeyOfAProcessThatDiedBeforeItWasRecorded) {
-  // As that process left it: announced and made.
+  // As the process left it: the key is announced and made.
   SecureEnclaveProvider provider(UserPresence{});
   const KeyId lost = KeyId::Generate(ProtectionClass::kHardwareSecureEnclave);
   PendingKeys(directory_.path()).Announce(provider, lost);

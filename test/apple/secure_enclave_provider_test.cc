@@ -38,7 +38,7 @@ TEST_F(SecureEnclaveTest, KeepsKeysInTheRecordOfAHostWithoutTheEntitlement) {
   EXPECT_TRUE(Verifies(key, Sign(provider_, id_, key.handle)));
 }
 
-TEST_F(SecureEnclaveTest, TakesTheRecordWhenOnlyTheCreationAsksForTheEntitlement) {
+TEST_F(SecureEnclaveTest, UsesTheRecordWhenOnlyTheCreationNeedsTheEntitlement) {
   Answers("SecKeyCreateRandomKey", {{errSecMissingEntitlement}});
 
   EXPECT_EQ(Create(provider_, id_).handle["home"], "record");
@@ -53,7 +53,7 @@ TEST_F(SecureEnclaveTest, LeavesAKeyInTheHomeItWasMadeIn) {
   EXPECT_TRUE(KeychainTags().empty());
 }
 
-TEST_F(SecureEnclaveTest, NamesTheMissingEntitlementWhereKeysAreNotGivenOutWrapped) {
+TEST_F(SecureEnclaveTest, ReportsTheMissingEntitlementWhereMacosDoesNotReturnWrappedKeys) {
   Change([](Mac& mac) {
     mac.entitled = false;
     mac.gives_wrapped = false;
@@ -71,7 +71,7 @@ TEST_F(SecureEnclaveTest, IsUnavailableOnAMacWithoutAnEnclave) {
   EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kHardwareUnavailable);
 }
 
-TEST_F(SecureEnclaveTest, TakesParameterErrorsOfTheEnclaveForItsAbsence) {
+TEST_F(SecureEnclaveTest, ReportsNoEnclaveForAParameterError) {
   Answers("SecKeyCreateRandomKey", {{errSecParam}});
 
   EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kHardwareUnavailable);
@@ -157,7 +157,7 @@ TEST_F(SecureEnclaveTest, ThrowsAwayAKeyWhosePublicHalfCannotBeRead) {
   EXPECT_TRUE(KeychainTags().empty());
 }
 
-TEST_F(SecureEnclaveTest, ThrowsAwayAKeyWhoseAttributesAreNotTold) {
+TEST_F(SecureEnclaveTest, ThrowsAwayAKeyWhoseAttributesCannotBeRead) {
   Answers("SecKeyCopyAttributes", {{-1}});
 
   EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kPlatformError);
@@ -205,7 +205,7 @@ TEST_F(SecureEnclaveTest, ARecordFromAnotherMacIsLost) {
   EXPECT_EQ(ErrorOf([&] { Sign(provider_, id_, key.handle); }).code(), ErrorCode::kKeyLost);
 }
 
-TEST_F(SecureEnclaveTest, NeverSignsWithAKeyThatMacosMadeInPlaceOfTheStoredOne) {
+TEST_F(SecureEnclaveTest, NeverSignsWithANewKeyThatMacosMadeInsteadOfOpeningTheStoredOne) {
   Change([](Mac& mac) { mac.entitled = false; });
   const ProviderKey key = Create(provider_, id_);
   Change([](Mac& mac) { mac.mints_on_open = true; });
@@ -230,7 +230,7 @@ TEST_F(SecureEnclaveTest, ReturnsAWrongSignatureForItsCallerToFind) {
   EXPECT_FALSE(Verifies(key, Sign(provider_, id_, key.handle)));
 }
 
-TEST_F(SecureEnclaveTest, DeletesKeychainKeysOnceAndAgain) {
+TEST_F(SecureEnclaveTest, DeletingAKeychainKeyTwiceSucceeds) {
   const ProviderKey key = Create(provider_, id_);
   provider_.Delete(id_, key.handle, NoHurry());
   provider_.Delete(id_, key.handle, NoHurry());

@@ -83,7 +83,7 @@ TEST_F(UserPresenceTest, EndsWithTheReuseWindow) {
   ReuseWindow window(std::chrono::seconds(1));
   stand_in::Confirm(window.During([](CFTypeRef context) { return context; }));
 
-  // Until the window hands out another context, which nobody has confirmed.
+  // Until the window returns another context, which nobody has confirmed.
   WaitUntil([&] {
     return window.During([](CFTypeRef context) { return !stand_in::IsConfirmed(context); });
   });
@@ -119,12 +119,12 @@ TEST_F(UserPresenceTest, OfAKeychainKeyIsAskedForWhenItIsLookedUp) {
   Sign(provider, id, key.handle);
   EXPECT_EQ(Prompts(), 1u);
 
-  // The search for an older key of this name, the probe's cleanup and so on ask nobody; this does.
+  // Other searches, such as for an older key of this name, ask nobody; this one does.
   Answers("SecItemCopyMatching", {{errSecUserCanceled}});
   EXPECT_EQ(ErrorOf([&] { Sign(provider, id, key.handle); }).code(), ErrorCode::kUserCanceled);
 }
 
-TEST_F(UserPresenceTest, StaysWithTheKeyWhateverTheProviderIsToldLater) {
+TEST_F(UserPresenceTest, StaysWithTheKeyWhateverALaterProviderAsksFor) {
   SecureEnclaveProvider strict(kEachUse);
   SecureEnclaveProvider lenient(UserPresence{});
   const ProviderKey key = Create(strict, id_);

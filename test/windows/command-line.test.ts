@@ -32,7 +32,7 @@ test.each([
   expect(existsSync(path.join(user.home, directory, `${keyId}.json`))).toBe(true);
 });
 
-test('doctor is content with a TPM', async () => {
+test('doctor succeeds with a TPM', async () => {
   const { code, stdout } = await user.run(['doctor']);
   expect(stdout).toMatch(/cng-platform/);
   expect(code).toBe(0);
@@ -52,7 +52,7 @@ test('doctor says that a TPM is not ready, also where Windows cannot tell whethe
   expect(code).toBe(1);
 });
 
-test('an app-server serves files', () => {
+test('an app-server reads and writes files', () => {
   const [input, output] = ['in.jsonl', 'out.jsonl'].map((name) => path.join(user.home, name));
   const messages = [
     { id: 1, method: 'initialize', params: {} },

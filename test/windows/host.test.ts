@@ -1,4 +1,4 @@
-// The addon in executables of other names, and DLLs that lie in wait for it.
+// The addon in executables of other names, and beside DLLs that were planted for it.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -66,7 +66,7 @@ test.each(['ncrypt.dll', 'tbs.dll'])(
     expect(createIn(executable, place)).toEqual(aKey);
     expect(existsSync(marker)).toBe(false);
 
-    // It would have told.
+    // Shows that a planted DLL leaves the marker when it is loaded.
     expect(() => process.dlopen({ exports: {} }, planted)).toThrow();
     expect(existsSync(marker)).toBe(true);
     rmSync(marker);

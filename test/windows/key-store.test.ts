@@ -1,4 +1,4 @@
-// What the provider for Windows makes of its key store's ways, seen from JavaScript.
+// The provider for Windows and the behaviour of its key stores, seen from JavaScript.
 import { readdirSync, utimesSync } from 'node:fs';
 import path from 'node:path';
 
@@ -20,7 +20,7 @@ afterEach(() => machine.stop());
 
 const sign = (keyId: string) => machine.open().sign({ keyId, payload: connectionPayload() });
 
-test('a key in the TPM signs, also in a directory whose name no code page has', async () => {
+test('a key in the TPM signs, also with a store directory whose name is in no code page', async () => {
   expect(machine.directory).toMatch(/鍵/);
   const key = await machine.open().create(binding);
   expect(key).toMatchObject({
@@ -38,7 +38,7 @@ test('a deleted key is gone from the key store', async () => {
   expect(storedKeys()).toEqual(before);
 });
 
-test('a key that cannot be deleted keeps its record, and signs on', async () => {
+test('a key that cannot be deleted keeps its record, and still signs', async () => {
   const key = await machine.open().create(binding);
   behave('NCryptDeleteKey=0x80090010');
   expect(await outcome(machine.open().delete(key))).toBe('permission_denied');
@@ -92,7 +92,7 @@ describe('the fallback', () => {
   });
 });
 
-test('support tells of both key stores, and why the TPM is not there though it opens', async () => {
+test('support reports both key stores, and why the TPM is missing though its key store opens', async () => {
   behave('no-tpm');
   expect(await machine.open().support()).toMatchObject({
     protectionClass: 'os_protected_nonextractable',
@@ -104,7 +104,7 @@ test('support tells of both key stores, and why the TPM is not there though it o
   });
 });
 
-test('a public key with the generic magic is as good', async () => {
+test('a public key with the generic magic is accepted', async () => {
   behave('generic-magic');
   const key = await machine.open().create(binding);
   expect(verifies(key.publicKeySpkiDerBase64, await sign(key.keyId))).toBe(true);
@@ -120,7 +120,7 @@ test('a key that may be exported is refused and deleted', async () => {
   expect(storedKeys()).toEqual(before);
 });
 
-test('a signature that does not verify is not handed out', async () => {
+test('a signature that does not verify is not returned', async () => {
   const { keyId } = await machine.open().create(binding);
   behave('wrong-signature');
   expect(await outcome(sign(keyId))).toBe('crypto_error');
@@ -132,7 +132,7 @@ test('a key that is made too late is undone', async () => {
   behave('slow=1500');
   expect(await outcome(store.create(binding))).toBe('device_timeout');
   behave();
-  // Its turn comes after what is still at work on the first.
+  // It runs after the call that is still working on the first key.
   const key = await machine.open({ timeoutMs: 20_000 }).create(binding);
   await until(() => storedKeys().length === before.length + 1);
   expect(storedKeys()).toContainEqual(expect.stringContaining(key.keyId));

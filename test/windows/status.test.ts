@@ -1,5 +1,5 @@
-// Every status of a Windows key store that has a meaning of its own: provoked in the stand-in, and
-// seen in JavaScript with its code and its number.
+// Every status of a Windows key store that has a code of its own: the stand-in answers it, and the test
+// sees the code and the number in JavaScript.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -8,7 +8,7 @@ import { TestMachine } from '../support/machine';
 import { binding, connectionPayload } from '../support/payloads';
 import { behave } from '../support/windows/stand-in-key-store';
 
-// One line for each row of the table; cng_status_win_test.cc holds the two against each other.
+// One line for each row of the table; cng_status_win_test.cc compares the two.
 const rows = readFileSync(path.join(__dirname, '../vectors/cng-statuses.txt'), 'utf8')
   .split('\n')
   .filter((line) => line.startsWith('0x'))

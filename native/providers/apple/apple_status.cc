@@ -40,7 +40,7 @@ constexpr char kAuthenticationDomain[] = "com.apple.LocalAuthentication";
 constexpr char kTokenDomain[] = "CryptoTokenKit";
 constexpr CFIndex kTokenCorruptedData = -3;  // TKErrorCodeCorruptedData
 
-// kIOReturnNotPermitted, IOKit/IOReturn.h: what the enclave's key store answers while the Mac is
+// kIOReturnNotPermitted of IOKit/IOReturn.h: the answer of the enclave's key store while the Mac is
 // locked.
 constexpr int64_t kEnclaveNotPermitted = static_cast<int32_t>(0xe00002e2);
 
@@ -110,7 +110,7 @@ Meaning MeaningOfToken(CFIndex code) {
       return {ErrorCode::kHardwareUnavailable, kEnclaveCure};
     case -2:  // TKErrorCodeCommunicationError
       return {ErrorCode::kDeviceBusy, "The Secure Enclave did not answer; try again."};
-    // Also what the enclave's token answers to whatever went wrong below it.
+    // The enclave's token also answers this to any error below it.
     case kTokenCorruptedData:
       return {ErrorCode::kPlatformError, kUnreadableCure, true};
     case -6:  // TKErrorCodeObjectNotFound

@@ -1,4 +1,4 @@
-// What Security.framework's errors mean, and the error that a person gets to read.
+// The error codes, messages and cures for Security.framework's errors.
 #ifndef DEVICE_KEY_PROVIDERS_APPLE_APPLE_STATUS_H_
 #define DEVICE_KEY_PROVIDERS_APPLE_APPLE_STATUS_H_
 
@@ -11,8 +11,8 @@
 
 namespace device_key {
 
-// The error for an OSStatus that came when we tried to `attempt` ("sign with the key"): what was
-// attempted, what macOS says in words, and what to do. `platform_status` is the OSStatus.
+// The error for an OSStatus. `attempt` is a verb phrase ("sign with the key"). The message has the
+// attempt, macOS' words for the status, and what to do. `platform_status` is the OSStatus.
 DeviceKeyError AppleError(std::string_view attempt, OSStatus status);
 
 // The same for a CFError, whose code belongs to its domain: OSStatus, LocalAuthentication or
@@ -23,11 +23,11 @@ DeviceKeyError AppleError(std::string_view attempt, CFErrorRef error);
 // The same for SecKeyCreateRandomKey: never says that a stored key is lost or damaged.
 DeviceKeyError AppleErrorMakingKey(CFErrorRef error);
 
-// Whether the token (the enclave) says that it cannot make sense of what it was given.
+// Whether the enclave's token answered TKErrorCodeCorruptedData.
 bool IsCorruptedTokenData(CFErrorRef error);
 
-// Whether `error` came with this OSStatus; codes of other domains are small negative numbers,
-// which no status that we ask for shares.
+// Whether `error` was made for this OSStatus. Codes of other domains are small negative numbers,
+// which the statuses that callers ask for do not overlap.
 bool HasStatus(const DeviceKeyError& error, OSStatus status);
 
 }  // namespace device_key

@@ -5,19 +5,19 @@
 #include "platform/dynamic_library.h"
 #include "providers/apple/scoped_cf.h"
 
-// What compilers turn `[[Class alloc] init]` into, since macOS 10.14.4 (clang's
-// ObjCRuntime::shouldUseRuntimeFunctionForCombinedAllocInit): LAContext has no C functions, and
-// this is all that is asked of it. The caller owns the object.
+// Compilers turn `[[Class alloc] init]` into this call, since macOS 10.14.4 (clang's
+// ObjCRuntime::shouldUseRuntimeFunctionForCombinedAllocInit). LAContext has no C functions. The
+// caller owns the object.
 extern "C" id objc_alloc_init(Class objc_class);
 
 namespace device_key {
 namespace {
 
-// Null on a Mac that has none: then every use is confirmed.
+// Null on a Mac without LocalAuthentication: then macOS asks at every use.
 std::shared_ptr<const void> NewContext() {
   try {
-    // Programs that never ask for user presence do without it. It is part of the system's shared
-    // cache: there is no such file.
+    // Loaded here, since most programs do not need it. The library is in the system's shared cache;
+    // there is no file of that name.
     DynamicLibrary::Open(
         "/System/Library/Frameworks/LocalAuthentication.framework/LocalAuthentication");
   } catch (const DeviceKeyError&) {

@@ -1,4 +1,4 @@
-// One person's confirmation, good for several uses of keys.
+// One confirmation by a person that holds for several uses of keys.
 #ifndef DEVICE_KEY_PROVIDERS_APPLE_AUTHENTICATION_CONTEXT_H_
 #define DEVICE_KEY_PROVIDERS_APPLE_AUTHENTICATION_CONTEXT_H_
 

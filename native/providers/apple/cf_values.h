@@ -1,4 +1,4 @@
-// CoreFoundation values from ours, and back.
+// Conversions between CoreFoundation's values and C++ values.
 #ifndef DEVICE_KEY_PROVIDERS_APPLE_CF_VALUES_H_
 #define DEVICE_KEY_PROVIDERS_APPLE_CF_VALUES_H_
 
@@ -23,8 +23,8 @@ std::string TextOf(CFStringRef text);  // UTF-8
 // The value of `key` when it is data, else null; `dictionary` still owns it.
 CFDataRef DataIn(CFDictionaryRef dictionary, CFStringRef key);
 
-// A dictionary in the making, for the attributes and queries of Security.framework. It keeps what
-// is set alive.
+// Builds a dictionary for the attributes and queries of Security.framework. It retains its keys and
+// values.
 class CfDictionary {
  public:
   CfDictionary();

@@ -78,11 +78,11 @@ KeyHandle KeyHandle::FromJson(const nlohmann::json& json) {
 ScopedSecKey KeyHandle::Open(const std::string& tag, CFTypeRef context) const {
   ScopedSecKey key = home == KeyHome::kRecord ? OpenWrappedEnclaveKey(wrapped_key, context)
                                               : OpenFromKeychain(KeychainOf(home), tag, context);
-  // There macOS tells the public half only if that was stored as well (SecCDSAKeyCopyPublicKey in
-  // Apple's published SecKey.cpp), and whoever asked for a signature verifies it.
+  // In the login keychain, macOS returns the public key only if it was stored too
+  // (SecCDSAKeyCopyPublicKey in Apple's published SecKey.cpp). The caller verifies each signature.
   if (home == KeyHome::kFileKeychain) return key;
-  // macOS makes a new key where it does not understand a wrapped one (SecKeyCreateWithData with a
-  // token but without the token's object).
+  // SecKeyCreateWithData makes a new key when the token does not find the wrapped key in the
+  // attributes.
   if (PublicKeySha256(SpkiOf(key.get())) != public_key_sha256) {
     throw DeviceKeyError(ErrorCode::kKeyLost,
                          "macOS opened another key than the one that was enrolled: it was made on "

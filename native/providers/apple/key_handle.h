@@ -1,4 +1,4 @@
-// What a key record keeps about a key of this Mac.
+// The handle in the record of a Mac's key.
 #ifndef DEVICE_KEY_PROVIDERS_APPLE_KEY_HANDLE_H_
 #define DEVICE_KEY_PROVIDERS_APPLE_KEY_HANDLE_H_
 
@@ -16,7 +16,7 @@ namespace device_key {
 enum class KeyHome {
   kKeychain,      // the data-protection keychain
   kFileKeychain,  // the login keychain
-  kRecord,        // the record itself, in a form that this Mac's enclave alone can read
+  kRecord,        // the record itself, encrypted so that only this Mac's enclave can read it
 };
 
 // "keychain", "fileKeychain", "record".

@@ -5,8 +5,8 @@
 namespace device_key {
 namespace {
 
-// Private keys alone: a query without the key class would also match the public half. Without the
-// last attribute macOS asks the file-based keychain.
+// Matches private keys only; without the key class it would match public keys too. Without
+// kSecUseDataProtectionKeychain, macOS searches the file-based keychain.
 CfDictionary ItemQuery(Keychain keychain, const std::string& tag) {
   CfDictionary query;
   query.Set(kSecClass, kSecClassKey)

@@ -13,21 +13,21 @@ enum class Keychain {
   // For host executables with the entitlement keychain-access-groups. Without it, every function
   // below throws `missing_entitlement`.
   kDataProtection,
-  // The login keychain, a file: for any program. It alone keeps software keys from being exported.
+  // The login keychain, a file that any program may use. Only this one refuses to export software
+  // keys.
   kFile,
 };
 
-// Items are told apart by their application tag. All of this is stateless. `context`, which may be
-// null, is a confirmation by a person (ReuseWindow).
+// The application tag identifies an item. These functions keep no state. `context` is an LAContext
+// (see ReuseWindow) and may be null.
 
-// Adds what makes a new private key an item tagged `tag`.
+// Adds the attributes that make a new private key an item with the tag `tag`.
 void MakePermanent(CfDictionary& private_key_attributes, const std::string& tag);
 
-// A null pointer when the keychain says that there is no such item. Every other failure throws:
-// only an explicit "not found" may be taken for absence.
+// Null only when the keychain says that there is no such item. Throws every other failure.
 ScopedSecKey FindInKeychain(Keychain keychain, const std::string& tag, CFTypeRef context = nullptr);
 
-// As FindInKeychain, but absence is `key_lost`.
+// Like FindInKeychain, but throws `key_lost` when there is no such item.
 ScopedSecKey OpenFromKeychain(Keychain keychain, const std::string& tag, CFTypeRef context);
 
 // Removes the private key. Succeeds when there is none.

@@ -55,7 +55,7 @@ CfDictionary AttributesFor(Way way, const std::string& tag, bool user_presence) 
 ProviderKey MakeIn(Way way, const std::string& tag, bool user_presence) {
   const bool file = way == Way::kFileKeychain;
   const Keychain keychain = file ? Keychain::kFile : Keychain::kDataProtection;
-  // An answer other than "no such key" (locked, not entitled) comes before there is a key.
+  // Finds out whether the keychain can be used (locked, not entitled) before a key is made.
   if (FindInKeychain(keychain, tag)) DeleteFromKeychain(keychain, tag);
   const ScopedSecKey key = CreateSecKey(AttributesFor(way, tag, user_presence));
   try {
@@ -71,9 +71,9 @@ ProviderKey MakeIn(Way way, const std::string& tag, bool user_presence) {
   }
 }
 
-// Whether another way may do better: some Intel Macs have been reported to refuse software keys
-// with an access control (-25293, -25300), others those without one; hosts may not be entitled; and
-// the data-protection keychain exports software keys whatever they were made with
+// Whether to try the next way. Some Intel Macs have been reported to refuse software keys with an
+// access control (-25293, -25300), others to refuse keys without one. Hosts may lack the
+// entitlement. And the data-protection keychain exports software keys whatever their attributes are
 // (SecKeyGeneratePrivateAttributeDictionary and SecECPrivateKeyCopyExternalRepresentation in
 // Apple's published SecKey.m and SecECKey.m).
 bool MayWorkOtherwise(const DeviceKeyError& error) {
@@ -90,7 +90,7 @@ Made Make(const std::string& tag, bool user_presence) {
   std::optional<DeviceKeyError> failure;
   std::string refusals;
   for (const Way way : {Way::kAccessControl, Way::kNoAccessControl, Way::kFileKeychain}) {
-    // User presence is nothing but an access control.
+    // Only an access control can ask for user presence.
     if (user_presence && way != Way::kAccessControl) break;
     // It would be refused for the same reason.
     if (way == Way::kNoAccessControl && failure->code() == ErrorCode::kMissingEntitlement) continue;
@@ -103,7 +103,7 @@ Made Make(const std::string& tag, bool user_presence) {
       if (!MayWorkOtherwise(error)) break;
     }
   }
-  // That a key would be exported means that this Mac has nothing to offer, not that it is broken.
+  // A Mac that exports each kind of key is not broken; it has no fallback to offer.
   const ErrorCode code = failure->code() == ErrorCode::kCryptoError
                              ? ErrorCode::kHardwareUnavailable
                              : failure->code();
@@ -111,12 +111,12 @@ Made Make(const std::string& tag, bool user_presence) {
                        failure->platform_status());
 }
 
-// For keys that nobody waits for any more.
+// For the key of a call that has timed out.
 void DeleteQuietly(const std::string& tag, const nlohmann::json& handle) {
   try {
     KeyHandle::FromJson(handle).Delete(tag);
   } catch (const DeviceKeyError&) {
-    // There is nobody left to tell.
+    // The caller has its error already.
   }
 }
 
@@ -126,7 +126,7 @@ Availability KeychainProvider::Probe(const OperationLimits& limits) {
   Availability availability;
   availability.details = {{"userPresence", user_presence_.required}};
   try {
-    // With user presence, which may not be had; making a key asks nobody.
+    // With user presence, since a Mac may not offer it. Making a key asks nobody.
     availability.details.update(
         BoundedCall<nlohmann::json>(limits, [presence = user_presence_.required] {
           const Made made = Make(kProbeTag, presence);
@@ -163,7 +163,7 @@ void KeychainProvider::Delete(const KeyId& id, const nlohmann::json& handle,
                               const OperationLimits& limits) {
   BoundedCall<bool>(limits, [tag = id.str(), handle] {
     if (handle.is_null()) {
-      // The one first that does not depend on entitlements.
+      // First the keychain that needs no entitlement.
       DeleteFromKeychain(Keychain::kFile, tag);
       DeleteFromKeychain(Keychain::kDataProtection, tag);
     } else {

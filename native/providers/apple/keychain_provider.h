@@ -10,9 +10,9 @@
 
 namespace device_key {
 
-// Software keys that macOS does not hand out. A key is made in the data-protection keychain if that
-// refuses to export it, else in the login keychain, which knows no user presence; which it is, is
-// found by trying. Thread-safe. See KeyProvider for the contract.
+// Software keys that macOS does not export. A key is made in the data-protection keychain if that
+// refuses to export it, else in the login keychain, which cannot ask for user presence. The
+// provider finds out by making the key. Thread-safe. See KeyProvider for the contract.
 class KeychainProvider : public KeyProvider {
  public:
   explicit KeychainProvider(const UserPresence& user_presence)

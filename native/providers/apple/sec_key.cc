@@ -29,7 +29,7 @@ ScopedSecKey CreateSecKey(const CfDictionary& attributes) {
 ScopedCf<CFDictionaryRef> AttributesOf(SecKeyRef key) {
   ScopedCf<CFDictionaryRef> attributes(SecKeyCopyAttributes(key));
   if (!attributes) {
-    throw DeviceKeyError(ErrorCode::kPlatformError, "macOS does not tell the key's attributes");
+    throw DeviceKeyError(ErrorCode::kPlatformError, "macOS did not return the key's attributes");
   }
   return attributes;
 }
@@ -37,7 +37,7 @@ ScopedCf<CFDictionaryRef> AttributesOf(SecKeyRef key) {
 Bytes SpkiOf(SecKeyRef private_key) {
   const ScopedSecKey public_key(SecKeyCopyPublicKey(private_key));
   if (!public_key) {
-    throw DeviceKeyError(ErrorCode::kPlatformError, "macOS does not tell the key's public half");
+    throw DeviceKeyError(ErrorCode::kPlatformError, "macOS did not return the public key");
   }
   CfErrorSlot error;
   const ScopedCf<CFDataRef> data(
@@ -61,7 +61,7 @@ Bytes SignDigest(SecKeyRef private_key, const Sha256Digest& digest) {
   if (signature) return BytesOf(signature.get());
   const DeviceKeyError failure = AppleError("sign with the key", error.get());
   if (!HasStatus(failure, errSecAuthFailed)) throw failure;
-  // Of a key that was opened, this says that the person failed, not the program.
+  // For a key that was opened, this status means that the person failed to authenticate.
   throw DeviceKeyError(ErrorCode::kUserPresenceRequired, failure.what(), failure.platform_status());
 }
 

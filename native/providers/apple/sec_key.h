@@ -1,4 +1,4 @@
-// What can be done with a SecKey, whatever it lives in.
+// Operations on a SecKey in either keychain or in the enclave.
 #ifndef DEVICE_KEY_PROVIDERS_APPLE_SEC_KEY_H_
 #define DEVICE_KEY_PROVIDERS_APPLE_SEC_KEY_H_
 
@@ -12,7 +12,7 @@ namespace device_key {
 
 using ScopedSecKey = ScopedCf<SecKeyRef>;
 
-// The attributes that every P-256 key of ours has. Add to them.
+// The attributes that all our keys have. Callers add more.
 CfDictionary P256Attributes();
 
 // Throws what macOS answered.
@@ -25,8 +25,8 @@ Bytes SpkiOf(SecKeyRef private_key);
 // DER ECDSA signature. May wait for a person.
 Bytes SignDigest(SecKeyRef private_key, const Sha256Digest& digest);
 
-// Throws `crypto_error` when the key's attributes say that it can be exported, or when macOS hands
-// it out all the same.
+// Throws `crypto_error` when the key's attributes say that it can be exported, or when macOS
+// exports it.
 void CheckCannotBeExported(SecKeyRef private_key);
 
 }  // namespace device_key

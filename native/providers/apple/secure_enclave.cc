@@ -8,8 +8,8 @@
 namespace device_key {
 namespace {
 
-// kSecAttrTokenOID of Apple's SecItemPriv.h: "Token-type specific BLOB", for the enclave the
-// encrypted key. The SDK does not export the constant, so it is probed and never relied upon.
+// kSecAttrTokenOID of Apple's SecItemPriv.h: "Token-type specific BLOB"; for the enclave, the
+// encrypted key. The SDK does not export the constant, so the code works without the attribute too.
 constexpr char kTokenObjectAttribute[] = "toid";
 
 CfDictionary PrivateKeyAttributes(bool user_presence) {
@@ -28,7 +28,7 @@ ScopedSecKey MakeEnclaveKey(const CfDictionary& private_key_attributes, bool per
   try {
     return CreateSecKey(attributes);
   } catch (const DeviceKeyError& error) {
-    // Macs without an enclave have been seen to answer with these to what is asked correctly.
+    // Macs without an enclave have been reported to answer these two to correct requests.
     if (!HasStatus(error, errSecParam) && !HasStatus(error, errSecItemNotFound)) throw;
     throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
                          std::string(error.what()) +

@@ -8,12 +8,12 @@
 
 namespace device_key {
 
-// Makes a key that is an item of the keychain, tagged `tag`, and reads back that the enclave has
-// it. Throws `missing_entitlement` where the host executable may not use the keychain.
+// Makes a key that is an item of the data-protection keychain with the tag `tag`, and reads back
+// that it is in the enclave. Throws `missing_entitlement` where the host may not use that keychain.
 ScopedSecKey MakeEnclaveKeyInKeychain(const std::string& tag, bool user_presence);
 
-// Makes a key that lives nowhere but in `wrapped`: its private half, encrypted by this Mac's
-// enclave and useless anywhere else. The host needs no entitlement for it.
+// Makes a key that is kept only in `wrapped`: the private key, encrypted by this Mac's enclave and
+// useless on any other Mac. The host needs no entitlement for it.
 struct WrappedEnclaveKey {
   ScopedSecKey key;
   Bytes wrapped;

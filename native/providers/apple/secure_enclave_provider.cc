@@ -11,8 +11,8 @@
 namespace device_key {
 namespace {
 
-// Keys of Probe, which are deleted at once; a process that died in between leaves one behind for
-// the next probe.
+// The tag of the key that Probe makes and deletes. If the process dies in between, the next probe
+// deletes that key.
 constexpr char kProbeTag[] = "node-device-key probe";
 
 ProviderKey Described(SecKeyRef key, KeyHome home, Bytes wrapped) {
@@ -23,7 +23,7 @@ ProviderKey Described(SecKeyRef key, KeyHome home, Bytes wrapped) {
 }
 
 ProviderKey MakeInKeychain(const std::string& tag, bool user_presence) {
-  // An answer other than "no such key" (locked, not entitled) comes before there is a key.
+  // Finds out whether the keychain can be used (locked, not entitled) before a key is made.
   if (FindInKeychain(Keychain::kDataProtection, tag)) {
     DeleteFromKeychain(Keychain::kDataProtection, tag);
   }
@@ -39,8 +39,7 @@ ProviderKey MakeInKeychain(const std::string& tag, bool user_presence) {
 ProviderKey MakeInRecord(bool user_presence) {
   WrappedEnclaveKey made = MakeWrappedEnclaveKey(user_presence);
   ProviderKey key = Described(made.key.get(), KeyHome::kRecord, std::move(made.wrapped));
-  // A key that cannot be opened again would be lost at the next start; find out now. Opening asks
-  // nobody, signing does.
+  // Checks that the key can be opened again, as after a restart. Opening asks nobody; signing does.
   try {
     KeyHandle::FromJson(key.handle).Open(/*tag=*/{}, /*context=*/nullptr);
   } catch (const DeviceKeyError& error) {
@@ -62,12 +61,12 @@ ProviderKey Make(const std::string& tag, bool user_presence) {
   return MakeInRecord(user_presence);
 }
 
-// For keys that nobody waits for any more.
+// For the key of a call that has timed out.
 void DeleteQuietly(const std::string& tag, const nlohmann::json& handle) {
   try {
     KeyHandle::FromJson(handle).Delete(tag);
   } catch (const DeviceKeyError&) {
-    // There is nobody left to tell.
+    // The caller has its error already.
   }
 }
 
@@ -78,7 +77,7 @@ Availability SecureEnclaveProvider::Probe(const OperationLimits& limits) {
   availability.details = {{"userPresence", user_presence_.required}};
   try {
     const KeyHome home = BoundedCall<KeyHome>(limits, [] {
-      // Without user presence: nobody is to be asked for a probe.
+      // Without user presence: a probe must not ask anybody.
       const KeyHandle handle = KeyHandle::FromJson(Make(kProbeTag, /*user_presence=*/false).handle);
       handle.Delete(kProbeTag);
       return handle.home;
@@ -114,9 +113,9 @@ void SecureEnclaveProvider::Delete(const KeyId& id, const nlohmann::json& handle
                                    const OperationLimits& limits) {
   BoundedCall<bool>(limits, [tag = id.str(), handle] {
     if (handle.is_null()) {
-      // One that was to live in a record, which was never written, is nowhere. Another program may
-      // have been entitled to the keychain, so the absence of a key is not concluded from
-      // `missing_entitlement`.
+      // The record was never written, so a key that was meant for it is gone. A key in the keychain
+      // may have been made by an entitled program: so `missing_entitlement` is an error here, and
+      // does not mean that there is no key.
       DeleteFromKeychain(Keychain::kDataProtection, tag);
     } else {
       KeyHandle::FromJson(handle).Delete(tag);

@@ -10,9 +10,9 @@
 
 namespace device_key {
 
-// A key is an item of the data-protection keychain when the host executable is entitled to that,
-// else it is kept in the record, wrapped by the enclave; which it is, is found by doing it.
-// Thread-safe. See KeyProvider for the contract.
+// A key is an item of the data-protection keychain when the host executable has the entitlement,
+// else it is kept in the record, encrypted by the enclave. The provider finds out by making the
+// key. Thread-safe. See KeyProvider for the contract.
 class SecureEnclaveProvider : public KeyProvider {
  public:
   explicit SecureEnclaveProvider(const UserPresence& user_presence)
@@ -23,7 +23,8 @@ class SecureEnclaveProvider : public KeyProvider {
   ProtectionClass protection_class() const override {
     return ProtectionClass::kHardwareSecureEnclave;
   }
-  // Those of entitled hosts are; which host this is, is known once a key was made.
+  // True for hosts with the entitlement. Whether this host has it is known only after a key was
+  // made.
   bool keeps_keys() const override { return true; }
 
   Availability Probe(const OperationLimits& limits) override;

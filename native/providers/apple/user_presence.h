@@ -1,4 +1,4 @@
-// Whether people are asked.
+// Whether a person has to confirm the use of a key.
 #ifndef DEVICE_KEY_PROVIDERS_APPLE_USER_PRESENCE_H_
 #define DEVICE_KEY_PROVIDERS_APPLE_USER_PRESENCE_H_
 
@@ -9,7 +9,7 @@ namespace device_key {
 struct UserPresence {
   // Whether each use of a new key has to be confirmed with Touch ID or the login password.
   bool required = false;
-  // For how long one confirmation holds, for all keys; 0 is for one use.
+  // How long one confirmation holds, for all keys of a store. 0: for one use.
   std::chrono::seconds reuse{0};
 };
 

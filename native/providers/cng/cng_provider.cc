@@ -15,8 +15,8 @@
 namespace device_key {
 namespace {
 
-// ncrypt.h of the Windows SDK; mingw-w64's has neither. Since Windows 11 24H2 the flag is also
-// called NCRYPT_REQUIRE_VBS_FLAG: the call fails where there is no isolation.
+// From ncrypt.h of the Windows SDK; mingw-w64's ncrypt.h has neither. Windows 11 24H2 also calls
+// the flag NCRYPT_REQUIRE_VBS_FLAG: the call fails where there is no isolation.
 constexpr DWORD kRequireIsolation = 0x00020000;
 constexpr wchar_t kIsolationProperty[] = L"Virtual Iso";
 
@@ -45,9 +45,9 @@ NCryptHandle OpenStore(CngKeyStore store) {
   return NCryptHandle(handle);
 }
 
-// The platform provider opens even where there is no TPM, which it calls "not ready" as it does one
-// that will be soon: TPM Base Services tell the two apart. Returns what the provider says about its
-// TPM, such as "TPM-Version:2.0 -Level:0-Revision:1.38-...".
+// The platform provider opens even where there is no TPM, and answers "not ready" both then and
+// while a TPM is starting. TPM Base Services tell the two apart. Returns the provider's description
+// of its TPM, such as "TPM-Version:2.0 -Level:0-Revision:1.38-...".
 std::string RequireTpm(const NCryptHandle& store) {
   RequireTpm20();
   wchar_t text[256] = {};
@@ -72,7 +72,7 @@ DWORD ReadNumber(const NCryptHandle& key, const wchar_t* property) {
   return value;
 }
 
-// What keeps the key from being copied is read back, never assumed.
+// Reads back that the key cannot be exported.
 void RequireNotExportable(const NCryptHandle& key) {
   const DWORD policy = ReadNumber(key, NCRYPT_EXPORT_POLICY_PROPERTY);
   if (policy != 0) {
@@ -86,11 +86,11 @@ bool IsIsolated(const NCryptHandle& key) {
   try {
     return ReadNumber(key, kIsolationProperty) != 0;
   } catch (const DeviceKeyError&) {
-    return false;  // not claimed
+    return false;  // isolation is claimed only where Windows confirms it
   }
 }
 
-// NCryptDeleteKey frees the handle when it succeeds, and only then.
+// NCryptDeleteKey frees the handle only when it succeeds.
 SECURITY_STATUS Delete(NCryptHandle key) {
   const SECURITY_STATUS status = NCryptLibrary::Get().DeleteKey(key.get(), kNoFlags);
   if (status >= 0) static_cast<void>(key.Release());
@@ -108,21 +108,20 @@ Bytes ReadSpki(const NCryptHandle& key) {
       "read the public key",
       NCryptLibrary::Get().ExportKey(key.get(), 0, BCRYPT_ECCPUBLIC_BLOB, nullptr,
                                      reinterpret_cast<PBYTE>(&blob), sizeof blob, &size, kNoFlags));
-  // The platform provider may call a P-256 key by the magic for curves that have a name elsewhere
-  // (BCRYPT_ECDSA_PUBLIC_GENERIC_MAGIC, "ECDP").
+  // The platform provider may give a P-256 key the magic of curves that are named by a property
+  // (BCRYPT_ECDSA_PUBLIC_GENERIC_MAGIC, "ECDP"; Chromium's crypto/unexportable_key_win.cc).
   constexpr ULONG kGenericMagic = 0x50444345;
   const bool is_p256 =
       blob.header.dwMagic == BCRYPT_ECDSA_PUBLIC_P256_MAGIC || blob.header.dwMagic == kGenericMagic;
   if (size != sizeof blob || !is_p256 || blob.header.cbKey != kCoordinateSize) {
     throw DeviceKeyError(ErrorCode::kPlatformError,
-                         "could not read the public key: Windows answered with something else than "
-                         "a P-256 key");
+                         "could not read the public key: Windows did not answer with a P-256 key");
   }
   const ByteView point(blob.point);
   return SpkiFromPoint(point.first(kCoordinateSize), point.last(kCoordinateSize));
 }
 
-// Never over a key that exists: without NCRYPT_OVERWRITE_KEY_FLAG a name that is taken is an error.
+// Fails when the name is taken, as NCRYPT_OVERWRITE_KEY_FLAG is not passed.
 NCryptHandle MakeKey(const NCryptHandle& store, const KeyId& id, DWORD flags) {
   const NCryptLibrary& ncrypt = NCryptLibrary::Get();
   NCRYPT_KEY_HANDLE handle = 0;
@@ -161,11 +160,11 @@ ProviderKey CreateKey(CngKeyStore store, const KeyId& id, const GaveUp& gave_up)
     ProviderKey made{ReadSpki(key), {{"keyName", Utf8FromWide(KeyName(id))}}};
     if (store == CngKeyStore::kSoftware) made.handle["isolated"] = IsIsolated(key);
     if (!gave_up()) return made;
-    throw DeviceKeyError(ErrorCode::kCanceled, "nobody waits for the key any more");
+    throw DeviceKeyError(ErrorCode::kCanceled, "the caller gave up before the key was made");
   } catch (const DeviceKeyError& error) {
     const SECURITY_STATUS status = Delete(std::move(key));
     if (status >= 0) throw;
-    // With this code the announcement stays, so that the key is swept (see ProviderSet).
+    // This code keeps the pending record, so that a later sweep deletes the key (see ProviderSet).
     throw DeviceKeyError(
         ErrorCode::kPlatformError,
         std::string(error.what()) + "; and " + CngError("delete the new key", status).what(),
@@ -191,27 +190,27 @@ Bytes SignDigest(const NCryptHandle& key, Sha256Digest digest) {
 
 }  // namespace
 
-// Opens keys of a key store, which it keeps open: opening one "loads and initializes" it, and a
-// process may sign often. For one thread at a time.
+// Opens keys of one key store. It keeps the store open between calls, since opening a store "loads
+// and initializes" it (NCryptOpenStorageProvider). For one thread at a time.
 class CngProvider::Keys {
  public:
   explicit Keys(CngKeyStore key_store) : key_store_(key_store) {}
 
-  // Freeing a handle can hang like any other call, and nobody may wait for that here. The addon
-  // stays loaded, so the thread can be left to itself.
+  // Freeing a handle can hang like any other call, so another thread does it, and nobody waits for
+  // that thread. The addon stays loaded, so the thread may outlive this object.
   ~Keys() {
     if (opened_.get() == 0) return;
     try {
       std::thread([opened = std::move(opened_)] {}).detach();
     } catch (const std::system_error&) {
-      // No thread can be started: the handle has been freed on this one.
+      // No thread could be started: the handle was freed on this one.
     }
   }
 
   // Throws `key_lost` when there is no such key, or none that can be used again.
   NCryptHandle Open(const KeyId& id) {
-    // What was kept open may have gone stale (the service behind it was started anew, say): only
-    // the answer of a store that has just been opened counts.
+    // A store that was kept open may have become stale, for example when its service was restarted.
+    // So an error counts only from a store that has just been opened.
     const bool kept = opened_.get() != 0;
     if (!kept) opened_ = OpenStore(key_store_);
     NCRYPT_KEY_HANDLE handle = 0;

@@ -18,8 +18,8 @@ enum class CngKeyStore {
 };
 
 // The keys are the user's own and persist in the store under "device-key-<key id>"; the record's
-// handle is {"keyName": ..., "isolated"?: ...}. Nothing ever asks the user (NCRYPT_SILENT_FLAG).
-// Thread-safe: calls take turns.
+// handle is {"keyName": ..., "isolated"?: ...}. No call asks the user anything
+// (NCRYPT_SILENT_FLAG). Thread-safe: calls run one after the other.
 class CngProvider : public KeyProvider {
  public:
   explicit CngProvider(CngKeyStore key_store);
@@ -42,7 +42,7 @@ class CngProvider : public KeyProvider {
   class Keys;
 
   const CngKeyStore key_store_;
-  const std::shared_ptr<Keys> keys_;  // touched by calls alone; one that hangs keeps it alive
+  const std::shared_ptr<Keys> keys_;  // used only by calls; a call that hangs keeps it alive
   BlockingCalls calls_;
 };
 

@@ -44,8 +44,9 @@ constexpr char kAuthorization[] =
     "The TPM asks for an authorization that device keys do not have: something has changed the "
     "key; enroll again.";
 
-// The numbers are those of winerror.h, most of which mingw-w64's lacks. TPM_20_E_* are a TPM 2.0's
-// own answers (TPM 2.0 Part 2, section 6.6) behind 0x8028.
+// The numbers are from winerror.h of the Windows SDK; mingw-w64's winerror.h lacks most of them.
+// For TPM_20_E_*, the low 16 bits are the response code of the TPM 2.0 (TPM 2.0 Part 2,
+// section 6.6).
 constexpr auto kStatuses = std::to_array<CngStatus>({
     {0x80090005, "NTE_BAD_DATA", ErrorCode::kKeyLost, kGone},
     {0x80090008, "NTE_BAD_ALGID", ErrorCode::kHardwareUnavailable, kNoP256},
@@ -168,8 +169,8 @@ constexpr auto kStatuses = std::to_array<CngStatus>({
     {0x80290600, "TPM_E_PROVISIONING_INCOMPLETE", ErrorCode::kHardwareUnavailable, kNotPrepared},
 });
 
-// A TPM 2.0's "format one" answers say which parameter, handle or session they are about in bits 6
-// and 8 to 11 (TPM 2.0 Part 2, section 6.6.2), which Windows hands through now and then.
+// Clears the bits of a TPM 2.0 "format one" response code that name a parameter, handle or session:
+// bits 6 and 8 to 11 (TPM 2.0 Part 2, section 6.6.2). Windows sometimes leaves them in.
 uint32_t WithoutPosition(uint32_t status) {
   const bool is_format_one = (status & 0xFFFFF000) == 0x80280000 && (status & 0x80) != 0;
   return is_format_one ? status & 0xFFFF00BF : status;

@@ -1,4 +1,4 @@
-// What the status values of Windows' key stores mean to us.
+// The error codes and cures for the status values of Windows' key stores.
 #ifndef DEVICE_KEY_PROVIDERS_CNG_CNG_STATUS_H_
 #define DEVICE_KEY_PROVIDERS_CNG_CNG_STATUS_H_
 
@@ -17,7 +17,7 @@ struct CngStatus {
   const char* cure;  // a sentence
 };
 
-// Every status that has a meaning of its own; the others are `platform_error`.
+// The statuses with a code and cure of their own. Every other status is `platform_error`.
 std::span<const CngStatus> CngStatuses();
 
 // `attempt` is a verb phrase: "make a key". The raw status is kept as platform_status.
@@ -26,8 +26,8 @@ DeviceKeyError CngError(std::string_view attempt, int32_t status);
 // Throws CngError for a status that is a failure.
 void CheckCng(std::string_view attempt, int32_t status);
 
-// As CheckCng, of making a key: what says of other keys that they are gone (`key_lost`) is
-// `platform_error` then.
+// Like CheckCng, for calls that make a key: throws `platform_error` for the statuses that mean
+// `key_lost` for an existing key.
 void CheckCngMakingKey(int32_t status);
 
 }  // namespace device_key

@@ -1,4 +1,4 @@
-// ncrypt.dll, from System32 alone, loaded when it is first needed.
+// The functions of ncrypt.dll, which is loaded from System32 only, at the first use.
 #ifndef DEVICE_KEY_PROVIDERS_CNG_NCRYPT_LIBRARY_H_
 #define DEVICE_KEY_PROVIDERS_CNG_NCRYPT_LIBRARY_H_
 
@@ -28,7 +28,7 @@ struct NCryptLibrary {
   static const NCryptLibrary& Get();
 };
 
-// A provider or key handle that frees itself.
+// Owns a provider or key handle.
 class NCryptHandle {
  public:
   NCryptHandle() = default;

@@ -43,7 +43,7 @@ void RequireTpm20() {
   if (status == 0 && info.tpm_version == kTpmVersion12) {
     throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
                          "this machine has a TPM 1.2, which has no ECDSA P-256 keys: a TPM 2.0 is "
-                         "needed, which the firmware's set-up may offer (PTT or fTPM)");
+                         "needed; see whether the firmware's set-up offers one (PTT or fTPM)");
   }
 }
 

@@ -27,8 +27,8 @@ OperationLimits NoHurry() { return Within(std::chrono::seconds(60)); }
 // Both of Windows' key stores.
 class CngProviderTest : public testing::TestWithParam<CngKeyStore> {
  protected:
-  // Whatever a test does, when its provider is gone no handle has been leaked or used twice, and
-  // nothing may have asked the user.
+  // Checks at the end of each test that no handle was leaked or used after it was freed, and that
+  // no call could have asked the user.
   struct CheckedKeyStore : StandInKeyStore {
     ~CheckedKeyStore() {
       Wait([] { return OpenHandles() == 0; });
@@ -72,7 +72,7 @@ INSTANTIATE_TEST_SUITE_P(, CngProviderTest,
                            return info.param == CngKeyStore::kPlatform ? "Platform" : "Software";
                          });
 
-TEST_P(CngProviderTest, SaysWhatItIs) {
+TEST_P(CngProviderTest, HasANameAndAProtectionClass) {
   const bool platform = GetParam() == CngKeyStore::kPlatform;
   EXPECT_EQ(provider_.name(), platform ? "cng-platform" : "cng-software");
   EXPECT_EQ(provider_.protection_class(),
@@ -113,7 +113,7 @@ TEST_P(CngProviderTest, KeepsTheKeyStoreOpenFromOneSignatureToTheNext) {
   ExpectSigns(key);
 }
 
-TEST_P(CngProviderTest, OpensTheKeyStoreAnewWhenItHasGoneStale) {
+TEST_P(CngProviderTest, OpensTheKeyStoreAgainWhenItHasBecomeStale) {
   const ProviderKey key = Create();
   ExpectSigns(key);
   key_store_.Behave({"stale"});
@@ -131,15 +131,16 @@ TEST_P(CngProviderTest, MakesNoKeyOverOneThatExists) {
   ExpectSigns(key);
 }
 
-// What Windows says of a key that is gone it says to the making of one too, on a cloned disk, say.
-TEST_P(CngProviderTest, CallsNoKeyLostThatIsOnlyBeingMade) {
+// Windows answers the status of a lost key to the making of a key too, for example on a cloned
+// disk.
+TEST_P(CngProviderTest, DoesNotReportAKeyLostWhileItIsBeingMade) {
   key_store_.Behave({"NCryptFinalizeKey=0x80090016"});
 
   ExpectError(
       ErrorCode::kPlatformError, [&] { Create(); }, "NTE_BAD_KEYSET (0x80090016)");
 }
 
-TEST_P(CngProviderTest, TakesThePublicKeyByTheGenericMagic) {
+TEST_P(CngProviderTest, AcceptsAPublicKeyWithTheGenericMagic) {
   key_store_.Behave({"generic-magic"});
 
   ExpectSigns(Create());
@@ -149,7 +150,7 @@ TEST_P(CngProviderTest, RefusesAndDeletesAKeyOnAnotherCurve) {
   key_store_.Behave({"other-curve"});
 
   ExpectError(
-      ErrorCode::kPlatformError, [&] { Create(); }, "something else than a P-256 key");
+      ErrorCode::kPlatformError, [&] { Create(); }, "did not answer with a P-256 key");
   EXPECT_EQ(key_store_.Keys(), 0u);
 }
 
@@ -161,7 +162,7 @@ TEST_P(CngProviderTest, RefusesAndDeletesAKeyThatMayBeExported) {
   EXPECT_EQ(key_store_.Keys(), 0u);
 }
 
-TEST_P(CngProviderTest, SaysSoWhenARefusedKeyCannotBeDeleted) {
+TEST_P(CngProviderTest, ReportsThatARefusedKeyCannotBeDeleted) {
   key_store_.Behave({"exportable", "NCryptDeleteKey=0x80280922"});
 
   ExpectError(
@@ -177,7 +178,7 @@ TEST_P(CngProviderTest, RefusesASignatureOfAnotherSize) {
       ErrorCode::kPlatformError, [&] { Sign(key); }, "63 bytes");
 }
 
-TEST_P(CngProviderTest, SaysThatAKeyIsLost) {
+TEST_P(CngProviderTest, ReportsThatAKeyIsLost) {
   const ProviderKey key = Create();
   ExpectSigns(key);
   CngProvider(GetParam()).Delete(id_, key.handle, NoHurry());
@@ -186,7 +187,7 @@ TEST_P(CngProviderTest, SaysThatAKeyIsLost) {
       ErrorCode::kKeyLost, [&] { Sign(key); }, "enroll again");
 }
 
-TEST_P(CngProviderTest, DeletesAKeyAndIsContentWhenThereIsNone) {
+TEST_P(CngProviderTest, DeletesAKeyAndSucceedsWhenThereIsNone) {
   const ProviderKey key = Create();
 
   provider_.Delete(id_, key.handle, NoHurry());
@@ -202,7 +203,7 @@ TEST_P(CngProviderTest, DeletesAKeyThatWasNeverRecorded) {
   EXPECT_EQ(key_store_.Keys(), 0u);
 }
 
-// NCryptDeleteKey frees the handle when it succeeds, and only then.
+// NCryptDeleteKey frees the handle only when it succeeds.
 TEST_P(CngProviderTest, KeepsAKeyThatCannotBeDeletedAndFreesItsHandle) {
   const ProviderKey key = Create();
   key_store_.Behave({"NCryptDeleteKey=0x80280922"});
@@ -214,7 +215,7 @@ TEST_P(CngProviderTest, KeepsAKeyThatCannotBeDeletedAndFreesItsHandle) {
   ExpectSigns(key);
 }
 
-TEST_P(CngProviderTest, FreesEveryHandleWhereverACallFails) {
+TEST_P(CngProviderTest, FreesEveryHandleWhenACallFails) {
   Create();
   for (const char* call :
        {"NCryptOpenStorageProvider", "NCryptCreatePersistedKey", "NCryptSetProperty",
@@ -254,7 +255,7 @@ TEST_P(CngProviderTest, StopsWaitingWhenItIsInterrupted) {
   key_store_.Behave({});
 }
 
-TEST_P(CngProviderTest, LeavesBehindAThreadThatHangs) {
+TEST_P(CngProviderTest, DoesNotWaitForItsThreadWhenThatHangs) {
   key_store_.Behave({"pause"});
   {
     CngProvider hanging(GetParam());
@@ -279,7 +280,7 @@ TEST_P(CngProviderTest, UndoesAKeyThatIsMadeTooLate) {
   ExpectError(ErrorCode::kDeviceTimeout,
               [&] { provider_.Create(id_, {}, Within(milliseconds(100))); });
 
-  provider_.Probe(NoHurry());  // whose turn comes when that has ended
+  provider_.Probe(NoHurry());  // runs after the late call has ended
   EXPECT_EQ(key_store_.Keys(), 0u);
 }
 
@@ -303,7 +304,7 @@ TEST_P(CngPlatformTest, TellsTheKindOfTpm) {
             "TPM-Version:2.0 -Level:0-Revision:1.38-VendorID:'TEST'");
 }
 
-// The provider opens even then.
+// The platform provider opens even where there is no TPM.
 TEST_P(CngPlatformTest, IsUnavailableWhereThereIsNoTpm) {
   key_store_.Behave({"no-tpm"});
 
@@ -315,7 +316,7 @@ TEST_P(CngPlatformTest, IsUnavailableWhereThereIsNoTpm) {
   EXPECT_EQ(key_store_.Keys(), 0u);
 }
 
-TEST_P(CngPlatformTest, IsUnavailableWhereTheTpmIsOfTheVersionBefore) {
+TEST_P(CngPlatformTest, IsUnavailableWhereThereIsATpm12) {
   key_store_.Behave({"tpm-1.2"});
 
   EXPECT_EQ(provider_.Probe(NoHurry()).error->code(), ErrorCode::kHardwareUnavailable);
@@ -323,7 +324,7 @@ TEST_P(CngPlatformTest, IsUnavailableWhereTheTpmIsOfTheVersionBefore) {
       ErrorCode::kHardwareUnavailable, [&] { Create(); }, "a TPM 2.0 is needed");
 }
 
-// An error that passes, which never leads to the fallback.
+// A passing error, which never leads to the fallback.
 TEST_P(CngPlatformTest, IsBusyWhileTheTpmIsNotReady) {
   key_store_.Behave({"not-ready"});
 
@@ -332,25 +333,26 @@ TEST_P(CngPlatformTest, IsBusyWhileTheTpmIsNotReady) {
   EXPECT_EQ(key_store_.Keys(), 0u);
 }
 
-TEST_P(CngPlatformTest, IsBusyWhenNothingIsReadyAndNobodyKnowsWhetherThereIsATpm) {
+TEST_P(CngPlatformTest, IsBusyWhenTheTpmIsNotReadyAndWindowsCannotTellWhetherThereIsOne) {
   key_store_.Behave({"no-tpm", "Tbsi_GetDeviceInfo=0x80284001"});  // TBS_E_INTERNAL_ERROR
 
   EXPECT_EQ(provider_.Probe(NoHurry()).error->code(), ErrorCode::kDeviceBusy);
 }
 
-TEST_P(CngPlatformTest, MakesKeysWhereNobodyKnowsWhetherThereIsATpm) {
+TEST_P(CngPlatformTest, MakesKeysWhereWindowsCannotTellWhetherThereIsATpm) {
   key_store_.Behave({"Tbsi_GetDeviceInfo=0x80284001"});
 
   ExpectSigns(Create());
 }
 
-TEST_P(CngPlatformTest, IsBusyWhenTheTpmIsNotReadyAnyMore) {
+TEST_P(CngPlatformTest, IsBusyWhenTheTpmStopsBeingReady) {
   key_store_.Behave({"NCryptFinalizeKey=0x80290401"});
 
   ExpectError(ErrorCode::kDeviceBusy, [&] { Create(); });
 }
 
-// What the stand-in refuses as Windows does, so that the tests above show that it is not asked for.
+// The stand-in refuses what Windows refuses, so that the tests above would fail if it were asked
+// for.
 class CngStandInTest : public CngProviderTest {
  protected:
   // Creates a key and opens it in the platform provider.
@@ -397,7 +399,7 @@ TEST_P(CngSoftwareTest, MakesIsolatedKeysWhereWindowsCan) {
   EXPECT_EQ(Create().handle["isolated"], true);
 }
 
-TEST_P(CngSoftwareTest, MakesPlainKeysWhereItCannot) {
+TEST_P(CngSoftwareTest, MakesPlainKeysWhereWindowsCannotIsolate) {
   key_store_.Behave({"no-isolation"});
 
   const ProviderKey key = Create();
@@ -406,13 +408,13 @@ TEST_P(CngSoftwareTest, MakesPlainKeysWhereItCannot) {
   ExpectSigns(key);
 }
 
-TEST_P(CngSoftwareTest, MakesPlainKeysWhateverItSaysToIsolatedOnes) {
+TEST_P(CngSoftwareTest, MakesPlainKeysWhateverStatusIsolationFailsWith) {
   key_store_.Behave({"no-isolation=0x80090020"});  // NTE_FAIL
 
   EXPECT_EQ(Create().handle["isolated"], false);
 }
 
-// The TPM seals the keys that isolation is built on.
+// VBS isolation needs a TPM.
 TEST_P(CngSoftwareTest, MakesPlainKeysWhereThereIsNoTpm) {
   key_store_.Behave({"no-tpm"});
 
@@ -434,7 +436,7 @@ TEST_P(CngSoftwareTest, DeletesNothingWhereAnIsolatedKeyCannotBeDecryptedAnyMore
   EXPECT_NO_THROW(provider_.Delete(id_, key.handle, NoHurry()));
 }
 
-TEST_P(CngSoftwareTest, MakesNoKeyWhereNeitherKindCanBeMade) {
+TEST_P(CngSoftwareTest, FailsWhenNeitherKindOfKeyCanBeMade) {
   key_store_.Behave({"NCryptFinalizeKey=0x80090010"});
 
   ExpectError(ErrorCode::kPermissionDenied, [&] { Create(); });
@@ -448,7 +450,7 @@ TEST_P(CngSoftwareTest, RefusesAndDeletesAKeyWhosePolicyCannotBeRead) {
   EXPECT_EQ(key_store_.Keys(), 0u);
 }
 
-// Behind the key store, whose pending records are what keys are swept by.
+// The provider behind DeviceKeyStore, whose pending records lead to the sweep.
 class CngSweepTest : public CngProviderTest {
  protected:
   CreateResponse CreateInStore() {
@@ -469,7 +471,7 @@ TEST_P(CngSweepTest, AKeyThatCouldNotBeDeletedIsDeletedLater) {
   EXPECT_EQ(key_store_.Keys(), 1u);
   key_store_.Behave({});
 
-  CreateInStore();  // whoever made it may still be at it
+  CreateInStore();  // too early: the process that made the key may still be working on it
   EXPECT_EQ(key_store_.Keys(), 2u);
   now_ += PendingKeys::kAbandonedAfterSeconds + 1;
   const CreateResponse key = CreateInStore();
@@ -478,7 +480,7 @@ TEST_P(CngSweepTest, AKeyThatCouldNotBeDeletedIsDeletedLater) {
   EXPECT_TRUE(key_store_.Has(File(key.key_id)));
 }
 
-TEST_P(CngSweepTest, AFailureThatRulesOutAKeyLeavesNoAnnouncement) {
+TEST_P(CngSweepTest, AFailureThatMadeNoKeyLeavesNoPendingRecord) {
   key_store_.Behave({"NCryptFinalizeKey=0x80280922"});
   ExpectError(ErrorCode::kDeviceBusy, [&] { CreateInStore(); });
 

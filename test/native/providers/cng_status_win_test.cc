@@ -24,8 +24,8 @@ TEST(CngStatus, HasACodeAndACureForEachStatusOnce) {
   }
 }
 
-// The list by which test/windows/status.test.ts provokes each of them.
-TEST(CngStatus, AreThoseOfTheListForTheTestsInJavaScript) {
+// test/windows/status.test.ts reads this list to try each status.
+TEST(CngStatus, EqualTheListForTheTestsInJavaScript) {
   std::vector<std::string> expected;
   for (const CngStatus& entry : CngStatuses()) {
     char number[16];
@@ -41,7 +41,7 @@ TEST(CngStatus, AreThoseOfTheListForTheTestsInJavaScript) {
   EXPECT_EQ(listed, expected);
 }
 
-TEST(CngStatus, LooksPastThePositionInATpmAnswer) {
+TEST(CngStatus, IgnoresThePositionInATpmResponseCode) {
   // TPM_20_E_INTEGRITY (0x9f) about the first parameter.
   EXPECT_EQ(CngError("sign", static_cast<int32_t>(0x802801DF)).code(), ErrorCode::kKeyLost);
 }
@@ -53,7 +53,7 @@ TEST(CngStatus, KeepsTheNumberOfAnUnknownStatus) {
   EXPECT_NE(std::string(error.what()).find("0x8009fffe"), std::string::npos);
 }
 
-TEST(CngStatus, TakesASuccessForWhatItIs) { EXPECT_NO_THROW(CheckCng("sign", 0)); }
+TEST(CngStatus, DoesNotThrowForASuccess) { EXPECT_NO_THROW(CheckCng("sign", 0)); }
 
 }  // namespace
 }  // namespace device_key

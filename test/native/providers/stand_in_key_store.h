@@ -1,4 +1,4 @@
-// The tests' hold on the key store that stands in for Windows' own (test/support/windows).
+// Controls the stand-in for Windows' key stores (test/support/windows).
 #ifndef DEVICE_KEY_TEST_PROVIDERS_STAND_IN_KEY_STORE_H_
 #define DEVICE_KEY_TEST_PROVIDERS_STAND_IN_KEY_STORE_H_
 
@@ -12,7 +12,7 @@
 
 namespace device_key {
 
-// An empty key store that behaves, until it is told otherwise. One at a time.
+// An empty key store that works correctly until Behave is called. Only one may exist at a time.
 class StandInKeyStore {
  public:
   StandInKeyStore() {
@@ -20,7 +20,7 @@ class StandInKeyStore {
     mistakes_before_ = mistakes();
   }
 
-  // The lines of stand_in_ncrypt.cc's `behaviour.txt`; none: as it should.
+  // Sets the lines of `behaviour.txt` (see stand_in_ncrypt.cc). No lines: it works correctly.
   void Behave(std::initializer_list<const char*> lines) const {
     std::string text;
     for (const char* line : lines) text += std::string(line) + "\n";

@@ -146,8 +146,9 @@ bool Fails(CFErrorRef* error, const Answer& answer) {
   return true;
 }
 
-// As SecKeyCreateRandomKey hands out what a token answered: as an OSStatus, with the token's error
-// below it (SecErrorGetOSStatus in Apple's published SecItem.m, SecError in its SecCFError.c).
+// Fails like SecKeyCreateRandomKey after an error of the token: with an OSStatus, and the token's
+// error below it (SecErrorGetOSStatus in Apple's published SecItem.m, SecError in its
+// SecCFError.c).
 bool FailsAsToken(CFErrorRef* error, const Answer& answer) {
   OSStatus status = -26276;  // errSecInternal, which the SDK's headers do not have
   if (answer.domain == "NSOSStatusErrorDomain") return Fails(error, answer);
@@ -193,7 +194,8 @@ bool FailsAsToken(CFErrorRef* error, const Answer& answer) {
   return true;
 }
 
-// Notes the call; the answer that a test has put in its way, if any. Code 0 lets the call through.
+// Counts the call and takes the answer that a test has prepared, if any. Code 0 lets the call
+// through.
 bool TakeAnswer(const std::string& function, Answer* answer) {
   ++calls[function];
   auto& queue = mac.answers[function];
@@ -206,7 +208,7 @@ bool TakeAnswer(const std::string& function, Answer* answer) {
 const void* Get(CFDictionaryRef dictionary, CFStringRef key) {
   return CFDictionaryGetValue(dictionary, key);
 }
-// Somebody confirms, unless they have done so for this context.
+// Asks a person, who confirms, unless this context is confirmed already.
 void Ask(const void* context) {
   if (context != nullptr && As<Context>(context)->confirmed) return;
   ++prompts;
@@ -223,7 +225,7 @@ std::string TagIn(CFDictionaryRef dictionary) {
 
 Pkey NewPkey() { return Pkey(EVP_EC_gen("P-256"), EVP_PKEY_free); }
 
-// "Encrypted" by naming the Mac: nobody attacks the stand-in. The access control is part of it.
+// Not encrypted, only marked with the Mac's serial number. The access control is part of it.
 Blob Wrap(const Item& item) {
   uint8_t* der = nullptr;
   const int size = i2d_PrivateKey(item.pkey.get(), &der);
@@ -319,7 +321,7 @@ size_t Calls(const std::string& function) {
 
 extern "C" id objc_alloc_init(Class);
 
-using namespace device_key::stand_in;  // what follows is not in a namespace in the real ones
+using namespace device_key::stand_in;  // the real functions are in no namespace
 
 namespace {
 template <class Ref>

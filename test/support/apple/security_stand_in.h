@@ -25,13 +25,14 @@ struct AccessListEntry {
   uint64_t permissions;  // ACL_WRITE_DATA and so on
 };
 
-// One Mac; `Reset` buys a new one.
+// The state of the Mac; `Reset` sets it back to these defaults.
 struct Mac {
   bool has_enclave = true;
   bool entitled = true;       // the host executable
   bool gives_wrapped = true;  // the attribute "toid"
-  bool exports_keys = false;  // a lie about what it was asked for
-  // Real ones export the software keys of the data-protection keychain whatever they are asked for.
+  bool exports_keys = false;  // although it was asked not to
+  // Real Macs export the software keys of the data-protection keychain whatever their attributes
+  // are.
   bool keeps_software_keys = false;
   bool has_local_authentication = true;
   bool has_default_keychain = true;               // a login keychain that new keys go to
@@ -41,7 +42,7 @@ struct Mac {
   bool ignores_token = false;          // makes enclave keys in software
   std::string serial = "mac-1";        // wrapped keys are of no use on another
   std::chrono::milliseconds delay{0};  // of key creation and signing
-  // Answers given instead of doing what the function named does, one after the other.
+  // By function: the answers to its next calls, given instead of doing the work.
   std::map<std::string, std::vector<Answer>> answers;
   bool finds_something_else = false;    // SecItemCopyMatching returns what is not a key
   bool refuses_access_control = false;  // -25293 to software keys that have one

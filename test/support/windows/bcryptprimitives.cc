@@ -1,5 +1,5 @@
-// A stand-in for bcryptprimitives.dll, which Wine 8 lacks and which Jest's module resolver wants
-// its random numbers from. Nothing of ours uses it.
+// A stand-in for bcryptprimitives.dll, which Wine 8 lacks. Jest's module resolver takes random
+// numbers from it; this package does not use it.
 #include <windows.h>
 // After <windows.h>.
 #include <bcrypt.h>

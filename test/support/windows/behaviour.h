@@ -1,11 +1,11 @@
-// How the stand-ins for DLLs of Windows are told to misbehave.
+// How tests control the stand-ins for DLLs of Windows.
 //
-// NCRYPT_STAND_IN names a directory. `behaviour.txt` in it, read anew at every call, has a line for
-// each kind of misbehaviour. Of those, these are for all stand-ins:
+// NCRYPT_STAND_IN names a directory. Each line of its `behaviour.txt`, which is read at every call,
+// asks for one kind of misbehaviour. These are for all stand-ins:
 //   NCryptSignHash=0x80280921   that function fails with that status
-//   no-tpm                      there is none: the platform provider opens, and does nothing else
-//   not-ready                   there is one, with which the platform provider does nothing either
-//   tpm-1.2                     there is one of the version before, which has no ECDSA
+//   no-tpm                      there is no TPM: the platform provider opens, and all else fails
+//   not-ready                   there is a TPM, but the platform provider is not ready
+//   tpm-1.2                     there is a TPM 1.2, which has no ECDSA
 //   pause                       every call waits until the line is gone
 #ifndef DEVICE_KEY_TEST_WINDOWS_BEHAVIOUR_H_
 #define DEVICE_KEY_TEST_WINDOWS_BEHAVIOUR_H_
@@ -36,7 +36,7 @@ inline std::map<std::string, std::string> Behaviour() {
 
 inline bool Is(const char* what) { return Behaviour().contains(what); }
 
-// The status that stands behind a word, or 0.
+// The status after `word=`, or 0.
 inline LONG Told(const char* word) {
   const auto behaviour = Behaviour();
   const auto found = behaviour.find(word);

@@ -1,12 +1,12 @@
-// The key store that stands in for Windows' own under Wine (stand_in_ncrypt.cc). There is one for all
-// programs of a Wine prefix; tests that use it run one after the other.
+// Controls the stand-in for Windows' key stores under Wine (stand_in_ncrypt.cc). All programs of a Wine
+// prefix share it, so tests that use it run one after the other.
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-// Where its keys are, a file each, and where it is told how to behave.
+// The directory of its keys (one file each) and of behaviour.txt.
 export const standInHome = process.env['NCRYPT_STAND_IN'] ?? '';
 
-// Each call is one line of `behaviour.txt`, as stand_in_ncrypt.cc lists them; none: as it should.
+// Each argument is a line of `behaviour.txt`, as in stand_in_ncrypt.cc. Without arguments it works correctly.
 export function behave(...lines: string[]): void {
   writeFileSync(path.join(standInHome, 'behaviour.txt'), lines.join('\n'));
 }
@@ -20,7 +20,7 @@ export function loseKeys(names: string[]): void {
   for (const name of names) rmSync(path.join(standInHome, name));
 }
 
-// As much of SoftwareTpm as the tests use that run on Windows too.
+// The part of SoftwareTpm that the tests use which run on Windows too.
 export class StandInTpm {
   readonly options = {};
   private readonly others = new Set(storedKeys());
@@ -48,7 +48,7 @@ export class StandInTpm {
     return Promise.resolve();
   }
 
-  // Windows' key stores keep nothing loaded that could be counted from outside.
+  // Windows' key stores have no loaded keys that a test could count.
   getcap(): Promise<string> {
     return Promise.resolve('');
   }

@@ -1,15 +1,15 @@
-// A stand-in for ncrypt.dll, for tests under Wine alone, whose own has no ECDSA keys. The keys are
-// Wine's bcrypt's, so signatures are real; nothing protects them.
+// A stand-in for ncrypt.dll, for tests under Wine, whose own ncrypt.dll has no ECDSA keys. The keys
+// are made by Wine's bcrypt, so signatures are real; nothing protects the keys.
 //
-// Keys persist as files in the directory of behaviour.h, which says how this and other stand-ins
-// misbehave. This one knows besides:
+// Keys persist as files in the directory of behaviour.h, which lists the misbehaviour that all
+// stand-ins know. This one also knows:
 //   no-isolation                the software provider does not isolate keys; a status can follow
 //   generic-magic               public keys are exported with the generic ECDSA magic
 //   other-curve                 public keys are exported as if they were P-384 keys
 //   exportable                  keys are exportable whatever was asked
 //   wrong-signature             signatures are of another digest
 //   short-signature             signatures are a byte too short
-//   stale                       a provider that a key was opened in opens no more
+//   stale                       a provider handle that opened one key opens no other
 //   slow=2000                   NCryptSignHash and NCryptFinalizeKey take that many milliseconds
 //
 // It is as strict as Windows is known to be, and stricter where nothing is known:
@@ -67,7 +67,7 @@ std::mutex handles_mutex;
 std::map<ULONG_PTR, std::shared_ptr<Object>> handles;
 unsigned mistakes = 0;
 
-// Null for what is no handle, or no longer.
+// Null for a value that is no handle, or that was freed.
 std::shared_ptr<Object> From(ULONG_PTR handle) {
   const std::lock_guard lock(handles_mutex);
   const auto found = handles.find(handle);
@@ -297,7 +297,7 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
   return 0;
 }
 
-// As Windows': the handle is gone when this succeeds, and only then.
+// As on Windows, the handle is freed only when this succeeds.
 __declspec(dllexport) SECURITY_STATUS WINAPI
     NCryptDeleteKey(NCRYPT_KEY_HANDLE handle, DWORD flags) {
   BEGIN(NCryptDeleteKey);

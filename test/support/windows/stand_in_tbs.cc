@@ -1,6 +1,6 @@
-// A stand-in for tbs.dll, TPM Base Services: Wine's own finds no TPM.
+// A stand-in for tbs.dll (TPM Base Services), since Wine's own finds no TPM.
 //
-// Beside what all stand-ins know (behaviour.h), `no-tbs` keeps it from being loaded.
+// It knows the misbehaviour of behaviour.h, and `no-tbs`, with which it cannot be loaded.
 #include "behaviour.h"
 
 extern "C" {

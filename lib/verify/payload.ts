@@ -63,9 +63,9 @@ export function parseSignedPayload(
   const members = MEMBERS[type];
   requireMembers(payload, Object.keys(members));
   for (const [member, kind] of Object.entries(members)) {
-    if (!isOfKind(payload[member], kind)) throw malformed(`must hold ${member} as ${KINDS[kind]}`);
+    requireKind(member, payload[member], kind);
   }
-  if (serialize(payload) !== text) {
+  if (!inOrder(envelope) || !inOrder(payload) || toJson(envelope, 'payload') !== text) {
     throw new DeviceKeyVerificationError(
       'payload_not_canonical',
       'signedPayloadBase64 must be in canonical form: sorted keys, each once, no white space, only the escapes that JSON demands',
@@ -74,34 +74,43 @@ export function parseSignedPayload(
   return payload as unknown as DeviceKeySignPayload;
 }
 
-const KINDS: Record<Kind, string> = {
-  string: 'a string',
-  strings: 'an array of strings',
-  seconds: 'a whole number of Unix seconds',
-};
-
-function isOfKind(value: unknown, kind: Kind): boolean {
+function requireKind(member: string, value: unknown, kind: Kind): void {
   switch (kind) {
     case 'string':
-      return typeof value === 'string';
+      if (typeof value !== 'string') throw malformed(`must hold ${member} as a string`);
+      return requireWellFormed(value);
     case 'strings':
-      return Array.isArray(value) && value.every((item) => typeof item === 'string');
+      if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
+        throw malformed(`must hold ${member} as an array of strings`);
+      }
+      return value.forEach(requireWellFormed);
     case 'seconds':
       // An int64 beyond 2^53 would be rounded here; no expiry that is in force is so far away.
-      return Number.isSafeInteger(value);
+      if (!Number.isSafeInteger(value)) {
+        throw malformed(`must hold ${member} as a whole number of Unix seconds`);
+      }
   }
 }
 
-/** The canonical text. JSON.stringify escapes just as the form demands once surrogates are paired. */
-function serialize(payload: Record<string, unknown>): string {
-  const sorted = Object.fromEntries(Object.entries(payload).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return toJson({ domain: DOMAIN, payload: sorted }, 'payload');
+/**
+ * Bytes of valid UTF-8 hold no lone surrogate, but an escape can name one, and JSON.stringify would
+ * write it back as it came.
+ */
+function requireWellFormed(value: string): void {
+  if (/\p{Surrogate}/u.test(value)) throw malformed('must not hold lone surrogates');
 }
+
+/** Whether the keys are sorted. JSON.parse keeps the order of the text, and JSON.stringify too. */
+function inOrder(object: Record<string, unknown>): boolean {
+  return Object.keys(object).every((key, index, keys) => index === 0 || keys[index - 1]! < key);
+}
+
+// ignoreBOM keeps a byte order mark in the text, where JSON refuses it.
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function decodeUtf8(bytes: Uint8Array): string {
   try {
-    // ignoreBOM keeps a byte order mark in the text, where JSON refuses it.
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return UTF8.decode(bytes);
   } catch {
     throw new DeviceKeyVerificationError(
       'payload_not_utf8',
@@ -111,18 +120,9 @@ function decodeUtf8(bytes: Uint8Array): string {
 }
 
 function parseJson(text: string): unknown {
-  // Bytes of valid UTF-8 hold no lone surrogate, but an escape can name one; JSON.stringify would
-  // write it back as it came.
-  const refuseLoneSurrogates = (_key: string, value: unknown) => {
-    if (typeof value === 'string' && /\p{Surrogate}/u.test(value)) {
-      throw malformed('must not hold lone surrogates');
-    }
-    return value;
-  };
   try {
-    return JSON.parse(text, refuseLoneSurrogates);
-  } catch (error) {
-    if (error instanceof DeviceKeyVerificationError) throw error;
+    return JSON.parse(text);
+  } catch {
     // Without the cause: its message quotes the text.
     throw new DeviceKeyVerificationError('payload_not_json', 'signedPayloadBase64 must hold JSON');
   }

@@ -8,7 +8,7 @@ import { base64UrlByteLength } from './base64';
 import { DeviceKeyVerificationError, type DeviceKeyVerificationCode } from './error';
 import type { NonceStore } from './nonce-store';
 import { parseSignedPayload } from './payload';
-import { readStrings, verifyDeviceKeySignature } from './signature';
+import { readStrings, verifyDeviceKeySignatureAsync } from './signature';
 
 interface ExpectedOfEveryType {
   /**
@@ -129,7 +129,7 @@ export async function verifyDeviceKeyProof<Expected extends ExpectedProof>(
     'algorithm',
   ]);
 
-  const signedPayload = verifyDeviceKeySignature({
+  const signedPayload = await verifyDeviceKeySignatureAsync({
     publicKeySpkiDerBase64: wanted.publicKeySpkiDerBase64,
     signedPayloadBase64,
     signatureDerBase64,

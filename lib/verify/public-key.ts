@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject, type PublicKeyInput } from 'node:crypto';
+import { createPublicKey, type KeyObject, type JsonWebKeyInput } from 'node:crypto';
 
 import { decodeBase64 } from './base64';
 import { DeviceKeyVerificationError } from './error';
@@ -29,12 +29,15 @@ export function importPublicKey(publicKeySpkiDerBase64: string): KeyObject {
   }
   if (spki.length !== SPKI_BYTES || !startsWith(spki, UNCOMPRESSED)) throw unacceptable(spki);
   try {
-    return createPublicKey({
+    // As a JWK: OpenSSL 3 takes twice as long to decode the SPKI. Both check that the point is on the curve.
+    const key = {
       __proto__: null,
-      key: spki,
-      format: 'der',
-      type: 'spki',
-    } as PublicKeyInput);
+      kty: 'EC',
+      crv: 'P-256',
+      x: spki.toString('base64url', UNCOMPRESSED.length, UNCOMPRESSED.length + 32),
+      y: spki.toString('base64url', UNCOMPRESSED.length + 32),
+    };
+    return createPublicKey({ __proto__: null, key, format: 'jwk' } as JsonWebKeyInput);
   } catch (cause) {
     throw new DeviceKeyVerificationError(
       'public_key_not_on_curve',

@@ -1,9 +1,11 @@
-import { verify, type VerifyKeyObjectInput } from 'node:crypto';
+import { verify } from 'node:crypto';
 
 import type { DeviceKeyAlgorithm } from '../../types/v2';
 import { ownMembers } from '../own';
 import { decodeBase64 } from './base64';
 import { DeviceKeyVerificationError } from './error';
+import { knownKey, rememberKey } from './known-keys';
+import { mayVerifyHere, verificationKey, verifyInPool, type Verification } from './pool';
 import { importPublicKey } from './public-key';
 
 export interface DeviceKeySignature {
@@ -16,7 +18,11 @@ export interface DeviceKeySignature {
   algorithm: DeviceKeyAlgorithm;
 }
 
-const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+// SEC 2 §2.4.2: the order n of the base point.
+const P256_ORDER = Buffer.from(
+  'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551',
+  'hex',
+);
 
 /**
  * Verifies one signature over exactly the given bytes and returns those bytes.
@@ -27,6 +33,25 @@ const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc6
  * @throws DeviceKeyVerificationError on every failure; there is no result to forget to look at.
  */
 export function verifyDeviceKeySignature(signature: DeviceKeySignature): Uint8Array {
+  const verification = prepare(signature);
+  const { key, signedPayload, der } = verification;
+  return conclude(verification, verify('sha256', signedPayload, verificationKey(key), der));
+}
+
+/**
+ * Like {@link verifyDeviceKeySignature}, but the event loop stays free: many at once run on libuv's pool,
+ * and wait for their turn.
+ */
+export async function verifyDeviceKeySignatureAsync(
+  signature: DeviceKeySignature,
+): Promise<Uint8Array> {
+  if (mayVerifyHere()) return verifyDeviceKeySignature(signature);
+  const { verification, holds } = await verifyInPool(() => prepare(signature));
+  return conclude(verification, holds);
+}
+
+/** Makes every check of a signature that needs no elliptic curve arithmetic but the key's import. */
+function prepare(signature: DeviceKeySignature): Verification {
   const { algorithm, publicKeySpkiDerBase64, signedPayloadBase64, signatureDerBase64 } =
     readStrings(signature, [
       'publicKeySpkiDerBase64',
@@ -41,7 +66,7 @@ export function verifyDeviceKeySignature(signature: DeviceKeySignature): Uint8Ar
       'algorithm must be ecdsa_p256_sha256',
     );
   }
-  const key = importPublicKey(publicKeySpkiDerBase64);
+  const key = knownKey(publicKeySpkiDerBase64) ?? importPublicKey(publicKeySpkiDerBase64);
   const signedPayload = decodeBase64(signedPayloadBase64);
   if (signedPayload === undefined) {
     throw new DeviceKeyVerificationError(
@@ -57,19 +82,20 @@ export function verifyDeviceKeySignature(signature: DeviceKeySignature): Uint8Ar
     );
   }
   requireStrictSignature(der);
-  if (
-    !verify(
-      'sha256',
-      signedPayload,
-      { __proto__: null, key, dsaEncoding: 'der' } as VerifyKeyObjectInput,
-      der,
-    )
-  ) {
+  return { publicKeySpkiDerBase64, key, signedPayload, der };
+}
+
+function conclude(
+  { publicKeySpkiDerBase64, key, signedPayload }: Verification,
+  holds: boolean,
+): Uint8Array {
+  if (!holds) {
     throw new DeviceKeyVerificationError(
       'signature_mismatch',
       'signatureDerBase64 is not a signature of signedPayloadBase64 by this public key',
     );
   }
+  rememberKey(publicKeySpkiDerBase64, key);
   return signedPayload;
 }
 
@@ -127,8 +153,12 @@ function requireStrictSignature(der: Buffer): void {
         `signatureDerBase64 must hold a positive ${name}`,
       );
     }
-    const value = BigInt(`0x${integer.toString('hex')}`);
-    if (value === 0n || value >= P256_ORDER) {
+    // The shortest form of a positive integer: a leading zero byte precedes a set bit, or is all of it.
+    const magnitude = first === 0 ? integer.subarray(1) : integer;
+    const tooLarge =
+      magnitude.length > P256_ORDER.length ||
+      (magnitude.length === P256_ORDER.length && magnitude.compare(P256_ORDER) >= 0);
+    if (magnitude.length === 0 || tooLarge) {
       throw new DeviceKeyVerificationError(
         'signature_out_of_range',
         `signatureDerBase64 must hold an ${name} from 1 to the order of P-256 less one`,

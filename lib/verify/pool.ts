@@ -1,0 +1,74 @@
+import { verify, type KeyObject, type VerifyKeyObjectInput } from 'node:crypto';
+
+/**
+ * Verifications on the calling thread within one turn of the event loop: less than 1 ms. A lone
+ * verification is faster there, because it needs no change of threads.
+ */
+const MAX_PER_TURN = 8;
+
+/**
+ * Verifications in libuv's pool at a time. It keeps every thread of the pool busy, and the file and DNS
+ * operations of the process still wait for less than a millisecond.
+ */
+const MAX_IN_POOL = 16;
+
+let madeInThisTurn = 0;
+let inPool = 0;
+const waiting = new Set<() => void>();
+
+/** Whether the calling thread may verify by itself now; it counts the verification if so. */
+export function mayVerifyHere(): boolean {
+  if (inPool > 0 || waiting.size > 0 || madeInThisTurn >= MAX_PER_TURN) return false;
+  if (madeInThisTurn === 0) {
+    setImmediate(() => {
+      madeInThisTurn = 0;
+    });
+  }
+  madeInThisTurn += 1;
+  return true;
+}
+
+/** ECDSA with SHA-256 over `signedPayload`; the signature is in DER. */
+export interface Verification {
+  publicKeySpkiDerBase64: string;
+  key: KeyObject;
+  signedPayload: Uint8Array;
+  der: Uint8Array;
+}
+
+/** The key as `crypto.verify` takes it. Without a prototype: polluted ones must add no option. */
+export function verificationKey(key: KeyObject): VerifyKeyObjectInput {
+  return { __proto__: null, key, dsaEncoding: 'der' } as VerifyKeyObjectInput;
+}
+
+/**
+ * Verifies on a thread of libuv's pool. `prepare` runs on the calling thread once the pool has room: a
+ * burst of requests costs the event loop nothing but their places in the queue.
+ */
+export async function verifyInPool(
+  prepare: () => Verification,
+): Promise<{ verification: Verification; holds: boolean }> {
+  if (inPool < MAX_IN_POOL) inPool += 1;
+  // The verification that ends hands its place on.
+  else await new Promise<void>((resolve) => waiting.add(resolve));
+  try {
+    const verification = prepare();
+    return { verification, holds: await verifyOnThread(verification) };
+  } finally {
+    const [next] = waiting;
+    if (next === undefined) inPool -= 1;
+    else {
+      waiting.delete(next);
+      next();
+    }
+  }
+}
+
+function verifyOnThread({ key, signedPayload, der }: Verification): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    verify('sha256', signedPayload, verificationKey(key), der, (error, holds) => {
+      if (error) reject(error);
+      else resolve(holds);
+    });
+  });
+}

@@ -12,11 +12,12 @@ import { pure } from './parts/pure.mjs';
 import { scale } from './parts/scale.mjs';
 import { start } from './parts/start.mjs';
 import { turns } from './parts/turns.mjs';
+import { labels as verifiers, verify } from './parts/verify.mjs';
 import { machine } from './support/machine.mjs';
 import { cache, root } from './support/paths.mjs';
 import { targets } from './targets.mjs';
 
-const parts = { turns, pure, flight, start, scale };
+const parts = { turns, pure, flight, start, scale, verify };
 
 const usage = `usage: npm run bench -- [--quick] [PART...]
 
@@ -27,6 +28,7 @@ docs/performance.svg. Parts, all unless named, each below four minutes:
   flight  many signatures at once: throughput, event loop, memory; refusals of the app-server
   start   require, opening a store, the first signature, the size of the addon
   scale   stores of 10 to 10,000 keys
+  verify  proofs in a backend: beside other libraries, and on one core and two
 
   --quick  about a tenth of the rounds; results go to results-quick.json, the chart stays as it is
   --help   this text
@@ -70,7 +72,14 @@ async function resultsSoFar(file) {
   }
 }
 
-function print({ turns: side, pure: alone, flight: many, start: first, scale: sizes }) {
+function print({
+  turns: side,
+  pure: alone,
+  flight: many,
+  start: first,
+  scale: sizes,
+  verify: backend,
+}) {
   const title = (text, { at, load }) =>
     console.log(`\n${text}  [${at}, load average ${load.toFixed(1)}]`);
   const figures = (part) =>
@@ -102,6 +111,17 @@ function print({ turns: side, pure: alone, flight: many, start: first, scale: si
   for (const [operation, bySize] of Object.entries(sizes ? figures(sizes) : {})) {
     title(`${operation}, by number of keys, µs`, sizes);
     console.table(bySize);
+  }
+  if (backend) {
+    title('verification of one proof, CPU µs', backend);
+    const floor = backend.oneAtATime.bare.median;
+    const rows = Object.entries(backend.oneAtATime).map(([name, row]) => [
+      verifiers[name],
+      { ...row, '× bare': Math.round((row.median / floor) * 100) / 100 },
+    ]);
+    console.table(Object.fromEntries(rows));
+    title('verification, 64 proofs in flight', backend);
+    console.table(backend.manyAtOnce);
   }
 }
 

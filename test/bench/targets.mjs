@@ -9,7 +9,7 @@ const limits = {
 const { atMost, atLeast, below } = limits;
 
 /** Rows of a table; what was not measured is not there. */
-export function targets({ turns, flight, pure, start }) {
+export function targets({ turns, flight, pure, start, verify }) {
   const rows = [];
   const row = (what, value, unit, limit) => {
     if (value === undefined || Number.isNaN(value)) return;
@@ -73,6 +73,33 @@ export function targets({ turns, flight, pure, start }) {
     const first = start['first signature after that, ms'].median;
     row('first signature of a process', first, 'ms', atMost(12));
     row('addon, stripped', start['addon, stripped, MiB'].median, 'MiB', atMost(4.5));
+  }
+  if (verify) {
+    const { oneAtATime, manyAtOnce } = verify;
+    const bare = oneAtATime.bare.median;
+    row(
+      'proof by a key never seen / crypto.verify',
+      oneAtATime.unseen.median / bare,
+      '×',
+      atMost(2.6),
+    );
+    row(
+      'proof by a key seen before / crypto.verify',
+      oneAtATime.seen.median / bare,
+      '×',
+      atMost(1.5),
+    );
+    for (const keys of ['seen', 'unseen']) {
+      const one = manyAtOnce[`${keys}, one core`];
+      const two = manyAtOnce[`${keys}, two cores`];
+      row(
+        `proofs/s, keys ${keys}, two cores / one`,
+        two['proofs/s'] / one['proofs/s'],
+        '×',
+        atLeast(1.7),
+      );
+      row(`… event loop p99 on two cores`, two['loop p99, ms'], 'ms', below(5));
+    }
   }
   return rows;
 }

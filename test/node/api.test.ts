@@ -1,4 +1,6 @@
 // The functions and methods of the package: what they take, return, and reject with.
+import { readFile, writeFile } from 'node:fs/promises';
+
 import fc from 'fast-check';
 
 import {
@@ -278,6 +280,13 @@ describe('an error', () => {
     const other = await TestMachine.start();
     try {
       const lostKeyId = await other.enroll();
+      // Without its parent's name the record is refused by the TPM, whose status this is about.
+      const path = other.recordPath(lostKeyId);
+      const record = JSON.parse(await readFile(path, 'utf8')) as { handle: object };
+      await writeFile(
+        path,
+        JSON.stringify({ ...record, handle: { ...record.handle, parentName: undefined } }),
+      );
       await other.tpm.swapState();
       const error = await rejection(
         other.open().sign({ keyId: lostKeyId, payload: connectionPayload() }),

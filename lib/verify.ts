@@ -7,6 +7,17 @@
 export { deviceIdentitySha256 } from './verify/device-identity';
 export { DeviceKeyVerificationError, type DeviceKeyVerificationCode } from './verify/error';
 export { InMemoryNonceStore, type NonceStore } from './verify/nonce-store';
+export { PostgresNonceStore, type PostgresPool } from './verify/postgres-nonce-store';
+export {
+  RedisNonceStore,
+  type IoredisClient,
+  type NodeRedisClient,
+} from './verify/redis-nonce-store';
+export {
+  SqliteNonceStore,
+  type SqliteDatabase,
+  type SqliteStatement,
+} from './verify/sqlite-nonce-store';
 export {
   verifyDeviceKeyProof,
   type ExpectedConnectionProof,

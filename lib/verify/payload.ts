@@ -78,12 +78,14 @@ function requireKind(member: string, value: unknown, kind: Kind): void {
   switch (kind) {
     case 'string':
       if (typeof value !== 'string') throw malformed(`must hold ${member} as a string`);
-      return requireWellFormed(value);
+      requireWellFormed(value);
+      return;
     case 'strings':
       if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
         throw malformed(`must hold ${member} as an array of strings`);
       }
-      return value.forEach(requireWellFormed);
+      value.forEach(requireWellFormed);
+      return;
     case 'seconds':
       // An int64 beyond 2^53 would be rounded here; no expiry that is in force is so far away.
       if (!Number.isSafeInteger(value)) {
@@ -102,7 +104,12 @@ function requireWellFormed(value: string): void {
 
 /** Whether the keys are sorted. JSON.parse keeps the order of the text, and JSON.stringify too. */
 function inOrder(object: Record<string, unknown>): boolean {
-  return Object.keys(object).every((key, index, keys) => index === 0 || keys[index - 1]! < key);
+  let previous = '';
+  return Object.keys(object).every((key) => {
+    const follows = previous < key;
+    previous = key;
+    return follows;
+  });
 }
 
 // ignoreBOM keeps a byte order mark in the text, where JSON refuses it.

@@ -1,0 +1,62 @@
+import { ownMembers } from '../own';
+import type { NonceStore } from './nonce-store';
+
+/** A client of the package `redis` (node-redis 4 or later), connected. */
+export interface NodeRedisClient {
+  sendCommand(command: string[]): Promise<unknown>;
+}
+
+/** A client of the package `ioredis`. */
+export interface IoredisClient {
+  call(command: string, ...args: string[]): Promise<unknown>;
+}
+
+/**
+ * A {@link NonceStore} in Redis 6.2 or later, or Valkey.
+ *
+ * One `SET … NX PXAT` consumes a nonce, so exactly one caller is first. An answer that does not prove this
+ * rejects: a server that cannot write (a read-only replica, memory full), a connection that was cut.
+ *
+ * Redis replicates asynchronously. After a failover to a replica that lags behind, nonces consumed in the
+ * last moments before it are unknown; docs/backend.md says what to do about that.
+ */
+export class RedisNonceStore implements NonceStore {
+  readonly #send: (...command: [string, ...string[]]) => Promise<unknown>;
+  readonly #keyPrefix: string;
+
+  /**
+   * @param client the caller's client, which the caller closes
+   * @param options.keyPrefix what the store's keys in Redis begin with; default `device-key-nonce:`
+   */
+  constructor(client: NodeRedisClient | IoredisClient, options: { keyPrefix?: string } = {}) {
+    const { keyPrefix = 'device-key-nonce:' } = ownMembers(options);
+    // Both have `sendCommand`; that of ioredis takes a Command object.
+    if (typeof (client as Partial<IoredisClient>).call === 'function') {
+      this.#send = (command, ...args) => (client as IoredisClient).call(command, ...args);
+    } else if (typeof (client as Partial<NodeRedisClient>).sendCommand === 'function') {
+      this.#send = (...command) => (client as NodeRedisClient).sendCommand(command);
+    } else {
+      throw new TypeError('client must be a client of the package redis or ioredis');
+    }
+    this.#keyPrefix = keyPrefix;
+  }
+
+  async consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean> {
+    const key = this.#keyPrefix + nonce;
+    const expiresAt = String(Math.ceil(expiresAtUnixSeconds * 1000));
+    // Both are sent at once; a connection's commands run in their order.
+    const [set, remaining] = await Promise.all([
+      this.#send('SET', key, '1', 'NX', 'PXAT', expiresAt),
+      this.#send('PTTL', key),
+    ]);
+    if (set === null) return false; // the key was there
+    if (set !== 'OK') throw new Error('Redis answered SET with neither OK nor null');
+    // SET with an expiry in the past answers OK and stores nothing.
+    if (!(Number(remaining) > 0)) {
+      throw new Error(
+        'Redis did not keep the nonce: its clock is past the expiry, or it evicts keys',
+      );
+    }
+    return true;
+  }
+}

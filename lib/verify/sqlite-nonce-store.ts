@@ -1,0 +1,75 @@
+import { ownMembers } from '../own';
+import type { NonceStore } from './nonce-store';
+
+/** A `DatabaseSync` of `node:sqlite`, or a `Database` of the package `better-sqlite3`. */
+export interface SqliteDatabase {
+  exec(sql: string): unknown;
+  prepare(sql: string): SqliteStatement;
+  /** better-sqlite3: whether a transaction is open. */
+  readonly inTransaction?: boolean;
+  /** node:sqlite: whether a transaction is open. */
+  readonly isTransaction?: boolean;
+}
+
+export interface SqliteStatement {
+  run(...values: (string | number)[]): { changes: number | bigint };
+}
+
+/**
+ * A {@link NonceStore} in a SQLite file, for the processes of one host. The primary key on the nonce lets
+ * exactly one `INSERT` succeed.
+ *
+ * Open the database with `journal_mode = WAL`, `synchronous = FULL` (with `NORMAL` a power loss forgets the
+ * last nonces) and a `busy_timeout`: without it a write of another process rejects at once. The calls are
+ * synchronous: each waits for the disk on the calling thread.
+ */
+export class SqliteNonceStore implements NonceStore {
+  readonly #database: SqliteDatabase;
+  readonly #insert: SqliteStatement;
+  readonly #delete: SqliteStatement;
+  readonly #now: () => number;
+
+  /**
+   * Creates the table if it is absent.
+   *
+   * @param database the caller's database, which the caller closes
+   * @param options.now the time in Unix seconds; default the system clock
+   */
+  constructor(database: SqliteDatabase, options: { now?: () => number } = {}) {
+    const { now = () => Date.now() / 1000 } = ownMembers(options);
+    if (typeof (database as Partial<SqliteDatabase> | undefined)?.prepare !== 'function') {
+      throw new TypeError('database must be one of node:sqlite or of the package better-sqlite3');
+    }
+    database.exec(`
+      CREATE TABLE IF NOT EXISTS device_key_nonces (
+        nonce TEXT PRIMARY KEY,
+        expires_at REAL NOT NULL -- Unix seconds
+      ) WITHOUT ROWID;
+      CREATE INDEX IF NOT EXISTS device_key_nonces_expires_at ON device_key_nonces (expires_at);`);
+    this.#database = database;
+    this.#insert = database.prepare(
+      'INSERT INTO device_key_nonces (nonce, expires_at) VALUES (?, ?) ON CONFLICT (nonce) DO NOTHING',
+    );
+    this.#delete = database.prepare('DELETE FROM device_key_nonces WHERE expires_at < ?');
+    this.#now = now;
+  }
+
+  // Async so that what is thrown rejects, though nothing is awaited.
+  // eslint-disable-next-line @typescript-eslint/require-await
+  async consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean> {
+    if (this.#database.inTransaction === true || this.#database.isTransaction === true) {
+      throw new Error('the SQLite connection has a transaction open, whose rollback would forget');
+    }
+    // An expired nonce may have been swept already, so it is never the first.
+    if (!(expiresAtUnixSeconds > this.#now())) return false;
+    return Number(this.#insert.run(nonce, expiresAtUnixSeconds).changes) === 1;
+  }
+
+  /**
+   * Deletes expired nonces and returns their number. Call it every few minutes. What expired less than an
+   * hour ago stays, in case the clock is set back.
+   */
+  sweep(): number {
+    return Number(this.#delete.run(this.#now() - 3600).changes);
+  }
+}

@@ -1,0 +1,126 @@
+// Real database servers for tests, each in a directory and on a Unix socket of its own.
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** A server process with its directory, which the kernel ends with this process. */
+abstract class Server {
+  // Under /tmp whatever TMPDIR says: a socket's path must fit into 107 bytes.
+  readonly directory = mkdtempSync('/tmp/dk-database-');
+  #child: ChildProcess | undefined;
+
+  abstract readonly socket: string;
+  protected abstract command(more: string[]): [string, ...string[]];
+  /** The signal that ends the server without waiting for its clients. */
+  protected readonly endSignal: NodeJS.Signals = 'SIGTERM';
+
+  /** Starts the server, again after `kill` with the files that it left. */
+  async start(...more: string[]): Promise<void> {
+    const [command, ...args] = this.command(more);
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], { stdio: 'ignore' });
+    this.#child = child;
+    while (!(await this.isReady())) {
+      if (child.exitCode !== null) throw new Error(`${command} does not start`);
+      await delay(50);
+    }
+  }
+
+  protected isReady(): Promise<boolean> {
+    return accepts(this.socket);
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (child?.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    await exited;
+  }
+
+  async stop(): Promise<void> {
+    await this.kill(this.endSignal);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+async function accepts(socketPath: string): Promise<boolean> {
+  const socket = connect(socketPath);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** `redis-server` with every write on disk before its answer. */
+export class RedisServer extends Server {
+  readonly socket = path.join(this.directory, 'redis.sock');
+
+  protected command(more: string[]): [string, ...string[]] {
+    return [
+      'redis-server',
+      ...['--port', '0', '--unixsocket', this.socket, '--dir', this.directory],
+      ...['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''],
+      ...['--maxmemory-policy', 'noeviction'],
+      ...more,
+    ];
+  }
+}
+
+/** PostgreSQL of the newest version that Debian's packages installed. */
+export class PostgresServer extends Server {
+  readonly socket = path.join(this.directory, '.s.PGSQL.5432');
+  readonly #data = path.join(this.directory, 'data');
+  // PostgreSQL refuses to run as root; its package brings this user.
+  readonly #asUser =
+    process.getuid?.() === 0 ? ['--reuid=postgres', '--regid=postgres', '--clear-groups'] : [];
+  protected override readonly endSignal = 'SIGINT';
+
+  constructor() {
+    super();
+    mkdirSync(this.#data);
+    chmodSync(this.directory, 0o755);
+    if (this.#asUser.length > 0) {
+      const id = (flag: string) =>
+        Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }));
+      for (const directory of [this.directory, this.#data])
+        chownSync(directory, id('-u'), id('-g'));
+    }
+    const args = ['-D', this.#data, '-U', 'test', '--auth=trust', '--no-sync'];
+    execFileSync('setpriv', [...this.#asUser, program('initdb'), ...args], {
+      cwd: '/',
+      stdio: 'pipe',
+    });
+  }
+
+  /** The server listens before it serves. */
+  protected override isReady(): Promise<boolean> {
+    const { status } = spawnSync(program('pg_isready'), ['-h', this.directory]);
+    return Promise.resolve(status === 0);
+  }
+
+  protected command(more: string[]): [string, ...string[]] {
+    const args = ['-D', this.#data, '-k', this.directory, '-c', 'listen_addresses='];
+    return [
+      'setpriv',
+      ...this.#asUser,
+      '--pdeathsig',
+      'KILL',
+      program('postgres'),
+      ...args,
+      ...more,
+    ];
+  }
+}
+
+function program(name: string): string {
+  const versions = readdirSync('/usr/lib/postgresql').map(Number);
+  return `/usr/lib/postgresql/${Math.max(...versions)}/bin/${name}`;
+}

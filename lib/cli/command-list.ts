@@ -2,7 +2,7 @@ import type { Command } from './command';
 import { UsageError } from './failure';
 import { nearest } from './nearest';
 
-/** In the order of a key's life. */
+/** In the order of a key's life, then the rest. */
 export const commandNames = [
   'doctor',
   'create',
@@ -12,6 +12,7 @@ export const commandNames = [
   'list',
   'delete',
   'app-server',
+  'self-test',
 ];
 
 /** Loads the one command that is wanted: the others would only delay it. */

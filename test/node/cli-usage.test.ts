@@ -4,7 +4,10 @@ import path from 'node:path';
 
 import { CliUser } from '../support/cli';
 
-const commands = ['doctor', 'create', 'public', 'sign', 'verify', 'list', 'delete', 'app-server'];
+const commands = [
+  ...['doctor', 'create', 'public', 'sign', 'verify', 'list', 'delete', 'app-server'],
+  'self-test',
+];
 
 const commonOptions = [
   '--directory',

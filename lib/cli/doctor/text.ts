@@ -16,7 +16,8 @@ export function reportText(report: DoctorReport): string {
   return sections.join('\n\n');
 }
 
-function providerText(provider: DeviceKeyProviderSupport, paint: Painter): string {
+/** One provider: its state and what is known of its hardware. */
+export function providerText(provider: DeviceKeyProviderSupport, paint: Painter): string {
   const state = providerState(provider, paint);
   const title = `${paint.bold(provider.provider)}  ${provider.protectionClass}  ${state}`;
   return [title, indented(detailRows(provider.details))].filter(Boolean).join('\n');

@@ -12,7 +12,7 @@ import { SoftHsm, softHsmModule } from '../support/softhsm';
 import { TokenClient } from '../support/token-client';
 
 const owner = 1; // daemon
-const user = { name: 'nobody', uid: 65534 };
+const user = { uid: 65534 }; // nobody
 
 let copy: PackageCopy;
 let hsm: SoftHsm;

@@ -11,7 +11,7 @@ interface Options {
   module: string;
   env: Record<string, string>;
   owner: number; // the uid that runs the module
-  client: { name: string; uid: number }; // the only one that may connect
+  client: { uid: number }; // the only one that may connect
 }
 
 // Run by root, as a system service would be; see docs/pkcs11.md.
@@ -39,7 +39,7 @@ export class P11KitServer {
       [
         ...['--pdeathsig', 'KILL', '--reuid', `${owner}`, '--regid', `${owner}`, '--clear-groups'],
         ...['p11-kit', 'server', '--foreground', '--provider', module],
-        ...['--user', client.name, '--name', this.socket, 'pkcs11:'],
+        ...['--name', this.socket, 'pkcs11:'],
       ],
       {
         cwd: directory,
@@ -49,7 +49,9 @@ export class P11KitServer {
       },
     );
     this.child = child;
-    // It prints its address when it listens.
+    // It prints its address when it listens, on a socket that only `owner` may connect to. `--user` would
+    // be in the way: since p11-kit 0.25 it makes the server itself change the socket's owner, which needs
+    // root.
     await once(child.stdout, 'data');
     await chown(this.socket, client.uid, owner);
   }

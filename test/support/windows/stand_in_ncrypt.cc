@@ -10,6 +10,7 @@
 //   wrong-signature             signatures are of another digest
 //   short-signature             signatures are a byte too short
 //   stale                       a provider handle that opened one key opens no other
+//   keeps-deleted               NCryptDeleteKey succeeds, and the key stays
 //   slow=2000                   NCryptSignHash and NCryptFinalizeKey take that many milliseconds
 //
 // It is as strict as Windows is known to be, and stricter where nothing is known:
@@ -304,7 +305,7 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
   FIND(key, handle);
   if (!IsAccepted(key, flags)) return NTE_BAD_FLAGS;
   std::error_code ignored;
-  fs::remove(key.file, ignored);
+  if (!Is("keeps-deleted")) fs::remove(key.file, ignored);
   Forget(handle);
   return 0;
 }

@@ -1,7 +1,6 @@
 // The addon's entry point: what lib/native.ts loads.
 #include <napi.h>
 
-#include <cstdlib>
 #include <string>
 
 #include "addon/boundary.h"

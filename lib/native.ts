@@ -25,6 +25,8 @@ export interface NativeStore {
   list(): number;
   support(all: boolean): number;
   close(): number;
+  /** The directory of the key records, absolute; the disk is not touched. */
+  directory(): string;
   /** The token that a request lacked the PIN of, as the JSON text of a `Pkcs11PinQuestion`; once. */
   takePinQuestion(): string;
   /** For the next request that needs it. */

@@ -199,6 +199,8 @@ interface Pending {
  * with a store of its own; the hardware is shared.
  */
 export class DeviceKeyStore {
+  /** The directory of the key records: absolute. It need not exist yet. */
+  readonly directory: string;
   readonly #native: NativeStore;
   readonly #requests: Requests = new Map();
   readonly #askPin: AskPin | undefined;
@@ -219,6 +221,7 @@ export class DeviceKeyStore {
     this.#askPin = askPin;
     try {
       this.#native = new NativeStore(json, settlerOf(this.#requests));
+      this.directory = this.#native.directory();
     } catch (error) {
       throw thrownToError(error);
     }

@@ -49,6 +49,7 @@ export type InMemoryDeviceKeyStore = Pick<
   | 'delete'
   | 'list'
   | 'support'
+  | 'directory'
   | 'close'
   | typeof Symbol.asyncDispose
 >;
@@ -90,7 +91,8 @@ interface Key {
 
 class MemoryStore implements InMemoryDeviceKeyStore {
   readonly #protectionClass: DeviceKeyProtectionClass;
-  readonly #directory = path.join(tmpdir(), `no-device-keys-${randomUUID()}`);
+  /** Where a real store would have its records; nothing is ever written there. */
+  readonly directory = path.join(tmpdir(), `no-device-keys-${randomUUID()}`);
   /**
    * A real store that stays empty: its directory is never made. A request that passes all its checks
    * ends with `key_not_found` there; any other error is the answer here as well.
@@ -105,7 +107,7 @@ class MemoryStore implements InMemoryDeviceKeyStore {
       throw new DeviceKeyError('invalid_params', `protectionClass: expected one of ${expected}`);
     }
     this.#protectionClass = protectionClass;
-    this.#rules = DeviceKeyStore.open({ directory: this.#directory, ...(targets && { targets }) });
+    this.#rules = DeviceKeyStore.open({ directory: this.directory, ...(targets && { targets }) });
   }
 
   async create(
@@ -190,7 +192,7 @@ class MemoryStore implements InMemoryDeviceKeyStore {
       ],
       protectionClass,
       hardware: protectionClass !== 'os_protected_nonextractable',
-      store: { directory: this.#directory, ...available },
+      store: { directory: this.directory, ...available },
     };
   }
 

@@ -47,9 +47,10 @@ export class AnswerWriter {
     return this.#failure;
   }
 
+  /** @throws TypeError when the answer cannot be written as JSON. */
   send(answer: object): void {
     if (this.#ended) return;
-    this.#gathered += `${toJson(answer, 'answer')}\n`;
+    this.#gathered += `${toText(answer)}\n`;
     if (this.#gathered.length > GATHER_CHARACTERS) {
       this.#flush();
     } else if (!this.#scheduled) {
@@ -95,4 +96,13 @@ export class AnswerWriter {
     this.#gathered = '';
     this.#onChange();
   };
+}
+
+function toText(answer: object): string {
+  try {
+    return toJson(answer, 'answer');
+  } catch (error) {
+    // The store made this value, so it is not the client's `invalid_params`.
+    throw (error as Error).cause;
+  }
 }

@@ -10,7 +10,7 @@ export type AppServerErrorCode =
   | 'method_not_found'
   /** A request came before `initialize`. */
   | 'not_initialized'
-  /** A second `initialize`. */
+  /** A second `initialize`, with other client info than the first. */
   | 'already_initialized';
 
 /** JSON-RPC 2.0, section 5.1. */

@@ -19,7 +19,8 @@ import {
 export type DeviceKeyRequestStore = Pick<
   DeviceKeyStore,
   'create' | 'public' | 'sign' | 'delete' | 'list' | 'support'
->;
+> &
+  Partial<Pick<DeviceKeyStore, 'directory'>>;
 
 const LOCAL = { stdio: true, 'in-process': true, websocket: false, remote: false };
 

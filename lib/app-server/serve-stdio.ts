@@ -6,6 +6,7 @@ import type { Readable, Writable } from 'node:stream';
 import { readOptions } from '../own';
 import type { DeviceKeyStore } from '../store';
 import { AnswerWriter } from './answer-writer';
+import { clientOf, initializeResult, type Client } from './initialize';
 import { LineReader, type Line } from './lines';
 import {
   NOBODY,
@@ -25,7 +26,7 @@ export interface ServeStdioOptions {
   input?: Readable;
   /** Where answers go. Left open. Default: `process.stdout`, which nothing else may then write to. */
   output?: Writable;
-  /** What `initialize` answers. Default: this package's name and version. */
+  /** How `initialize` names this server. Default: this package's name and version. */
   server?: { name: string; version: string };
   /** How many requests are worked on at once; further ones wait to be read. Default 1,024. */
   maxRequestsInFlight?: number;
@@ -70,7 +71,8 @@ class StdioServer {
   readonly #lines = new LineReader();
   readonly #inFlight = new Set<RequestId>();
   readonly #abandoned = new AbortController();
-  #initialized = false;
+  /** The client that `initialize` named; undefined before it. */
+  #client: Client | undefined;
   /** For answers to what cannot be read: mirrors `initialize`. */
   #nobody = NOBODY;
   #wake: (() => void) | undefined;
@@ -149,7 +151,7 @@ class StdioServer {
       );
     } else if (request.method === 'initialize') {
       this.#initialize(request);
-    } else if (!this.#initialized) {
+    } else if (!this.#client) {
       this.#writer.send(failure(request, 'not_initialized', 'expected initialize first'));
     } else {
       void this.#call(request);
@@ -157,15 +159,19 @@ class StdioServer {
   }
 
   #initialize(request: Request): void {
-    if (this.#initialized) {
-      const message = 'initialize is for the first request of a session';
+    const client = clientOf(request.params);
+    this.#client ??= client;
+    // Some clients send `initialize` again when they did not understand the first answer.
+    if (client.name !== this.#client.name || client.version !== this.#client.version) {
+      const message =
+        'this session was initialized by another client; send the same clientInfo, or start ' +
+        'another server';
       this.#writer.send(failure(request, 'already_initialized', message));
       return;
     }
-    this.#initialized = true;
     this.#nobody = { id: null, versioned: request.versioned };
-    const { name, version } = this.#server ?? thisPackage();
-    this.#writer.send(success(request, { name, version, platform: process.platform }));
+    const server = this.#server ?? thisPackage();
+    this.#writer.send(success(request, initializeResult(server, this.#store.directory)));
   }
 
   async #call({ id, versioned, method, params }: Request): Promise<void> {

@@ -5,6 +5,7 @@
 
 #include "addon/boundary.h"
 #include "keystore/open_options.h"
+#include "platform/path_text.h"
 
 namespace device_key {
 namespace {
@@ -37,6 +38,7 @@ Napi::Function NativeStore::Define(Napi::Env env) {
           InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::List>>("list"),
           InstanceMethod<&NativeStore::Support>("support"),
           InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::Close>>("close"),
+          InstanceMethod<&NativeStore::Directory>("directory"),
           InstanceMethod<&NativeStore::TakePinQuestion>("takePinQuestion"),
           InstanceMethod<&NativeStore::AnswerPin>("answerPin"),
           InstanceMethod<&NativeStore::Cancel>("cancel"),
@@ -98,6 +100,12 @@ Napi::Value NativeStore::Support(const Napi::CallbackInfo& info) {
     const uint64_t request = store().Support(all);
     channel_->RequestStarted(info.Env());
     return Napi::Number::New(info.Env(), static_cast<double>(request));
+  });
+}
+
+Napi::Value NativeStore::Directory(const Napi::CallbackInfo& info) {
+  return AtBoundary(info.Env(), [&]() -> Napi::Value {
+    return Napi::String::New(info.Env(), Utf8FromPath(store().directory()));
   });
 }
 

@@ -16,6 +16,7 @@ namespace device_key {
 //   .support(all: boolean): number
 //   .cancel(request: number): boolean
 //   .close(): number
+//   .directory(): string      absolute, also when nothing is there yet
 //   .takePinQuestion(): string   .answerPin(pin: string): void
 //   .abandon(): void          for the end of the process: settles nothing more, and waits
 // Strings are JSON texts. What is wrong with a call is thrown as {code, message}, not an Error:
@@ -32,6 +33,7 @@ class NativeStore : public Napi::ObjectWrap<NativeStore> {
   template <uint64_t (AsyncDeviceKeyStore::*kStart)()>
   Napi::Value Start(const Napi::CallbackInfo& info);
   Napi::Value Support(const Napi::CallbackInfo& info);
+  Napi::Value Directory(const Napi::CallbackInfo& info);
   Napi::Value TakePinQuestion(const Napi::CallbackInfo& info);
   Napi::Value AnswerPin(const Napi::CallbackInfo& info);
   Napi::Value Cancel(const Napi::CallbackInfo& info);

@@ -99,7 +99,8 @@ struct AsyncDeviceKeyStore::Core {
 AsyncDeviceKeyStore::AsyncDeviceKeyStore(const OpenOptions& options,
                                          std::vector<std::shared_ptr<KeyProvider>> providers,
                                          std::function<void(Settlement)> on_settled)
-    : pin_prompt_(options.pkcs11_pin.prompt),
+    : directory_(std::filesystem::absolute(options.directory)),
+      pin_prompt_(options.pkcs11_pin.prompt),
       core_(std::make_shared<Core>(options, std::move(providers), std::move(on_settled))),
       hardware_queue_("device-key-hw", options.queue_limit),
       records_queue_("device-key-rec", options.queue_limit) {}

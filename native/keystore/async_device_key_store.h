@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -58,6 +59,9 @@ class AsyncDeviceKeyStore {
   // `all`: also those providers that are not needed (ProviderSet::Ask).
   uint64_t Support(bool all = false);
 
+  // The directory of the key records; absolute. Touches neither disk nor hardware.
+  const std::filesystem::path& directory() const { return directory_; }
+
   // For a store that was opened with a PinPrompt: the token for which a request has failed with
   // `pin_required`, as JSON (PinPrompt), once; "null" when there is none. And the PIN, for the next
   // request that needs it.
@@ -91,6 +95,7 @@ class AsyncDeviceKeyStore {
   uint64_t Submit(Lane lane, Work work);
   TaskQueue& QueueOf(Lane lane);
 
+  const std::filesystem::path directory_;
   const std::shared_ptr<PinPrompt> pin_prompt_;  // may be null
   const std::shared_ptr<Core> core_;
   TaskQueue hardware_queue_;

@@ -80,13 +80,31 @@ const afterInitialize = async (...args: Parameters<typeof answersTo>) =>
   (await answersTo([initialize, ...args[0]], args[1])).slice(1);
 
 describe('the opening', () => {
-  test('initialize answers name, version and platform', async () => {
-    const { name, version } = jest.requireActual<{ name: string; version: string }>(
-      '../../package.json',
-    );
-    expect(await answersTo([initialize])).toEqual([
-      { id: 'init', result: { name, version, platform: process.platform } },
+  const { name, version } = jest.requireActual<{ name: string; version: string }>(
+    '../../package.json',
+  );
+  const platformFamily = process.platform === 'win32' ? 'windows' : 'unix';
+  const platformOs = { win32: 'windows', darwin: 'macos' }[process.platform as string] ?? 'linux';
+
+  test('initialize answers what the schema of the protocol requires, and our own members', async () => {
+    expect(await answersTo([initialize], { store: { ...store, directory: '/keys' } })).toEqual([
+      {
+        id: 'init',
+        result: {
+          userAgent: `${name}/${version} (${platformOs}; ${process.arch})`,
+          codexHome: '/keys',
+          platformFamily,
+          platformOs,
+          name,
+          version,
+          platform: process.platform,
+        },
+      },
     ]);
+  });
+
+  test('initialize names the working directory when the store has no directory', async () => {
+    expect(await answersTo([initialize])).toMatchObject([{ result: { codexHome: process.cwd() } }]);
   });
 
   test('initialize answers what the embedder calls its server', async () => {
@@ -99,13 +117,39 @@ describe('the opening', () => {
     expect(codes(answers)).toEqual(['not_initialized', 'result', 'result']);
   });
 
-  test('a second initialize is refused, and the session goes on', async () => {
-    const answers = await answersTo([initialize, initialize, publicRequest(2)]);
+  // A client as it starts the reference server; it sends `initialize` again after an answer that it
+  // does not understand.
+  const clientInitialize = (id: number, clientName: string) =>
+    `{"jsonrpc":"2.0","id":${id},"method":"initialize","params":{"clientInfo":{"name":"${clientName}",` +
+    '"title":"Codex Go SDK","version":"0.1.0"},"capabilities":{"experimentalApi":true}}}\n';
+  const initialized = '{"jsonrpc":"2.0","method":"initialized"}\n';
+
+  test('a second initialize of the same client is answered as the first', async () => {
+    const [first, second, last] = await answersTo([
+      clientInitialize(1, 'codex_go_sdk') + initialized,
+      clientInitialize(2, 'codex_go_sdk') + initialized,
+      publicRequest(3),
+    ]);
+    expect(first).toEqual({ jsonrpc: '2.0', id: 1, result: expect.any(Object) as object });
+    expect(second).toEqual({ ...first, id: 2 });
+    expect(last).toMatchObject({ id: 3, result: {} });
+  });
+
+  test('an initialize of another client is refused, and the session goes on', async () => {
+    const chunks = [clientInitialize(1, 'codex_go_sdk'), clientInitialize(2, 'other')];
+    const answers = await answersTo([...chunks, publicRequest(3)]);
     expect(codes(answers)).toEqual(['result', 'already_initialized', 'result']);
   });
 
+  test.each(['null', '7', '[]', '{"clientInfo":null}', '{"clientInfo":{"name":{}}}'])(
+    'initialize takes the params %s',
+    async (params) => {
+      const line = `{"id":1,"method":"initialize","params":${params}}\n`;
+      expect(codes(await answersTo([line]))).toEqual(['result']);
+    },
+  );
+
   test('notifications are not answered, neither before nor after', async () => {
-    const initialized = '{"method":"initialized"}\n';
     const answers = await answersTo([initialized, initialize, initialized, '{"method":"x"}\n']);
     expect(codes(answers)).toEqual(['result']);
   });

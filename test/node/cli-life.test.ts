@@ -269,6 +269,14 @@ describe('delete', () => {
 });
 
 describe('app-server', () => {
+  test('refuses to listen elsewhere', async () => {
+    const { code, stderr } = await user.run(['app-server', '--listen', 'ws://127.0.0.1:4500'], {
+      env,
+    });
+    expect(code).toBe(2);
+    expect(stderr).toContain('--listen: expected stdio://');
+  });
+
   test('serves device/key until its input ends', async () => {
     const requests = [
       { id: 0, method: 'initialize', params: { clientInfo: { name: 'test', version: '1' } } },
@@ -280,9 +288,14 @@ describe('app-server', () => {
       },
     ];
     const input = requests.map((request) => `${JSON.stringify(request)}\n`).join('');
-    const { code, stdout, stderr } = await user.run(['app-server'], { env, input });
+    // As clients start the reference server.
+    const args = ['app-server', '--listen', 'stdio://'];
+    const { code, stdout, stderr } = await user.run(args, { env, input });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const answers = stdout.trimEnd().split('\n');
+    expect(JSON.parse(answers[0]!)).toMatchObject({
+      result: { codexHome: expect.stringMatching(/^\/.*device-keys$/) as string },
+    });
     expect(JSON.parse(answers[1]!)).toEqual({
       id: 1,
       result: expect.objectContaining({ protectionClass: 'hardware_tpm' }) as unknown,

@@ -1,6 +1,7 @@
 import { serveStdio } from '../../app-server';
 import { abortable } from '../abortable';
 import type { Command } from '../command';
+import { UsageError } from '../failure';
 import { withStore } from '../store-session';
 
 export const command: Command = {
@@ -9,7 +10,9 @@ export const command: Command = {
   description: `Serves the methods device/key/create, device/key/public and device/key/sign as JSON-RPC,
 one message a line, until standard input ends. For a program that starts it as its
 child; docs/app-server.md describes the protocol.`,
-  options: {},
+  options: {
+    listen: { value: 'URL', help: 'how requests arrive; stdio:// is the only way' },
+  },
   positionals: [],
   examples: [
     `echo '{"id":0,"method":"initialize","params":{"clientInfo":{"name":"me"}}}' |`,
@@ -17,6 +20,12 @@ child; docs/app-server.md describes the protocol.`,
   ],
 
   async run(invocation) {
+    const listen = invocation.args.values.get('listen') ?? 'stdio://';
+    if (listen !== 'stdio://') {
+      throw new UsageError(
+        '--listen: expected stdio://; device keys are only for the program that starts this server',
+      );
+    }
     await withStore(invocation, (store) =>
       abortable(
         serveStdio({ store, input: process.stdin, output: process.stdout }),

@@ -51,6 +51,7 @@ struct AsyncDeviceKeyStore::Request {
   uint64_t id = 0;
   Lane lane = Lane::kRecords;
   uint64_t task = 0;
+  std::chrono::steady_clock::time_point deadline;  // counts from the call
   std::atomic<Stage> stage{Stage::kQueued};
 
   bool Move(Stage from, Stage to) { return stage.compare_exchange_strong(from, to); }
@@ -71,8 +72,14 @@ struct AsyncDeviceKeyStore::Core {
             StoreOptions{.directory = options.directory, .targets = options.targets},
             std::move(providers))) {}
 
-  OperationLimits Limits() const {
-    return {std::chrono::steady_clock::now() + timeout, &interrupt};
+  OperationLimits LimitsOf(const Request& request) { return {request.deadline, &interrupt}; }
+
+  DeviceKeyError TimedOut() const {
+    return DeviceKeyError(ErrorCode::kDeviceTimeout,
+                          "the operation waited for its turn for longer than its time limit of " +
+                              std::to_string(timeout.count()) +
+                              " ms and was not started: try again, start fewer at once, or raise "
+                              "timeoutMs");
   }
 
   void Settle(Settlement settlement) {
@@ -113,17 +120,17 @@ uint64_t AsyncDeviceKeyStore::Create(std::string_view params) {
   CheckCreateParams(decoded);
   return Submit(Lane::kHardware, [decoded = std::move(decoded)](Core& core, Request& request) {
     return Text(EncodeCreateResponse(
-        core.store->Create(decoded, core.Limits(), [&] { return request.Commit(); })));
+        core.store->Create(decoded, core.LimitsOf(request), [&] { return request.Commit(); })));
   });
 }
 
 uint64_t AsyncDeviceKeyStore::CreateUnbound(std::string_view params) {
   RequireOpen();
-  return Submit(
-      Lane::kHardware, [decoded = DecodeCreateUnboundParams(params)](Core& core, Request& request) {
-        return Text(EncodeCreateResponse(
-            core.store->CreateUnbound(decoded, core.Limits(), [&] { return request.Commit(); })));
-      });
+  return Submit(Lane::kHardware,
+                [decoded = DecodeCreateUnboundParams(params)](Core& core, Request& request) {
+                  return Text(EncodeCreateResponse(core.store->CreateUnbound(
+                      decoded, core.LimitsOf(request), [&] { return request.Commit(); })));
+                });
 }
 
 uint64_t AsyncDeviceKeyStore::Public(std::string_view params) {
@@ -144,18 +151,19 @@ uint64_t AsyncDeviceKeyStore::SignBytes(std::string_view params) {
 }
 
 uint64_t AsyncDeviceKeyStore::SubmitSign(SignParams params) {
-  return Submit(Lane::kHardware,
-                [prepared = core_->store->Prepare(std::move(params))](Core& core, Request&) {
-                  return EncodeSignResponse(core.store->Sign(prepared, core.Limits()));
-                });
+  return Submit(Lane::kHardware, [prepared = core_->store->Prepare(std::move(params))](
+                                     Core& core, Request& request) {
+    return EncodeSignResponse(core.store->Sign(prepared, core.LimitsOf(request)));
+  });
 }
 
 uint64_t AsyncDeviceKeyStore::Delete(std::string_view params) {
   RequireOpen();
-  return Submit(Lane::kHardware, [decoded = DecodePublicParams(params)](Core& core, Request&) {
-    core.store->Delete(decoded.key_id, core.Limits());
-    return std::string("{}");
-  });
+  return Submit(Lane::kHardware,
+                [decoded = DecodePublicParams(params)](Core& core, Request& request) {
+                  core.store->Delete(decoded.key_id, core.LimitsOf(request));
+                  return std::string("{}");
+                });
 }
 
 uint64_t AsyncDeviceKeyStore::List() {
@@ -170,8 +178,8 @@ uint64_t AsyncDeviceKeyStore::List() {
 uint64_t AsyncDeviceKeyStore::Support(bool all) {
   RequireOpen();
   const auto ask = all ? ProviderSet::Ask::kAll : ProviderSet::Ask::kNeeded;
-  return Submit(Lane::kHardware, [ask](Core& core, Request&) {
-    return Text(core.store->Support(core.Limits(), ask));
+  return Submit(Lane::kHardware, [ask](Core& core, Request& request) {
+    return Text(core.store->Support(core.LimitsOf(request), ask));
   });
 }
 
@@ -179,6 +187,7 @@ uint64_t AsyncDeviceKeyStore::Submit(Lane lane, Work work) {
   auto request = std::make_shared<Request>();
   request->id = ++last_request_;
   request->lane = lane;
+  request->deadline = std::chrono::steady_clock::now() + core_->timeout;
   {
     std::lock_guard lock(core_->mutex);
     core_->pending.emplace(request->id, request);
@@ -188,6 +197,10 @@ uint64_t AsyncDeviceKeyStore::Submit(Lane lane, Work work) {
       if (!request->Move(Stage::kQueued, Stage::kRunning)) return;
       Settlement settlement{request->id, {}, {}};
       try {
+        if (request->lane == Lane::kHardware &&
+            std::chrono::steady_clock::now() >= request->deadline) {
+          throw core->TimedOut();
+        }
         settlement.result = work(*core, *request);
       } catch (const DeviceKeyError& error) {
         settlement.error = error;

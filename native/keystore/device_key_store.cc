@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <thread>
 #include <utility>
 
 #include "crypto/p256.h"
@@ -94,6 +95,27 @@ PreparedSignature DeviceKeyStore::Prepare(SignParams params) const {
 
 SignResponse DeviceKeyStore::Sign(const PreparedSignature& prepared,
                                   const OperationLimits& limits) {
+  try {
+    return SignWithKey(prepared, limits);
+  } catch (const DeviceKeyError& error) {
+    if (error.code() == ErrorCode::kKeyLost) ExpectNotDeleted(prepared.key_id);
+    throw;
+  }
+}
+
+// Delete removes the key first and its record a moment later: a key that a concurrent Delete has
+// removed is not lost. Throws `key_not_found` once the record is gone.
+void DeviceKeyStore::ExpectNotDeleted(const KeyId& key_id) {
+  constexpr int kLooks = 20;
+  constexpr std::chrono::milliseconds kPause{10};
+  for (int look = 0; look < kLooks; ++look) {
+    records_.Read(key_id);
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+SignResponse DeviceKeyStore::SignWithKey(const PreparedSignature& prepared,
+                                         const OperationLimits& limits) {
   std::shared_ptr<const StoredKey> key = records_.Read(prepared.key_id);
   CheckNotExpired(prepared.payload, options_.now());
   if (key->record().binding.empty()) key = Enroll(key->record(), prepared.payload, limits);

@@ -87,6 +87,8 @@ class DeviceKeyStore {
  private:
   CreateResponse Make(ProtectionPolicy policy, const KeyBinding& binding,
                       const OperationLimits& limits, const std::function<bool()>& commit);
+  SignResponse SignWithKey(const PreparedSignature& prepared, const OperationLimits& limits);
+  void ExpectNotDeleted(const KeyId& key_id);
   std::shared_ptr<const StoredKey> Enroll(const KeyRecord& unbound, const SignPayload& payload,
                                           const OperationLimits& limits);
   KeyProvider& ProviderOf(const KeyRecord& record) const;

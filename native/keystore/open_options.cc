@@ -122,6 +122,8 @@ OpenOptions DecodeOpenOptions(std::string_view json_text) {
       options.tcti = DecodeText(name, value);
     } else if (name == "allowSimulator") {
       options.allow_simulator = DecodeFlag(name, value);
+    } else if (name == "environment") {
+      options.environment = DecodeFlag(name, value) ? Environment() : Environment::None();
     } else if (name == "pkcs11") {
       DecodePkcs11(value, options);
     } else if (name == "userPresence") {
@@ -130,10 +132,11 @@ OpenOptions DecodeOpenOptions(std::string_view json_text) {
       throw DeviceKeyError(ErrorCode::kInvalidParams,
                            "options." + name +
                                ": no such option; there are directory, targets, timeoutMs, "
-                               "queueLimit, tcti, allowSimulator, pkcs11 and userPresence");
+                               "queueLimit, tcti, allowSimulator, environment, pkcs11 and "
+                               "userPresence");
     }
   }
-  if (options.directory.empty()) options.directory = DefaultStoreDirectory();
+  if (options.directory.empty()) options.directory = DefaultStoreDirectory(options.environment);
   return options;
 }
 

@@ -21,7 +21,7 @@ namespace device_key {
 struct OpenOptions {
   std::filesystem::path directory;
   TargetPolicy targets = TargetPolicy::Default();
-  // How long one operation may wait for hardware, from when its turn has come.
+  // How long one operation may take: waiting for its turn and for hardware.
   std::chrono::milliseconds timeout{30'000};
   // How many operations may wait for their turn.
   size_t queue_limit = 4096;

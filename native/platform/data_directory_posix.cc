@@ -31,8 +31,8 @@ std::optional<fs::path> HomeFromPasswordDatabase() {
   return found->pw_dir;
 }
 
-fs::path Home() {
-  std::optional<fs::path> home = Environment().Get("HOME");
+fs::path Home(const Environment& environment) {
+  std::optional<fs::path> home = environment.Get("HOME");
   if (!home) home = HomeFromPasswordDatabase();
   if (!home) {
     throw DeviceKeyError(
@@ -43,23 +43,23 @@ fs::path Home() {
   return *home;
 }
 
-fs::path UserDataDirectory() {
+fs::path UserDataDirectory(const Environment& environment) {
 #ifdef __APPLE__
-  return Home() / "Library" / "Application Support";
+  return Home(environment) / "Library" / "Application Support";
 #else
   // XDG Base Directory Specification: "If an implementation encounters a relative path in any of
   // these variables it should consider the path invalid and ignore it."
-  const std::optional<fs::path> data_home = Environment().Get("XDG_DATA_HOME");
+  const std::optional<fs::path> data_home = environment.Get("XDG_DATA_HOME");
   if (data_home && data_home->is_absolute()) return *data_home;
-  return Home() / ".local" / "share";
+  return Home(environment) / ".local" / "share";
 #endif
 }
 
 }  // namespace
 
-fs::path DefaultStoreDirectory() {
-  const std::optional<fs::path> chosen = Environment().Get("DEVICE_KEY_HOME");
-  return fs::absolute(chosen ? *chosen : UserDataDirectory() / "device-keys");
+fs::path DefaultStoreDirectory(const Environment& environment) {
+  const std::optional<fs::path> chosen = environment.Get("DEVICE_KEY_HOME");
+  return fs::absolute(chosen ? *chosen : UserDataDirectory(environment) / "device-keys");
 }
 
 }  // namespace device_key

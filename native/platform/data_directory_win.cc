@@ -11,18 +11,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::optional<fs::path> PathFromEnvironment(const char* name) {
-  const std::optional<std::string> value = Environment().Get(name);
+std::optional<fs::path> PathFrom(const Environment& environment, const char* name) {
+  const std::optional<std::string> value = environment.Get(name);
   if (!value) return std::nullopt;
   return PathFromUtf8(*value);
 }
 
 // The profile's directory for data that stays on this machine: keys in a TPM do not roam.
-fs::path LocalAppData() {
-  if (const auto local = PathFromEnvironment("LOCALAPPDATA"); local && local->is_absolute()) {
+fs::path LocalAppData(const Environment& environment) {
+  if (const auto local = PathFrom(environment, "LOCALAPPDATA"); local && local->is_absolute()) {
     return *local;
   }
-  if (const auto profile = PathFromEnvironment("USERPROFILE"); profile && profile->is_absolute()) {
+  if (const auto profile = PathFrom(environment, "USERPROFILE");
+      profile && profile->is_absolute()) {
     return *profile / "AppData" / "Local";
   }
   throw DeviceKeyError(ErrorCode::kStoreUnwritable,
@@ -32,9 +33,9 @@ fs::path LocalAppData() {
 
 }  // namespace
 
-fs::path DefaultStoreDirectory() {
-  const std::optional<fs::path> chosen = PathFromEnvironment("DEVICE_KEY_HOME");
-  return fs::absolute(chosen ? *chosen : LocalAppData() / "device-keys");
+fs::path DefaultStoreDirectory(const Environment& environment) {
+  const std::optional<fs::path> chosen = PathFrom(environment, "DEVICE_KEY_HOME");
+  return fs::absolute(chosen ? *chosen : LocalAppData(environment) / "device-keys");
 }
 
 }  // namespace device_key

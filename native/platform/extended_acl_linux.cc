@@ -1,9 +1,25 @@
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "platform/error.h"
 #include "platform/extended_acl.h"
 
 namespace device_key {
 
-// The group bits of the mode are the mask of a POSIX access list (acl(5)): it grants nothing that
-// they do not.
-void CheckExtendedAcl(int, const std::string&, const std::string&) {}
+// The group bits of the mode are the mask of a POSIX access list (acl(5)): without them the list
+// grants nothing to anybody, and an empty mask is what new files of mode 0600 get from a default
+// list of their directory. The caller would refuse the bits too; this names the better cure.
+void CheckExtendedAcl(int fd, const std::string& what, const std::string& path) {
+  struct stat status;
+  if (fgetxattr(fd, "system.posix_acl_access", nullptr, 0) <= 0 || fstat(fd, &status) != 0 ||
+      (status.st_mode & S_IRWXG) == 0) {
+    return;
+  }
+  throw DeviceKeyError(ErrorCode::kStoreInsecure,
+                       what +
+                           " has an access list that lets other users read or change it: check "
+                           "what it holds, then run `setfacl -b '" +
+                           path + "' && chmod go= '" + path + "'`");
+}
 
 }  // namespace device_key

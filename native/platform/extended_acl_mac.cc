@@ -16,18 +16,18 @@ struct AclFreer {
 };
 using ScopedAcl = std::unique_ptr<std::remove_pointer_t<acl_t>, AclFreer>;
 
-// What changes a file, the entries of a directory, or who may change them. Of a directory,
-// ACL_WRITE_DATA is to add files and ACL_APPEND_DATA to add directories.
-constexpr acl_permset_mask_t kChanges = ACL_WRITE_DATA | ACL_APPEND_DATA | ACL_DELETE |
-                                        ACL_DELETE_CHILD | ACL_WRITE_SECURITY | ACL_CHANGE_OWNER;
+// What reads or changes a file, the entries of a directory, or who may change them. Of a directory,
+// ACL_READ_DATA is to list it, ACL_WRITE_DATA to add files and ACL_APPEND_DATA to add directories.
+constexpr acl_permset_mask_t kUses = ACL_READ_DATA | ACL_WRITE_DATA | ACL_APPEND_DATA | ACL_DELETE |
+                                     ACL_DELETE_CHILD | ACL_WRITE_SECURITY | ACL_CHANGE_OWNER;
 
-bool AllowsChanges(acl_entry_t entry) {
+bool AllowsUse(acl_entry_t entry) {
   acl_tag_t tag;
   acl_permset_mask_t permissions = 0;
   // What cannot be read counts as allowed.
   if (acl_get_tag_type(entry, &tag) != 0) return true;
   if (tag != ACL_EXTENDED_ALLOW) return false;
-  return acl_get_permset_mask_np(entry, &permissions) != 0 || (permissions & kChanges) != 0;
+  return acl_get_permset_mask_np(entry, &permissions) != 0 || (permissions & kUses) != 0;
 }
 
 }  // namespace
@@ -47,12 +47,13 @@ void CheckExtendedAcl(int fd, const std::string& what, const std::string& path) 
   acl_entry_t entry = nullptr;
   for (int which = ACL_FIRST_ENTRY; acl_get_entry(list.get(), which, &entry) == 0;
        which = ACL_NEXT_ENTRY) {
-    if (!AllowsChanges(entry)) continue;
-    throw DeviceKeyError(ErrorCode::kStoreInsecure,
-                         what +
-                             " has an access list that allows others to change it: check what it "
-                             "holds, then remove the list with `chmod -N '" +
-                             path + "'`");
+    if (!AllowsUse(entry)) continue;
+    throw DeviceKeyError(
+        ErrorCode::kStoreInsecure,
+        what +
+            " has an access list that allows others to read or change it: check what it "
+            "holds, then remove the list with `chmod -N '" +
+            path + "'`");
   }
 }
 

@@ -45,8 +45,9 @@ using OpenFile = UniqueFd;
 #endif
 
 // An open directory of small files. Opening it refuses, with `store_insecure`, one that another
-// user owns or that the group or others can write to, and one that is reached through a symbolic
-// link as its last component; all further work goes through the open directory, so that a swapped
+// user owns or that the group or others can read or write, one that is reached through a symbolic
+// link as its last component, and one below a directory in which another user could rename
+// (ancestors.h; POSIX alone); all further work goes through the open directory, so that a swapped
 // path cannot redirect it. File names are single components. Threads and processes may share a
 // directory; one object may be used by several threads.
 //
@@ -82,7 +83,7 @@ class PrivateDirectory {
   std::optional<FileStamp> Stat(const std::string& name) const;
 
   // nullopt when there is no such file. Throws `store_insecure` for anything but a regular file of
-  // this user's that nobody else can write to (symbolic links are not followed), and
+  // this user's that nobody else can read or write (symbolic links are not followed), and
   // `store_corrupt` when it is longer than kMaxFileBytes.
   std::optional<FileContents> Read(const std::string& name) const;
 
@@ -112,7 +113,8 @@ class PrivateDirectory {
               const std::function<std::optional<std::string>(const std::string&)>& change,
               Deadline deadline) const;
 
-  // False when there is no such file.
+  // False when there is no such file. When it throws because the directory could not be flushed,
+  // the file is gone, until a power loss at least.
   bool Remove(const std::string& name, Deadline deadline) const;
 
   // The names of the entries, sorted, without this class's temporary files. Removes those that are

@@ -15,6 +15,7 @@
 #include <system_error>
 #include <thread>
 
+#include "platform/ancestors.h"
 #include "platform/error.h"
 #include "platform/extended_acl.h"
 
@@ -49,8 +50,8 @@ auto Retry(Call call) {
   throw DeviceKeyError(ErrorCode::kStoreInsecure, message);
 }
 
-// Refuses what another user owns or could have written. `status` is of the open `fd`; `what` begins
-// the message.
+// Refuses what another user owns, or could read or write. `status` is of the open `fd`; `what`
+// begins the message.
 void CheckPrivate(int fd, const struct stat& status, const std::string& what,
                   const std::string& path) {
   if (status.st_uid != geteuid()) {
@@ -59,13 +60,12 @@ void CheckPrivate(int fd, const struct stat& status, const std::string& what,
                   ": run as that user, or give it to this one with `chown " +
                   std::to_string(geteuid()) + " '" + path + "'`");
   }
-  // With a POSIX access list the group bits are its mask, so this covers named users as well.
-  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    ThrowInsecure(what +
-                  " can be written by other users: check what it holds, then run `chmod go-w '" +
-                  path + "'`");
-  }
   CheckExtendedAcl(fd, what, path);
+  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    const bool written = (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+    ThrowInsecure(what + " can be " + (written ? "written" : "read") +
+                  " by other users: check what it holds, then run `chmod go= '" + path + "'`");
+  }
 }
 
 // A trailing "/" or "/." would make the kernel follow a symbolic link in spite of O_NOFOLLOW.
@@ -84,6 +84,7 @@ bool IsSymlink(const fs::path& path) {
 
 // An invalid descriptor when there is no such directory.
 UniqueFd OpenChecked(const fs::path& path) {
+  CheckAncestors(path);
   const std::string what = "the key store directory " + path.string();
   UniqueFd fd(
       Retry([&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
@@ -217,7 +218,7 @@ std::optional<FileStamp> PrivateDirectory::Glance(const fs::path& path, const st
   struct stat status;
   constexpr mode_t kOurs = S_IRUSR | S_IXUSR;  // without which Open or Stat may fail
   if (lstat(text.c_str(), &status) != 0 || !S_ISDIR(status.st_mode) ||
-      (status.st_mode & (kOurs | S_IWGRP | S_IWOTH)) != kOurs || status.st_uid != geteuid()) {
+      (status.st_mode & (kOurs | S_IRWXG | S_IRWXO)) != kOurs || status.st_uid != geteuid()) {
     return std::nullopt;
   }
   text.append(1, '/').append(name);
@@ -376,7 +377,10 @@ bool PrivateDirectory::Remove(const std::string& name, Deadline deadline) const 
     ThrowErrno(PathOf(name) + " cannot be removed", errno);
   }
   if (!SyncDirectory(directory_.get()))
-    ThrowErrno(PathOf(name) + " cannot be removed for good", errno);
+    ThrowErrno(PathOf(name) +
+                   " was removed, but its directory cannot be flushed to the disk, so a power "
+                   "loss may bring it back",
+               errno);
   return true;
 }
 

@@ -119,7 +119,7 @@ std::string IcaclsName(PSID sid) { return '*' + Utf8FromWide(SidText(sid)); }
 
 enum class FileKind { kDirectory, kFile };
 
-// Refuses what another user owns or could have written. `what` begins the message.
+// Refuses what another user owns, or could read or write. `what` begins the message.
 void CheckPrivate(HANDLE file, FileKind kind, const std::string& what, const std::string& path) {
   PSID owner = nullptr;
   PACL access = nullptr;
@@ -143,6 +143,8 @@ void CheckPrivate(HANDLE file, FileKind kind, const std::string& what, const std
            IcaclsName(user.get()) + (kind == FileKind::kDirectory ? ":(OI)(CI)F\"`" : ":F\"`");
   };
   if (access == nullptr) ThrowInsecure(what + " can be written by everyone" + cure(nullptr));
+  // FILE_READ_DATA is FILE_LIST_DIRECTORY of a directory. Attributes and access lists may be seen.
+  constexpr DWORD kReading = FILE_READ_DATA | FILE_READ_EA | GENERIC_READ;
   constexpr DWORD kWriting = FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_WRITE_EA |
                              FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_WRITE |
                              GENERIC_ALL;
@@ -158,9 +160,13 @@ void CheckPrivate(HANDLE file, FileKind kind, const std::string& what, const std
     }
     auto* allowed = static_cast<ACCESS_ALLOWED_ACE*>(entry);
     PSID sid = &allowed->SidStart;
-    if ((allowed->Mask & kWriting) == 0 || EqualSid(sid, user.get()) || IsSystem(sid)) continue;
-    ThrowInsecure(what + " can be written by other users (" + Utf8FromWide(SidText(sid)) + ")" +
-                  cure(sid));
+    if ((allowed->Mask & (kWriting | kReading)) == 0 || EqualSid(sid, user.get()) ||
+        IsSystem(sid)) {
+      continue;
+    }
+    const bool written = (allowed->Mask & kWriting) != 0;
+    ThrowInsecure(what + " can be " + (written ? "written" : "read") + " by other users (" +
+                  Utf8FromWide(SidText(sid)) + ")" + cure(sid));
   }
 }
 

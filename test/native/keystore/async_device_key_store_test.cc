@@ -138,8 +138,10 @@ constexpr char kCreateParams[] = R"({"accountUserId":"account-1","clientId":"cli
 class AsyncDeviceKeyStoreTest : public testing::Test {
  protected:
   std::unique_ptr<AsyncDeviceKeyStore> Open(std::shared_ptr<KeyProvider> provider,
-                                            size_t queue_limit = 100) {
+                                            size_t queue_limit = 100,
+                                            milliseconds timeout = std::chrono::minutes(1)) {
     OpenOptions options;
+    options.timeout = timeout;
     options.directory = directory_ / "keys";
     options.queue_limit = queue_limit;
     return std::make_unique<AsyncDeviceKeyStore>(
@@ -307,6 +309,51 @@ TEST_F(AsyncDeviceKeyStoreTest, RefusesMoreThanItsQueueHolds) {
   EXPECT_EQ(settlements_.Requests().size(), 3u);
   EXPECT_NO_THROW(settlements_.Result(store->Support()));
   EXPECT_EQ(settlements_.Requests().front(), running);
+}
+
+// Time limits count from the call.
+
+TEST_F(AsyncDeviceKeyStoreTest, WhatStillWaitsWhenItsTimeEndsNeverTouchesTheHardware) {
+  const auto store = Open(blocking_, 100, milliseconds(50));
+  const uint64_t running = store->Support();
+  blocking_->gate.AwaitArrivals(1);
+  std::vector<uint64_t> waiting;
+  for (int i = 0; i < 20; ++i) waiting.push_back(store->Create(kCreateParams));
+  std::this_thread::sleep_for(milliseconds(60));
+  blocking_->gate.Open();
+
+  settlements_.Await(running);
+  for (const uint64_t request : waiting) {
+    EXPECT_EQ(settlements_.Error(request), ErrorCode::kDeviceTimeout);
+  }
+  EXPECT_EQ(blocking_->creations, 0);
+  EXPECT_EQ(Records(), 0u);
+  EXPECT_NE(std::string(settlements_.Await(waiting[0]).error->what()).find("timeoutMs"),
+            std::string::npos);
+}
+
+TEST_F(AsyncDeviceKeyStoreTest, WaitingForItsTurnLeavesAnOperationLessTimeForTheHardware) {
+  class DeadlineProvider : public BlockingProvider {
+   public:
+    void Delete(const KeyId& id, const nlohmann::json& handle,
+                const OperationLimits& limits) override {
+      deadline = limits.deadline;
+      SoftwareProvider::Delete(id, handle, limits);
+    }
+    std::chrono::steady_clock::time_point deadline;
+  };
+  const auto provider = std::make_shared<DeadlineProvider>();
+  provider->gate.Open();
+  const auto store = Open(provider);
+  const std::string key_id = settlements_.Result(store->Create(kCreateParams)).at("keyId");
+
+  const auto called = std::chrono::steady_clock::now();
+  const uint64_t deleting = store->Delete(KeyIdParams(key_id));
+  const auto returned = std::chrono::steady_clock::now();
+  settlements_.Result(deleting);
+
+  EXPECT_GE(provider->deadline, called + std::chrono::minutes(1));
+  EXPECT_LE(provider->deadline, returned + std::chrono::minutes(1));
 }
 
 // Canceling.

@@ -334,6 +334,42 @@ TEST_F(DeviceKeyStoreTest, DoesNotUnloadAKeyThatSignsWell) {
   EXPECT_EQ(provider_->unloads, 0);
 }
 
+// Its key is gone: another one deleted it after the record was read, and then deletes the record.
+class DeletedMeanwhileProvider : public SoftwareProvider {
+ public:
+  Bytes Sign(const KeyId&, const nlohmann::json&, const KeyBinding&, const Sha256Digest&,
+             const OperationLimits&) override {
+    if (on_sign) on_sign();
+    throw DeviceKeyError(ErrorCode::kKeyLost, "the key is lost");
+  }
+  std::function<void()> on_sign;
+};
+
+TEST_F(DeviceKeyStoreTest, AKeyThatAnotherOneDeletesMeanwhileIsNotFound) {
+  const auto provider = std::make_shared<DeletedMeanwhileProvider>();
+  DeviceKeyStore store = Open({provider});
+  const KeyId key_id = Create(store).key_id;
+  std::thread deleting;
+  provider->on_sign = [&] {
+    deleting = std::thread([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      fs::remove(directory_ / (key_id.str() + ".json"));
+    });
+  };
+
+  ExpectError(
+      ErrorCode::kKeyNotFound, [&] { Sign(store, key_id); }, "it was deleted");
+  deleting.join();
+}
+
+TEST_F(DeviceKeyStoreTest, AKeyWhoseRecordStaysIsLost) {
+  DeviceKeyStore store = Open({std::make_shared<DeletedMeanwhileProvider>()});
+  const KeyId key_id = Create(store).key_id;
+
+  ExpectError(
+      ErrorCode::kKeyLost, [&] { Sign(store, key_id); }, "the key is lost");
+}
+
 TEST_F(DeviceKeyStoreTest, PassesOnWhatTheProviderThrows) {
   const KeyId key_id = Create(store_).key_id;
   DeviceKeyStore later = Open({std::make_shared<FailingProvider>(

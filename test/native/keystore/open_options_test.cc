@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "platform/expect_error.h"
 
 namespace device_key {
@@ -28,6 +30,24 @@ TEST(OpenOptionsTest, LeavesWhatIsAbsentToTheEnvironment) {
   EXPECT_FALSE(options.allow_simulator.has_value());
 }
 
+#if !defined(_WIN32)
+TEST(OpenOptionsTest, WithoutTheEnvironmentNoVariableCounts) {
+  setenv("DEVICE_KEY_HOME", "/chosen/by/a/variable", 1);
+  setenv("HOME", "/home/of/a/variable", 1);
+  setenv("DEVICE_KEY_TCTI", "swtpm:", 1);
+  const OpenOptions with = DecodeOpenOptions(R"({"environment":true})");
+  const OpenOptions without = DecodeOpenOptions(R"({"environment":false})");
+  unsetenv("DEVICE_KEY_HOME");
+  unsetenv("HOME");
+
+  EXPECT_EQ(with.directory, "/chosen/by/a/variable");
+  EXPECT_EQ(with.environment.Get("DEVICE_KEY_TCTI"), "swtpm:");
+  EXPECT_EQ(without.directory.string().find("variable"), std::string::npos);
+  EXPECT_FALSE(without.environment.Get("DEVICE_KEY_TCTI"));
+  unsetenv("DEVICE_KEY_TCTI");
+}
+#endif
+
 struct OptionCase {
   const char* json;
   const char* part_of_message;
@@ -52,6 +72,7 @@ INSTANTIATE_TEST_SUITE_P(
                     OptionCase{R"({"tcti":""})", "options.tcti"},
                     OptionCase{R"({"tcti":null})", "options.tcti"},
                     OptionCase{R"({"allowSimulator":1})", "options.allowSimulator"},
+                    OptionCase{R"({"environment":"no"})", "options.environment"},
                     OptionCase{R"({"userPresence":"yes"})", "options.userPresence"},
                     OptionCase{R"({"userPresence":{}})", "options.userPresence"},
                     OptionCase{R"({"userPresence":{"reuseSeconds":0}})",

@@ -7,6 +7,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#if defined(__linux__)
+#include <sys/xattr.h>
+#endif
 #include <unistd.h>
 
 #include <cerrno>
@@ -58,11 +61,162 @@ TEST_F(PrivateDirectoryTest, IsNotCreatedByOpening) {
   EXPECT_FALSE(fs::exists(path_));
 }
 
-TEST_F(PrivateDirectoryTest, TakesADirectoryThatOthersMayRead) {
+TEST_F(PrivateDirectoryTest, RefusesADirectoryThatOthersCanReadUntilTheCureIsRun) {
   fs::create_directory(path_);
-  chmod(path_.c_str(), 0755);
+  for (const mode_t mode : {0755, 0740, 0710, 0704, 0701}) {
+    chmod(path_.c_str(), mode);
+    ExpectError(
+        ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(path_); },
+        "can be read by other users: check what it holds, then run `chmod go= '" + path_.string() +
+            "'`");
+  }
+  chmod(path_.c_str(), 0700);
 
   EXPECT_TRUE(PrivateDirectory::Open(path_));
+}
+
+TEST_F(PrivateDirectoryTest, RefusesAFileThatOthersCanRead) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "contents");
+  for (const mode_t mode : {0640, 0604, 0610}) {
+    chmod((path_ / "file").c_str(), mode);
+    ExpectError(
+        ErrorCode::kStoreInsecure, [&] { directory.Read("file"); }, "chmod go= '");
+  }
+}
+
+#if defined(__linux__)
+// An access list that gives a named user `permissions` (acl(5); linux/posix_acl_xattr.h).
+bool SetAccessListEntry(const fs::path& path, const char* list, uint16_t permissions) {
+  struct Entry {
+    uint16_t tag, permissions;
+    uint32_t id;
+  };
+  constexpr uint32_t kNobody = 0xffffffff;
+  struct {
+    uint32_t version = 2;
+    Entry entries[5];
+  } acl;
+  acl.entries[0] = {0x01, 7, kNobody};            // the owner
+  acl.entries[1] = {0x02, permissions, 12345};    // a user
+  acl.entries[2] = {0x04, 0, kNobody};            // the group
+  acl.entries[3] = {0x10, permissions, kNobody};  // the mask
+  acl.entries[4] = {0x20, 0, kNobody};            // others
+  return setxattr(path.c_str(), list, &acl, sizeof acl, 0) == 0;
+}
+
+TEST_F(PrivateDirectoryTest, RefusesAnAccessListThatLetsANamedUserReadUntilTheCureIsRun) {
+  OpenOrCreate().WriteNew("file", "contents");
+  if (!SetAccessListEntry(path_, "system.posix_acl_access", 5)) GTEST_SKIP() << "no access lists";
+  const std::string cure = "`setfacl -b '" + path_.string() + "' && chmod go= '";
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(path_); }, cure);
+
+  removexattr(path_.c_str(), "system.posix_acl_access");  // as setfacl -b
+  chmod(path_.c_str(), 0700);
+  const std::optional<PrivateDirectory> directory = PrivateDirectory::Open(path_);
+  SetAccessListEntry(path_ / "file", "system.posix_acl_access", 4);
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { directory->Read("file"); }, "setfacl -b '");
+}
+
+TEST_F(PrivateDirectoryTest, CanBeMadeBelowADirectoryWithADefaultAccessList) {
+  if (!SetAccessListEntry(scratch_.path(), "system.posix_acl_default", 7)) {
+    GTEST_SKIP() << "no access lists";
+  }
+  OpenOrCreate().WriteNew("file", "contents");
+
+  EXPECT_EQ(PrivateDirectory::Open(path_)->Read("file")->bytes, "contents");
+}
+#endif
+
+// The directories above.
+
+TEST_F(PrivateDirectoryTest, RefusesADirectoryAboveThatOthersCanWriteUntilTheCureIsRun) {
+  const fs::path above = scratch_ / "above";
+  fs::create_directories(above / "between");
+  PrivateDirectory::OpenOrCreate(above / "between" / "keys");
+  chmod(above.c_str(), 0777);
+
+  for (const auto& open : {+[](const fs::path& path) { PrivateDirectory::Open(path); },
+                           +[](const fs::path& path) { PrivateDirectory::OpenOrCreate(path); }}) {
+    ExpectError(
+        ErrorCode::kStoreInsecure, [&] { open(above / "between" / "keys"); },
+        "chmod go-w '" + above.string() + "'");
+  }
+  chmod(above.c_str(), 0755);
+  EXPECT_TRUE(PrivateDirectory::Open(above / "between" / "keys"));
+}
+
+TEST_F(PrivateDirectoryTest, MakesNothingBelowADirectoryThatOthersCanWrite) {
+  const fs::path above = scratch_ / "above";
+  fs::create_directory(above);
+  chmod(above.c_str(), 0777);
+
+  ExpectError(ErrorCode::kStoreInsecure,
+              [&] { PrivateDirectory::OpenOrCreate(above / "new" / "keys"); });
+  EXPECT_EQ(CountEntries(above), 0u);
+}
+
+TEST_F(PrivateDirectoryTest, TakesADirectoryAboveWithTheStickyBit) {
+  const fs::path above = scratch_ / "above";
+  fs::create_directory(above);
+  chmod(above.c_str(), 01777);
+
+  PrivateDirectory::OpenOrCreate(above / "keys");
+}
+
+TEST_F(PrivateDirectoryTest, RefusesADirectoryAboveThatAForeignGroupCanWrite) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give a directory to a group";
+  const fs::path above = scratch_ / "above";
+  fs::create_directory(above);
+  ASSERT_EQ(chown(above.c_str(), 0, 12345), 0);
+  chmod(above.c_str(), 0775);
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { PrivateDirectory::OpenOrCreate(above / "keys"); },
+      "chmod go-w");
+
+  ASSERT_EQ(chown(above.c_str(), 0, 0), 0);
+  chmod(above.c_str(), 0775);  // root's own group
+  PrivateDirectory::OpenOrCreate(above / "keys");
+}
+
+TEST_F(PrivateDirectoryTest, RefusesADirectoryAboveThatBelongsToAnotherUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give a directory away";
+  const fs::path above = scratch_ / "above";
+  fs::create_directory(above);
+  GiveAway(above);
+
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { PrivateDirectory::OpenOrCreate(above / "keys"); },
+      above.string() + ", which the path of the key store leads through, belongs to user 12345");
+}
+
+// Where the path is a symbolic link, the directories of its target count as well.
+TEST_F(PrivateDirectoryTest, RefusesADirectoryThatOthersCanWriteBehindALinkAbove) {
+  const fs::path open_to_all = scratch_ / "open";
+  fs::create_directories(open_to_all / "real");
+  fs::create_directory_symlink(open_to_all / "real", scratch_ / "absolute");
+  fs::create_directory_symlink("open/../open/real", scratch_ / "relative");
+  PrivateDirectory::OpenOrCreate(scratch_ / "absolute" / "keys");
+  chmod(open_to_all.c_str(), 0777);
+
+  for (const char* link : {"absolute", "relative"}) {
+    ExpectError(
+        ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(scratch_ / link / "keys"); },
+        open_to_all.string());
+  }
+}
+
+TEST_F(PrivateDirectoryTest, RefusesALinkAboveThatBelongsToAnotherUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give a link away";
+  fs::create_directory(scratch_ / "real");
+  fs::create_directory_symlink(scratch_ / "real", scratch_ / "link");
+  GiveAway(scratch_ / "link");
+
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(scratch_ / "link" / "keys"); },
+      "link, which");
 }
 
 TEST_F(PrivateDirectoryTest, RefusesADirectoryThatItsGroupCanWrite) {
@@ -71,9 +225,9 @@ TEST_F(PrivateDirectoryTest, RefusesADirectoryThatItsGroupCanWrite) {
 
   ExpectError(
       ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(path_); },
-      "chmod go-w '" + path_.string() + "'");
+      "chmod go= '" + path_.string() + "'");
   ExpectError(
-      ErrorCode::kStoreInsecure, [&] { OpenOrCreate(); }, "chmod go-w");
+      ErrorCode::kStoreInsecure, [&] { OpenOrCreate(); }, "chmod go=");
 }
 
 TEST_F(PrivateDirectoryTest, RefusesADirectoryThatEveryoneCanWrite) {
@@ -81,7 +235,7 @@ TEST_F(PrivateDirectoryTest, RefusesADirectoryThatEveryoneCanWrite) {
   chmod(path_.c_str(), 0702);
 
   ExpectError(
-      ErrorCode::kStoreInsecure, [&] { OpenOrCreate(); }, "chmod go-w");
+      ErrorCode::kStoreInsecure, [&] { OpenOrCreate(); }, "can be written by other users");
 }
 
 TEST_F(PrivateDirectoryTest, RefusesADirectoryOfAnotherUser) {
@@ -170,6 +324,17 @@ TEST_F(PrivateDirectoryTest, RemovesFiles) {
   EXPECT_FALSE(directory.Read("file"));
 }
 
+TEST_F(PrivateDirectoryTest, SaysThatAFileWasRemovedWhenOnlyTheDirectoryCouldNotBeFlushed) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "contents");
+  const ScopedFileFault fault(FileCall::kSync, 1, EIO);
+
+  ExpectError(
+      ErrorCode::kStoreUnwritable, [&] { directory.Remove("file", Soon()); },
+      "file was removed, but its directory cannot be flushed");
+  EXPECT_FALSE(directory.Stat("file"));
+}
+
 TEST_F(PrivateDirectoryTest, NeverReplacesAFile) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "first");
@@ -206,7 +371,7 @@ TEST_F(PrivateDirectoryTest, GlancesAtAFileAsIfItWereOpen) {
 TEST_F(PrivateDirectoryTest, GlancesAtNothingInADirectoryThatMayBeRefused) {
   OpenOrCreate().WriteNew("file", "contents");
 
-  for (const mode_t mode : {0720, 0702, 0300, 0600}) {
+  for (const mode_t mode : {0720, 0702, 0740, 0704, 0300, 0600}) {
     chmod(path_.c_str(), mode);
     EXPECT_FALSE(PrivateDirectory::Glance(path_, "file")) << std::oct << mode;
   }
@@ -270,7 +435,7 @@ TEST_F(PrivateDirectoryTest, RefusesAFileThatOthersCanWrite) {
   chmod((path_ / "file").c_str(), 0620);
 
   ExpectError(
-      ErrorCode::kStoreInsecure, [&] { directory.Read("file"); }, "chmod go-w");
+      ErrorCode::kStoreInsecure, [&] { directory.Read("file"); }, "can be written by other users");
 }
 
 TEST_F(PrivateDirectoryTest, RefusesAFileOfAnotherUser) {

@@ -77,6 +77,19 @@ TEST_F(PrivateDirectoryWinTest, RefusesADirectoryThatOthersCanWriteAndTellsTheCu
   EXPECT_TRUE(PrivateDirectory::Open(path_));
 }
 
+TEST_F(PrivateDirectoryWinTest, RefusesWhatOthersCanReadAndTellsTheCure) {
+  const PrivateDirectory directory = OpenOrCreate();
+  directory.WriteNew("file", "contents");
+  SetAccessList(path_ / "file", "D:P(A;;FA;;;ME)(A;;FR;;;WD)");
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { directory.Read("file"); },
+      "can be read by other users (S-1-1-0)");
+  SetAccessList(path_, "D:P(A;OICI;FA;;;ME)(A;OICI;FR;;;WD)");
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(path_); }, "/remove:g \"*S-1-1-0\"");
+  KeepOthersOut(path_);
+}
+
 TEST_F(PrivateDirectoryWinTest, RefusesAFileThatOthersCanWrite) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "contents");

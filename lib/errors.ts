@@ -20,7 +20,7 @@ export type DeviceKeyErrorCode =
   | 'library_missing'
   /** Somebody else is using the hardware; trying again may succeed. */
   | 'device_busy'
-  /** The hardware did not answer within `timeoutMs`. */
+  /** The operation did not end within `timeoutMs`, counted from the call. */
   | 'device_timeout'
   /** The TPM refuses authorizations after too many wrong ones. */
   | 'tpm_lockout'
@@ -40,7 +40,7 @@ export type DeviceKeyErrorCode =
   | 'pin_locked'
   /** A record on disk is damaged or was written by a newer version; it has not been touched. */
   | 'store_corrupt'
-  /** Others could read or write the store's directory or files; the message says how to mend it. */
+  /** The store, a record or a directory above could be read, written or swapped by another user. */
   | 'store_insecure'
   /** The store's directory cannot be written. */
   | 'store_unwritable'

@@ -97,6 +97,14 @@ export interface DeviceKeyStoreOptions {
    * tests and demonstrations. Default: whether `DEVICE_KEY_ALLOW_SIMULATOR` is `1`.
    */
   allowSimulator?: boolean;
+  /**
+   * Whether environment variables may stand in for options that are absent. With `false` none is read
+   * for this store: `DEVICE_KEY_TCTI`, `DEVICE_KEY_ALLOW_SIMULATOR`, `DEVICE_KEY_HOME` and
+   * `DEVICE_KEY_PKCS11_*` have no effect, nor have `HOME` and `XDG_DATA_HOME` on the default
+   * directory, which is then below the home directory of the user database (on Windows, name
+   * `directory`). An option given in code wins over its variable in any case. Default true.
+   */
+  environment?: boolean;
   pkcs11?: Pkcs11Options;
   /**
    * Whether each use of a key that this store makes has to be confirmed with Touch ID or the login
@@ -105,7 +113,11 @@ export interface DeviceKeyStoreOptions {
    */
   userPresence?: boolean | { reuseSeconds: number };
   targets?: TargetPolicy;
-  /** How long one operation may wait for the hardware, in milliseconds. Default 30,000. */
+  /**
+   * How long one operation may take, in milliseconds, counted from the call: it includes the wait for
+   * operations that were started before. One that still waits at the end rejects with `device_timeout`
+   * and never touches the hardware. Default 30,000.
+   */
   timeoutMs?: number;
   /** How many operations may wait for their turn before `queue_full`. Default 4,096. */
   queueLimit?: number;

@@ -38,7 +38,13 @@ interface Account {
 
 // One store for the whole app. Opening it touches neither disk nor TPM, so it cannot delay or break
 // the start; it works on a thread of its own, so it never blocks a window.
-const store = DeviceKeyStore.open({ directory: path.join(app.getPath('userData'), 'device-keys') });
+// Neither the environment nor a default decides what counts as hardware.
+const store = DeviceKeyStore.open({
+  directory: path.join(app.getPath('userData'), 'device-keys'),
+  environment: false,
+  tcti: 'device:/dev/tpmrm0',
+  allowSimulator: false,
+});
 const enrollments = new Map<string, Promise<string>>();
 
 ipcMain.handle('remote-control:connect', async (_event, account: Account) => {

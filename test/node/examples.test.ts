@@ -45,6 +45,7 @@ describe('the Electron example', () => {
     await mkdir(userData);
     await mkdir(path.join(directory, 'node_modules/electron'), { recursive: true });
     await compile('examples/electron/main.ts', 'main.js');
+    await useSimulator('main.js');
     await compile('test/support/electron-stand-in.ts', 'node_modules/electron/index.js');
   });
   afterEach(async () => {
@@ -64,6 +65,24 @@ describe('the Electron example', () => {
     await writeFile(path.join(directory, target), outputText);
   }
 
+  /** The example takes hardware alone, whatever the environment says, so its source has to change here. */
+  async function useSimulator(file: string): Promise<void> {
+    const source = await readFile(path.join(directory, file), 'utf8');
+    for (const pinned of [
+      "tcti: 'device:/dev/tpmrm0'",
+      'allowSimulator: false',
+      'environment: false',
+    ]) {
+      expect(source).toContain(pinned);
+    }
+    await writeFile(
+      path.join(directory, file),
+      source
+        .replace("tcti: 'device:/dev/tpmrm0'", `tcti: ${JSON.stringify(tpm.tcti)}`)
+        .replace('allowSimulator: false', 'allowSimulator: true'),
+    );
+  }
+
   /** The app, and what its windows and its user see and do. */
   async function startApp(environment: Record<string, string> = {}) {
     const child = fork(path.join(directory, 'main.js'), {
@@ -71,8 +90,6 @@ describe('the Electron example', () => {
         ...process.env,
         USER_DATA: userData,
         BACKEND_ORIGIN: backend.origin,
-        DEVICE_KEY_TCTI: tpm.tcti,
-        DEVICE_KEY_ALLOW_SIMULATOR: '1',
         ...environment,
       },
     });

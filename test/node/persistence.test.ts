@@ -197,7 +197,7 @@ describe('the directory of key records', () => {
     const store = machine.open();
     const refused = {
       code: 'store_insecure',
-      message: expect.stringContaining(`chmod go-w '${machine.directory}'`) as string,
+      message: expect.stringContaining(`chmod go= '${machine.directory}'`) as string,
     };
     await expect(store.create(binding)).rejects.toMatchObject(refused);
     await expect(store.public({ keyId })).rejects.toMatchObject(refused);

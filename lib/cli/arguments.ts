@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 
-import { commonOptions, type OptionSpec } from './command';
 import { UsageError } from './failure';
 import { nearest } from './nearest';
+import { commonOptions, type OptionSpec } from './options';
 
 /** A command line, taken apart. */
 export interface Arguments {
@@ -74,6 +74,7 @@ function tokenize(argv: string[], options: Record<string, OptionSpec>) {
         {
           type: value === undefined ? ('boolean' as const) : ('string' as const),
           ...(name === 'help' && { short: 'h' }),
+          ...(name === 'version' && { short: 'V' }),
         },
       ]),
     ),

@@ -1,5 +1,6 @@
-import { commonOptions, type Command, type OptionSpec } from './command';
+import type { Command } from './command';
 import { commandNames, loadCommand } from './command-list';
+import { commonOptions, type OptionSpec } from './options';
 import { table } from './output';
 
 /** What `device-key --help` prints. */
@@ -21,7 +22,7 @@ Exit codes:
   2    the command line makes no sense
   130  interrupted by Ctrl-C (143: by SIGTERM)
 
-\`device-key COMMAND --help\` tells more and shows examples.`;
+\`device-key help COMMAND\` tells more and shows examples.`;
 }
 
 /** What `device-key COMMAND --help` prints. */

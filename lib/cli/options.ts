@@ -1,0 +1,25 @@
+/** An option of a command. With `value` (what to call it in help texts) it takes one. */
+export interface OptionSpec {
+  value?: string;
+  help: string;
+}
+
+/** What every command takes. */
+export const commonOptions: Record<string, OptionSpec> = {
+  directory: { value: 'DIR', help: 'where key records are kept; else DEVICE_KEY_HOME' },
+  tcti: { value: 'TCTI', help: 'the TPM, such as device:/dev/tpmrm0; else DEVICE_KEY_TCTI' },
+  'allow-simulator': { help: 'let a TPM simulator, which protects nothing, stand in' },
+  'pkcs11-module': { value: 'FILE', help: 'the PKCS#11 module; else DEVICE_KEY_PKCS11_MODULE' },
+  'pkcs11-token': {
+    value: 'TOKEN',
+    help: 'label, serial number or URI; else DEVICE_KEY_PKCS11_TOKEN',
+  },
+  'pkcs11-pin-file': {
+    value: 'FILE',
+    help: "a file with the token's PIN; else DEVICE_KEY_PKCS11_PIN",
+  },
+  'timeout-ms': { value: 'N', help: 'how long to wait for the hardware; 30000 if not given' },
+  json: { help: 'print one JSON document, errors too' },
+  help: { help: 'explain the command (-h)' },
+  version: { help: 'print the version of node-device-key (-V)' },
+};

@@ -70,6 +70,7 @@ export interface RemoteControlDeviceKeys {
   /**
    * As `DeviceKeyStore.delete`, but resolves when the key is not there, as other modules do: clients
    * that delete before they forget would be stuck otherwise. Also for an id in another module's form.
+   * This does not revoke the key; see `DeviceKeyStore.delete`.
    */
   deleteDeviceKey(keyId: string): Promise<void>;
   /** As `DeviceKeyStore.close`. */

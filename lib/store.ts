@@ -315,7 +315,12 @@ export class DeviceKeyStore {
     return this.#request(() => this.#native.signBytes(toJson(params, 'params')));
   }
 
-  /** Deletes a key for good. Rejects with `key_not_found` when it is not there (any more). */
+  /**
+   * Deletes a key from this machine. Rejects with `key_not_found` when there is no such key.
+   *
+   * This does not revoke the key: a copy of a TPM key's record signs again when it is put back on the
+   * same machine. Remove the public key at the backend.
+   */
   async delete(params: DeviceKeyPublicParams): Promise<void> {
     await this.#request(() => this.#native.delete(toJson(params, 'params')));
   }

@@ -36,7 +36,7 @@ describe('device-key', () => {
   describe('asks before it deletes', () => {
     test('and deletes after a yes', async () => {
       const terminal = user.spawnOnTerminal(['delete', await createKey()], env);
-      await shown(terminal, 'of user-1 on laptop for good? [y/N]');
+      await shown(terminal, 'of user-1 on laptop? [y/N]');
       terminal.stdin.write('y\r');
       expect((await ended(terminal)).code).toBe(0);
       expect(await keyCount()).toBe(0);

@@ -49,6 +49,20 @@ async function writeRecord(keyId: string, record: unknown): Promise<void> {
   await writeFile(machine.recordPath(keyId), JSON.stringify(record), { mode: 0o600 });
 }
 
+// Why deleting a key is not revoking it, as README.md, SECURITY.md and docs/cli.md say.
+test('a TPM key that was deleted signs again when a copy of its record is put back', async () => {
+  const store = machine.open();
+  const { keyId, publicKeySpkiDerBase64 } = await store.create(binding);
+  const copy = await readRecord(keyId);
+  const sign = () => store.sign({ keyId, payload: connectionPayload() });
+
+  await store.delete({ keyId });
+  await expect(sign()).rejects.toMatchObject({ code: 'key_not_found' });
+  await writeRecord(keyId, copy);
+  expect(verifies(publicKeySpkiDerBase64, await sign())).toBe(true);
+  await store.close();
+});
+
 describe('a key enrolled in one process', () => {
   test('signs in another, verified by node:crypto', async () => {
     const { key, proof } = await enrollHereAndSignElsewhere();

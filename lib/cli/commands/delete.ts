@@ -6,10 +6,11 @@ import { printable } from '../output';
 import { patiently, withStore } from '../store-session';
 
 export const command: Command = {
-  summary: 'delete a key for good',
+  summary: 'delete a key from this machine',
   usage: 'KEY_ID [--yes] [OPTIONS]',
-  description: `Deletes a key for good; there is no copy of it anywhere. Asks first, on a terminal;
-elsewhere, and with --json, --yes has to be given.`,
+  description: `Deletes a key from this machine. Asks first, on a terminal; elsewhere, and with --json,
+--yes has to be given. A copy of the key's record, such as a backup, signs again when it
+is put back on this machine: to revoke a key, remove it at the backend.`,
   options: { yes: { help: 'do not ask' } },
   positionals: ['KEY_ID'],
   examples: ['device-key delete dk_tpm_… --yes'],
@@ -19,7 +20,7 @@ elsewhere, and with --json, --yes has to be given.`,
     const [keyId = ''] = args.positionals;
     const confirmed = args.flags.has('yes');
     if (!confirmed && (output.json || !process.stdin.isTTY || !process.stderr.isTTY)) {
-      throw new UsageError('deleting a key cannot be undone: confirm it with --yes');
+      throw new UsageError('deleting a key needs a confirmation: give --yes');
     }
     await withStore(invocation, async (store) => {
       if (!confirmed) await confirm(keyId, store, signal);
@@ -38,7 +39,7 @@ async function confirm(keyId: string, store: DeviceKeyStore, signal: AbortSignal
     key && 'accountUserId' in key && key.accountUserId !== null
       ? ` of ${key.accountUserId} on ${key.clientId ?? '?'}`
       : '';
-  const question = printable(`Delete the key ${keyId}${whose} for good? [y/N] `);
+  const question = printable(`Delete the key ${keyId}${whose}? [y/N] `);
   const answer = await ask(question, signal);
   if (!/^y(es)?$/i.test(answer.trim()))
     throw new CommandError('not_confirmed', 'nothing was deleted');

@@ -1,3 +1,4 @@
+import { withCommandLineNames } from './option-names';
 import type { Output } from './output';
 
 /** The command line makes no sense. `message` says why. */
@@ -54,7 +55,8 @@ export function reportFailure(error: unknown, output: Output, signal: AbortSigna
     output.failure({ code: 'usage', message: error.message }, `see \`${help}\``);
     return 2;
   }
-  const { code = 'unexpected', message, platformStatus } = error as FailureLike;
+  const { code = 'unexpected', platformStatus } = error as FailureLike;
+  const message = withCommandLineNames((error as FailureLike).message);
   if (signal.aborted && code === 'canceled') {
     const { message: reason, exitCode } = signal.reason as Interruption;
     output.failure({ code, message: reason });

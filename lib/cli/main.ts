@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { findCommand, parseArguments } from './arguments';
-import { commandNames, loadCommand, unknownCommand } from './command-list';
+import { loadCommand, unknownCommand } from './command-list';
 import { Interruption, reportFailure, UsageError } from './failure';
 import { commandHelp, overview } from './help';
 import { Output } from './output';
@@ -11,10 +11,10 @@ async function run(argv: string[], output: Output, signal: AbortSignal): Promise
   const { name, rest } = findCommand(argv);
   if (name === undefined) {
     const { flags } = parseArguments(rest, {}, []);
-    if (flags.has('version')) return printVersion(output);
-    if (flags.has('help')) return help(output, overview());
-    throw new UsageError(`which command? There are ${commandNames.join(', ')}`);
+    return flags.has('version') ? printVersion(output) : help(output, overview());
   }
+  // `device-key help sign` is `device-key sign --help`.
+  if (name === 'help') return run(['--help', ...rest], output, signal);
   const command = loadCommand(name);
   if (!command) throw unknownCommand(name);
   try {

@@ -3,6 +3,7 @@ import { DeviceKeyStore, type DeviceKeyStoreOptions, type Pkcs11Options } from '
 import { askForPin, isAsking } from './ask';
 import type { Invocation } from './command';
 import { UsageError } from './failure';
+import { withCommandLineNames } from './option-names';
 
 // After this long, a person wonders whether anything happens.
 const patienceMs = 1000;
@@ -28,7 +29,7 @@ function openStore(invocation: Invocation): DeviceKeyStore {
     return DeviceKeyStore.open(options);
   } catch (error) {
     if (error instanceof DeviceKeyError && error.code === 'invalid_params') {
-      throw new UsageError(error.message);
+      throw new UsageError(withCommandLineNames(error.message));
     }
     throw error;
   }

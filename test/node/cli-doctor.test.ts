@@ -107,7 +107,7 @@ test('without a build of the addon it says how to get one', async () => {
   expectFinding(diagnosis, {
     severity: 'error',
     code: 'platform_error',
-    message: expect.stringContaining('npm rebuild node-device-key') as string,
+    message: expect.stringContaining('npm rebuild --foreground-scripts node-device-key') as string,
   });
 });
 
@@ -275,7 +275,18 @@ describe('with a software TPM', () => {
     const { code, report } = await doctor({ env }, '--timeout-ms', '50');
     tpm.resume();
     expect(code).toBe(1);
-    expect(report.findings[0]).toMatchObject({ severity: 'error', code: 'device_timeout' });
+    expect(report.findings[0]).toMatchObject({
+      severity: 'error',
+      code: 'device_timeout',
+      message: expect.stringContaining('raise --timeout-ms') as string,
+    });
+  });
+
+  test('a file in the place of the store is not called writable', async () => {
+    const file = path.join(user.home, 'file');
+    await writeFile(file, '', { mode: 0o700 });
+    const { code, report } = await doctor({ env }, '--directory', file);
+    expect({ code, writable: report.store?.writable }).toEqual({ code: 1, writable: false });
   });
 
   test('a store that others can write is refused, until its cure is run', async () => {
@@ -311,12 +322,14 @@ describe('with a software TPM', () => {
   test('a place where no store can be made is named', async () => {
     await mkdir(path.join(user.home, 'locked'), { mode: 0o500 });
     const directory = path.join(user.home, 'locked/keys');
-    const { code, report } = await doctor(
+    const { code, report, text } = await doctor(
       { env, under: withoutPrivileges },
       '--directory',
       directory,
     );
     expect(code).toBe(1);
+    expect(report.store).toMatchObject({ exists: false, writable: false });
+    expect(text).toMatch(/^ {2}state {15}cannot be made$/m);
     expect(report.findings).toContainEqual({
       severity: 'error',
       code: 'store_unwritable',

@@ -51,8 +51,14 @@ describe('--help', () => {
     expect(longest).toBeLessThanOrEqual(100);
   });
 
-  test('is also -h', async () => {
-    expect(await user.run(['sign', '-h'])).toEqual(await user.run(['sign', '--help']));
+  test.each([
+    ['sign -h', 'sign --help'],
+    ['help sign', 'sign --help'],
+    ['help', '--help'],
+    ['', '--help'],
+  ])('is what "device-key %s" prints too', async (line, sameAs) => {
+    const result = await user.run(line.split(' ').filter(Boolean));
+    expect(result).toEqual(await user.run(sameAs.split(' ')));
   });
 
   test.each(['', ...commands])('of "%s" is in docs/cli.md as it is', async (name) => {
@@ -62,11 +68,11 @@ describe('--help', () => {
   });
 });
 
-test('--version prints the version of the package', async () => {
+test.each(['--version', '-V'])('%s prints the version of the package', async (option) => {
   const manifest = readFileSync(path.join(__dirname, '../../package.json'), 'utf8');
   const { version } = JSON.parse(manifest) as { version: string };
-  expect((await user.run(['--version'])).stdout).toBe(`${version}\n`);
-  expect(await user.json(['--version'])).toEqual({ version });
+  expect((await user.run([option])).stdout).toBe(`${version}\n`);
+  expect(await user.json([option])).toEqual({ version });
 });
 
 describe('mistakes', () => {
@@ -74,7 +80,6 @@ describe('mistakes', () => {
   const client = ['--client', 'laptop'];
 
   test.each<[string, string[], string]>([
-    ['no command', [], 'which command?'],
     ['a misspelt command', ['sing'], 'did you mean sign?'],
     ['the beginning of a command', ['app'], 'did you mean app-server?'],
     ['an unknown command', ['frobnicate'], 'there are doctor, create'],
@@ -95,10 +100,10 @@ describe('mistakes', () => {
     [
       'a timeout of nothing',
       ['list', '--timeout-ms', '0'],
-      'timeoutMs: expected an integer from 1',
+      '--timeout-ms: expected an integer from 1',
     ],
     ['a malformed TCTI', ['list', '--tcti', ' '], 'tcti: expected'],
-    ['an empty directory', ['list', '--directory='], 'options.directory: expected'],
+    ['an empty directory', ['list', '--directory='], '--directory: expected'],
   ])('%s ends with 2 and a hint', async (_, args, hint) => {
     const { code, stdout, stderr } = await user.run(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

@@ -10,13 +10,19 @@ import { version } from '../version';
 
 export const command: Command = {
   summary: 'tell what protects keys here, and what is missing',
-  usage: '[OPTIONS]',
+  usage: '[--all] [OPTIONS]',
   description: `Looks at the hardware, the libraries that reach it and the store of keys, and gives one
 line with a cure for each thing that is missing. Changes nothing. Exits with 0 when keys
-in hardware can be made and used by this user, else with 1.`,
-  options: {},
+in hardware can be made and used by this user, else with 1. PKCS#11 modules, which may
+write messages and files, are loaded only when one is named, when nothing else can
+protect keys, or with --all.`,
+  options: { all: { help: 'ask every provider, needed or not' } },
   positionals: [],
-  examples: ['device-key doctor', "device-key doctor --json | jq -r '.findings[].message'"],
+  examples: [
+    'device-key doctor',
+    'device-key doctor --all',
+    "device-key doctor --json | jq -r '.findings[].message'",
+  ],
 
   async run(invocation) {
     const result = await diagnose(invocation);
@@ -43,8 +49,11 @@ async function diagnose(invocation: Invocation): Promise<DoctorReport> {
 }
 
 async function examine(store: DeviceKeyStore, invocation: Invocation): Promise<Examination> {
-  const { signal } = invocation;
-  const support = await patiently(invocation, abortable(store.support(), signal));
+  const { args, signal } = invocation;
+  const support = await patiently(
+    invocation,
+    abortable(store.support({ all: args.flags.has('all') }), signal),
+  );
   const directory = await examineStoreDirectory(support.store.directory);
   let listed: (DeviceKeyInfo | DeviceKeyUnreadable)[] = [];
   // Of a store that is refused, support() has told why.

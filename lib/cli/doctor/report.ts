@@ -4,6 +4,7 @@ import type {
   DeviceKeySupport,
   DeviceKeyUnreadable,
 } from '../../store';
+import { withCommandLineNames } from '../option-names';
 import type { StoreDirectory } from './store-directory';
 
 /** One thing that is not as it should be, with its cure, in one line. */
@@ -40,6 +41,8 @@ export function report(
   versions: DoctorReport['versions'],
 ): DoctorReport {
   const unreadable = listed.filter((key) => 'error' in key);
+  // The store is stricter than the permissions of the directory.
+  const writable = directory.writable && support.store.available;
   const findings = [
     ...support.providers.flatMap((provider) => providerFindings(provider, support.hardware)),
     ...storeFindings(support.store, directory),
@@ -60,7 +63,7 @@ export function report(
     usable: support.hardware && !findings.some(({ severity }) => severity === 'error'),
     protectionClass: support.protectionClass,
     providers: support.providers,
-    store: { ...directory, keys: listed.length - unreadable.length, unreadable },
+    store: { ...directory, writable, keys: listed.length - unreadable.length, unreadable },
     findings,
     versions,
   };
@@ -93,7 +96,7 @@ function providerFindings(provider: DeviceKeyProviderSupport, hardware: boolean)
         // Of several kinds of hardware one is enough.
         severity: isHardware && !hardware ? 'error' : 'note',
         code: code ?? 'platform_error',
-        message: message ?? 'it cannot be used, and does not say why',
+        message: withCommandLineNames(message ?? 'it cannot be used, and does not say why'),
       },
     ];
   }

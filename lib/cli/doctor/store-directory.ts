@@ -5,7 +5,7 @@ import path from 'node:path';
 /** Facts about the directory of key records. */
 export interface StoreDirectory {
   directory: string;
-  /** It is made when the first key is. */
+  /** False before the first key is made. */
   exists: boolean;
   /** Its permissions in octal, such as `0700`; null when there are none to see. */
   mode: string | null;

@@ -120,7 +120,7 @@ function text(value: unknown): string {
 function storeText(store: NonNullable<DoctorReport['store']>, paint: Painter): string {
   const rows = [['directory', printable(store.directory)]];
   if (!store.exists) {
-    rows.push(['state', 'made with the first key']);
+    rows.push(['state', store.writable ? 'will be made with the first key' : 'cannot be made']);
   } else if (store.mode !== null) {
     const owner = store.owner === process.getuid?.() ? 'this user' : `user ${store.owner ?? '?'}`;
     rows.push(['permissions', `${store.mode}, belongs to ${owner}`]);

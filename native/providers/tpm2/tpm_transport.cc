@@ -125,8 +125,7 @@ void TpmTransport::WaitReadable(const OperationLimits& limits) {
   if (ready == 0 && std::chrono::steady_clock::now() >= limits.deadline) {
     throw DeviceKeyError(ErrorCode::kDeviceTimeout,
                          "the TPM at " + name_ +
-                             " did not answer in time; try again, or open the store with a longer "
-                             "timeoutMs");
+                             " did not answer in time; try again, or raise timeoutMs");
   }
 }
 

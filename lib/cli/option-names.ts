@@ -1,0 +1,7 @@
+/** A message of the library, with its options called what the command line calls them. */
+export function withCommandLineNames(message: string): string {
+  return message
+    .replace(/\boptions\.(directory|tcti)\b/g, '--$1')
+    .replace(/\b(options\.)?timeoutMs\b/g, '--timeout-ms')
+    .replace(/\ballowSimulator: true\b/g, '--allow-simulator');
+}

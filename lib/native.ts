@@ -136,9 +136,10 @@ function loadError(failures: Error[]): DeviceKeyError {
       'Tell the bundler that node-device-key is external, and ship the package beside the bundle'
     : reason
       ? `the addon of node-device-key for ${target()} cannot be loaded${reason}. ` +
-        'Run `npm rebuild node-device-key` on this machine'
+        'Run `npm rebuild --foreground-scripts node-device-key` on this machine'
       : `there is no build of node-device-key for ${target()} ` +
-        `(Node-API ${process.versions.napi ?? '?'}); run \`npm rebuild node-device-key\` with a C++20 compiler and Python`;
+        `(Node-API ${process.versions.napi ?? '?'}). Install a C++20 compiler, Python and OpenSSL's ` +
+        'static library, then run `npm rebuild --foreground-scripts node-device-key`';
   return new DeviceKeyError('platform_error', message, { cause });
 }
 

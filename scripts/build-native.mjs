@@ -1,21 +1,29 @@
 // Builds the addon into build/Release, incrementally. Arguments are handed to node-gyp.
 import { spawnSync } from 'node:child_process';
-import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const root = path.join(import.meta.dirname, '..');
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
-// On Linux the headers of the development dependency node-api-headers are enough. Without --nodedir,
-// node-gyp downloads Node.js's headers where Node.js was installed without them. Windows needs node.lib
-// too, and installers for macOS bring the headers along.
+// A checkout has node-gyp among its dependencies. For an install script, npm and pnpm name theirs in
+// npm_config_node_gyp; Yarn adds one to PATH.
+const nodeGyp = [
+  path.join(root, 'node_modules/node-gyp/bin/node-gyp.js'),
+  process.env.npm_config_node_gyp,
+].find((file) => file && existsSync(file));
+
+// On Linux the headers of Node-API are enough (scripts/native-build.js). Without --nodedir, node-gyp
+// downloads Node.js's headers where Node.js was installed without them. Windows needs node.lib too, and
+// installers for macOS bring the headers along.
 const nodeDirectory =
   process.platform === 'linux' ? [`--nodedir=${path.join(root, 'scripts/node-api')}`] : [];
 
 const { status, error } = spawnSync(
-  process.execPath,
+  nodeGyp ? process.execPath : 'node-gyp',
   [
-    createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js'),
+    ...(nodeGyp ? [nodeGyp] : []),
     // `configure` takes up new sources and leaves what is compiled alone.
     ...['configure', 'build', '--release', `--jobs=${availableParallelism()}`],
     // node-api and common.gypi are there; Node.js's config.gypi is process.config.
@@ -23,7 +31,8 @@ const { status, error } = spawnSync(
     ...nodeDirectory,
     ...process.argv.slice(2),
   ],
-  { cwd: root, stdio: 'inherit' },
+  // On Windows the one in PATH is a batch file, which only a shell can run.
+  { cwd: root, stdio: 'inherit', shell: !nodeGyp && process.platform === 'win32' },
 );
 if (error) throw error;
 process.exitCode = status ?? 1;

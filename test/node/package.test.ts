@@ -1,47 +1,45 @@
-// What is published, and what the addon shows to the dynamic linker.
+// What is published, how it installs, and what the addon shows to the dynamic linker.
 import { execFile, execFileSync } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { realpathSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
+import { SoftwareSigner } from '../support/software-signer';
+
 const root = path.join(__dirname, '../..');
+const run = promisify(execFile);
+const npm = realpathSync(execFileSync('which', ['npm'], { encoding: 'utf8' }).trim());
 
 describe('the npm package', () => {
+  let scratch: string;
+  let tarball: string;
   let files: string[];
 
-  // Packed in a copy, because packing rebuilds dist/, which other tests are using.
+  // Packed in a copy, because packing rebuilds dist/, which other tests are using. It compiles lib/.
   beforeAll(async () => {
-    const copy = await mkdtemp(path.join(tmpdir(), 'dk-pack-'));
-    const notCopied = [
-      '.git',
-      'node_modules',
-      'build',
-      'build-cmake',
-      'build-windows',
-      '.cache',
-      'dist',
+    scratch = await mkdtemp(path.join(tmpdir(), 'dk-pack-'));
+    const copy = path.join(scratch, 'checkout');
+    const notCopied =
+      /^(\.git|node_modules|build|build-\w+|\.cache|dist|prebuilds|coverage|.*\.tgz)$/;
+    await cp(root, copy, {
+      recursive: true,
+      filter: (source) => !notCopied.test(path.relative(root, source)),
+    });
+    await symlink(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
+    const { stdout } = await run('npm', ['pack', '--json', '--loglevel=error'], {
+      cwd: copy,
+      maxBuffer: 2 ** 24,
+    });
+    // The lines of the prepack script come before the report.
+    const [report] = JSON.parse(stdout.slice(stdout.indexOf('[\n'))) as [
+      { filename: string; files: { path: string }[] },
     ];
-    try {
-      await cp(root, copy, {
-        recursive: true,
-        filter: (source) => !notCopied.includes(path.relative(root, source)),
-      });
-      await symlink(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
-      const { stdout } = await promisify(execFile)(
-        'npm',
-        ['pack', '--dry-run', '--json', '--loglevel=error'],
-        { cwd: copy, maxBuffer: 2 ** 24 },
-      );
-      // The lines of the prepack script come before the report.
-      const [report] = JSON.parse(stdout.slice(stdout.indexOf('[\n'))) as [
-        { files: { path: string }[] },
-      ];
-      files = report.files.map((file) => file.path);
-    } finally {
-      await rm(copy, { recursive: true });
-    }
-  });
+    tarball = path.join(copy, report.filename);
+    files = report.files.map((file) => file.path);
+  }, 300_000);
+  afterAll(() => rm(scratch, { recursive: true }));
 
   test.each([
     'dist/index.js',
@@ -56,18 +54,22 @@ describe('the npm package', () => {
 
   test.each([
     'binding.gyp',
+    'scripts/install.js',
+    'scripts/build-native.mjs',
     'scripts/native-build.js',
+    'scripts/node-api/common.gypi',
     'native/sources.txt',
     'native/addon/exports.map',
     'native/platform/error.cc',
     'vendor/include/napi.h',
+    'vendor/include/node_api.h',
     'vendor/include/nlohmann/json.hpp',
     'vendor/include/tss2/tss2_sys.h',
   ])('has %s, to be built where no prebuilt addon fits', (file) => {
     expect(files).toContain(file);
   });
 
-  test.each(['node-addon-api', 'nlohmann-json', 'tpm2-tss', 'openssl'])(
+  test.each(['node-addon-api', 'node-api-headers', 'nlohmann-json', 'tpm2-tss', 'openssl'])(
     'has the licence of %s',
     (library) => {
       expect(files).toContain(`vendor/licenses/${library}.txt`);
@@ -76,7 +78,7 @@ describe('the npm package', () => {
 
   test('has nothing else', () => {
     const published =
-      /^(dist|types|docs|prebuilds|vendor|native)\/|^scripts\/native-build\.js$|^(package\.json|binding\.gyp|LICENSE|[A-Z]+\.md)$/;
+      /^(dist|types|docs|examples|prebuilds|vendor|native)\/|^scripts\/(install\.js|build-native\.mjs|native-build\.js|node-api\/common\.gypi)$|^(package\.json|binding\.gyp|LICENSE|[A-Z]+\.md)$/;
     expect(files.filter((file) => !published.test(file))).toEqual([]);
   });
 
@@ -85,6 +87,82 @@ describe('the npm package', () => {
     expect(files).toEqual(
       expect.arrayContaining(modules.map((file) => file.replace(/\.(m?)js$/, '.d.$1ts'))),
     );
+  });
+
+  test('has what its documentation links to', async () => {
+    const dead: string[] = [];
+    for (const page of files.filter((file) => /^[^/]+\.md$|^docs\/.*\.md$/.test(file))) {
+      const text = await readFile(path.join(scratch, 'checkout', page), 'utf8');
+      for (const [, target] of text.matchAll(/\]\(([^)\s#]+)/g)) {
+        if (/^[a-z]+:/.test(target!)) continue;
+        const linked = path.join(path.dirname(page), target!);
+        const isThere = files.some((file) => file === linked || file.startsWith(`${linked}/`));
+        if (!isThere) dead.push(`${page}: ${target!}`);
+      }
+    }
+    expect(dead).toEqual([]);
+  });
+
+  describe('on a machine without compiler and Python', () => {
+    let project: string;
+    let output: string;
+    let env: NodeJS.ProcessEnv;
+
+    beforeAll(async () => {
+      project = path.join(scratch, 'project');
+      const bin = path.join(scratch, 'bin');
+      for (const directory of [project, bin]) await mkdir(directory);
+      await symlink(process.execPath, path.join(bin, 'node'));
+      await symlink('/bin/sh', path.join(bin, 'sh'));
+      await writeFile(path.join(project, 'package.json'), '{ "private": true }');
+      env = { PATH: bin, HOME: scratch };
+      const { stdout, stderr } = await run(
+        process.execPath,
+        // npm shows what install scripts print only when it is told to.
+        [npm, 'install', '--foreground-scripts', '--no-audit', '--no-fund', tarball],
+        { cwd: project, env },
+      );
+      output = stdout + stderr;
+    }, 300_000);
+
+    const evaluate = async (program: string): Promise<unknown> => {
+      const args = ['--input-type=module', '-e', program];
+      const { stdout } = await run(process.execPath, args, { cwd: project, env });
+      return JSON.parse(stdout);
+    };
+
+    test('installs, and one line says that the addon is missing', () => {
+      const lines = output.match(/^node-device-key: .*$/gm);
+      expect(lines).toEqual([
+        expect.stringMatching(/^node-device-key: installed without its addon, .* "Install" /),
+      ]);
+    });
+
+    test('verifies proofs', async () => {
+      const signer = new SoftwareSigner();
+      const proof = {
+        publicKeySpkiDerBase64: signer.publicKeySpkiDerBase64,
+        ...signer.sign('the signed bytes'),
+      };
+      const program = `
+        import { verifyDeviceKeySignature } from 'node-device-key/verify';
+        const bytes = verifyDeviceKeySignature(${JSON.stringify(proof)});
+        console.log(JSON.stringify(Buffer.from(bytes).toString()));`;
+      expect(await evaluate(program)).toBe('the signed bytes');
+    });
+
+    test('says at the first use of a key what is missing', async () => {
+      const program = `
+        import { probeDeviceKeySupport } from 'node-device-key';
+        const error = await probeDeviceKeySupport().catch((error) => error);
+        console.log(JSON.stringify({ code: error.code, message: error.message }));`;
+      expect(await evaluate(program)).toEqual({
+        code: 'platform_error',
+        message: expect.stringMatching(
+          /^there is no build of node-device-key for linux-\w+-glibc .*`npm rebuild --foreground-scripts node-device-key`$/,
+        ) as string,
+      });
+    });
   });
 });
 
@@ -223,6 +301,8 @@ describe('the addon is loaded', () => {
   });
 
   test('or the error tells that there is none', () => {
-    expect(load()).toMatch(/^platform_error: there is no build .*npm rebuild node-device-key/);
+    expect(load()).toMatch(
+      /^platform_error: there is no build .*`npm rebuild --foreground-scripts node-device-key`$/,
+    );
   });
 });

@@ -96,6 +96,15 @@ test.each(pages)('%s links to files and headings that exist', (page) => {
   expect(broken).toEqual([]);
 });
 
+test('the documentation names the oldest Node.js that package.json allows', () => {
+  const { engines } = JSON.parse(read('package.json')) as { engines: { node: string } };
+  const oldest = engines.node.replace('>=', '');
+  const named = pages.flatMap((page) =>
+    Array.from(read(page).matchAll(/Node(?:\.js)? (\d+\.\d+) or (?:newer|later)/g), ([, it]) => it),
+  );
+  expect(new Set(named)).toEqual(new Set([oldest]));
+});
+
 test('the example of README.md enrolls a key, as a backend sees it', async () => {
   const machine = await TestMachine.start();
   try {

@@ -6,13 +6,12 @@ import path from 'node:path';
 
 const root = path.join(__dirname, '../..');
 
-// What a process needs that uses the package: the package itself, its run-time dependency and the
-// scripts of the tests' child processes.
+// What a process needs that uses the package: the package itself, and the scripts of the tests' child
+// processes.
 const parts = [
   'package.json',
   'dist',
   'build/Release/device_key.node',
-  'node_modules/node-gyp-build',
   'test/node/children',
 ];
 

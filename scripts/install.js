@@ -1,0 +1,31 @@
+'use strict';
+// npm runs this after it unpacked the package. It builds the addon if no prebuilt one can be loaded.
+// It always succeeds: a backend that only verifies proofs needs no addon, and the main entry says
+// what is missing when it is first used.
+const { spawnSync } = require('node:child_process');
+const { existsSync } = require('node:fs');
+const path = require('node:path');
+
+const root = path.join(__dirname, '..');
+const loader = path.join(root, 'dist/native.js');
+
+// In a process of its own, because a loaded addon cannot be replaced on Windows.
+function canLoad() {
+  const program = `require(${JSON.stringify(loader)}).loadNative()`;
+  return spawnSync(process.execPath, ['-e', program], { stdio: 'ignore' }).status === 0;
+}
+
+function build() {
+  spawnSync(process.execPath, [path.join(__dirname, 'build-native.mjs')], { stdio: 'inherit' });
+  return canLoad();
+}
+
+// A checkout has no dist/ at first; scripts/bootstrap builds everything there.
+// A checkout has no dist/ at first; scripts/bootstrap builds everything there.
+if (existsSync(loader) && !canLoad() && !build()) {
+  console.error(
+    `node-device-key: installed without its addon, because none fits ${process.platform} ` +
+      `${process.arch} and none could be built. Only node-device-key/verify works without it. ` +
+      'The section "Install" of its README.md lists what a build needs.',
+  );
+}

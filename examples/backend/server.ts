@@ -2,7 +2,7 @@
  * A backend that enrolls device keys, and at each connection wants a proof made with one.
  *
  *   POST …/client/enroll/start  login, { clientId }   → { challengeId, nonce, challengeExpiresAt }
- *   POST …/client/enroll        login, { challengeId, publicKeySpkiDerBase64, proof }      → {}
+ *   POST …/client/enroll        login, { challengeId, key, proof }   → {}
  *   POST …/client/start         login, { clientId }   → { sessionId, nonce, token, tokenExpiresAt }
  *   POST …/client               token, { sessionId, proof }                   → { connected: true }
  *
@@ -15,10 +15,11 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import type { DeviceKeySignResponse } from 'node-device-key';
+import type { DeviceKeyPublicResponse, DeviceKeySignResponse } from 'node-device-key';
 import {
   DeviceKeyVerificationError,
   InMemoryNonceStore,
+  deviceIdentitySha256,
   verifyDeviceKeyProof,
 } from 'node-device-key/verify';
 
@@ -114,7 +115,8 @@ export async function startBackend({ logins, log }: BackendOptions) {
     const challengeId = textOf(body, 'challengeId');
     const challenge = takeFrom(challenges, challengeId);
     if (challenge.accountUserId !== accountUserId) throw new Refused(401, 'not their challenge');
-    const publicKeySpkiDerBase64 = textOf(body, 'publicKeySpkiDerBase64');
+    const key = keyOf(body);
+    const { publicKeySpkiDerBase64 } = key;
     await verifyDeviceKeyProof(
       proofOf(body),
       {
@@ -128,7 +130,7 @@ export async function startBackend({ logins, log }: BackendOptions) {
         accountUserId,
         clientId: challenge.clientId,
         challengeExpiresAt: challenge.challengeExpiresAt,
-        deviceIdentitySha256Base64url: sha256(Buffer.from(publicKeySpkiDerBase64, 'base64')),
+        deviceIdentitySha256Base64url: deviceIdentitySha256(key),
       },
       { nonces },
     );
@@ -213,8 +215,7 @@ function statusOf(error: unknown): number {
 }
 
 const newSecret = (): string => randomBytes(32).toString('base64url');
-const sha256 = (data: string | Buffer): string =>
-  createHash('sha256').update(data).digest('base64url');
+const sha256 = (data: string): string => createHash('sha256').update(data).digest('base64url');
 const inSeconds = (seconds: number): number => Math.floor(Date.now() / 1000) + seconds;
 
 /** As JSON, so that no pair of ids reads like another pair. */
@@ -227,6 +228,22 @@ const bearerOf = (request: IncomingMessage): string =>
 /** The verifier trusts nothing about its shape. */
 const proofOf = (body: Record<string, unknown>): DeviceKeySignResponse =>
   body['proof'] as DeviceKeySignResponse;
+
+/** The key as the client's `create` answered it. The proof says the same, or is refused. */
+function keyOf(body: Record<string, unknown>): DeviceKeyPublicResponse {
+  const key = body['key'];
+  if (typeof key !== 'object' || key === null) throw new Refused(400, 'key: not an object');
+  const members = key as Record<string, unknown>;
+  return {
+    keyId: textOf(members, 'keyId'),
+    publicKeySpkiDerBase64: textOf(members, 'publicKeySpkiDerBase64'),
+    algorithm: textOf(members, 'algorithm') as DeviceKeyPublicResponse['algorithm'],
+    protectionClass: textOf(
+      members,
+      'protectionClass',
+    ) as DeviceKeyPublicResponse['protectionClass'],
+  };
+}
 
 function textOf(body: Record<string, unknown>, member: string): string {
   const value = body[member];

@@ -22,6 +22,7 @@ import { app, dialog, ipcMain } from 'electron';
 import {
   DeviceKeyError,
   DeviceKeyStore,
+  deviceIdentitySha256,
   type DeviceKeySignPayload,
   type DeviceKeySignResponse,
 } from 'node-device-key';
@@ -120,7 +121,8 @@ async function enroll({ accountUserId, clientId, login }: Account): Promise<stri
     nonce: string;
     challengeExpiresAt: number;
   };
-  const { keyId, publicKeySpkiDerBase64 } = await store.create({ accountUserId, clientId });
+  const key = await store.create({ accountUserId, clientId });
+  const { keyId } = key;
   try {
     const proof = await prove(keyId, {
       type: 'remoteControlClientEnrollment',
@@ -132,10 +134,10 @@ async function enroll({ accountUserId, clientId, login }: Account): Promise<stri
       accountUserId,
       clientId,
       challengeExpiresAt: challenge.challengeExpiresAt,
-      deviceIdentitySha256Base64url: sha256(Buffer.from(publicKeySpkiDerBase64, 'base64')),
+      deviceIdentitySha256Base64url: deviceIdentitySha256(key),
     });
     const { challengeId } = challenge;
-    await post(ENROLL_PATH, login, { challengeId, publicKeySpkiDerBase64, proof });
+    await post(ENROLL_PATH, login, { challengeId, key, proof });
     return keyId;
   } catch (error) {
     await store.delete({ keyId }).catch(() => undefined); // no backend knows it: of no use
@@ -165,6 +167,6 @@ function describe(error: unknown): { code: string; message: string } {
   return { code: 'failed', message: error instanceof Error ? error.message : String(error) };
 }
 
-function sha256(data: string | Buffer): string {
+function sha256(data: string): string {
   return createHash('sha256').update(data).digest('base64url');
 }

@@ -6,11 +6,12 @@
  * its own records and none of it from the proof.
  *
  *   POST …/client/enroll/start  login + client id          → a challenge
- *   POST …/client/enroll        public key + proof         → the key is stored, a session token
+ *   POST …/client/enroll        key + proof                → the key is stored, a session token
  *   WS   …/client               session token              → a challenge; then
  *                               {"type":"proof", …}        → {"type":"ready"} or {"type":"refused"}
  *                               {"type":"message", …}      → {"type":"answer"}
  *
+ * @typedef {import('node-device-key').DeviceKeyPublicResponse} Key
  * @typedef {import('node-device-key').DeviceKeySignResponse} Proof
  * @typedef {{ accountUserId: string, clientId: string }} Caller
  * @typedef {Caller & { expiresAt: number, tokenSha256Base64url: string,
@@ -23,6 +24,7 @@ import { createServer } from 'node:http';
 import {
   DeviceKeyVerificationError,
   InMemoryNonceStore,
+  deviceIdentitySha256,
   verifyDeviceKeyProof,
 } from 'node-device-key/verify';
 import { WebSocketServer } from 'ws';
@@ -105,7 +107,8 @@ export async function startBackend({ logins, now = () => Math.floor(Date.now() /
     if (challenge.accountUserId !== accountUserId) {
       throw new Refused('unknown_challenge', 'the challenge was made for another login');
     }
-    const publicKeySpkiDerBase64 = text(body, 'publicKeySpkiDerBase64');
+    const key = keyIn(body);
+    const { publicKeySpkiDerBase64 } = key;
     await verifyDeviceKeyProof(
       proofIn(body),
       {
@@ -118,9 +121,7 @@ export async function startBackend({ logins, now = () => Math.floor(Date.now() /
         targetPath: ENROLL_PATH,
         accountUserId: challenge.accountUserId,
         clientId: challenge.clientId,
-        deviceIdentitySha256Base64url: sha256Base64url(
-          Buffer.from(publicKeySpkiDerBase64, 'base64'),
-        ),
+        deviceIdentitySha256Base64url: deviceIdentitySha256(key),
         challengeExpiresAt: challenge.expiresAt,
       },
       verification,
@@ -259,6 +260,21 @@ const bearer = (request) => /^Bearer (\S+)$/.exec(request.headers.authorization 
 
 /** The verifier trusts nothing about its shape. @param {Record<string, unknown>} body */
 const proofIn = (body) => /** @type {Proof} */ (body.proof);
+
+/**
+ * The key as the client's store answered it; the proof has to name the same four members.
+ *
+ * @param {Record<string, unknown>} body
+ */
+function keyIn(body) {
+  const key = /** @type {Record<string, unknown>} */ (Object(body.key));
+  return /** @type {Key} */ ({
+    keyId: text(key, 'keyId'),
+    publicKeySpkiDerBase64: text(key, 'publicKeySpkiDerBase64'),
+    algorithm: text(key, 'algorithm'),
+    protectionClass: text(key, 'protectionClass'),
+  });
+}
 
 /** @param {import('node:crypto').BinaryLike} data */
 const sha256Base64url = (data) => createHash('sha256').update(data).digest('base64url');

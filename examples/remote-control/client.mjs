@@ -5,6 +5,7 @@
  * single steps.
  *
  * @typedef {import('node-device-key').DeviceKeyStore} DeviceKeyStore
+ * @typedef {import('node-device-key').DeviceKeyCreateResponse} Key
  * @typedef {import('node-device-key').DeviceKeySignResponse} Proof
  * @typedef {{ origin: string, login: string, accountUserId: string, clientId: string }} Account
  * @typedef {{ token: string, expiresAt: number, scopes: string[] }} Session
@@ -13,6 +14,7 @@
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { deviceIdentitySha256 } from 'node-device-key';
 import { WebSocket } from 'ws';
 
 const CONNECT_PATH = '/api/codex/remote/control/client';
@@ -37,13 +39,14 @@ export class BackendRefused extends Error {
 export async function enroll(store, account) {
   const { accountUserId, clientId } = account;
   const challenge = await requestChallenge(account);
-  const { keyId, publicKeySpkiDerBase64 } = await store.create({ accountUserId, clientId });
+  const key = await store.create({ accountUserId, clientId });
+  const { keyId } = key;
   try {
-    const payload = enrollmentPayload(account, challenge, publicKeySpkiDerBase64);
+    const payload = enrollmentPayload(account, challenge, key);
     const proof = await store.sign({ keyId, payload });
     return {
       keyId,
-      session: await submitEnrollment(account, challenge, publicKeySpkiDerBase64, proof),
+      session: await submitEnrollment(account, challenge, key, proof),
     };
   } catch (error) {
     await store.delete({ keyId }); // A key that no backend knows is of no use.
@@ -73,9 +76,9 @@ export const requestChallenge = (account) =>
 /**
  * @param {Account} account
  * @param {EnrollmentChallenge} challenge
- * @param {string} publicKeySpkiDerBase64
+ * @param {Key} key
  */
-export const enrollmentPayload = (account, challenge, publicKeySpkiDerBase64) =>
+export const enrollmentPayload = (account, challenge, key) =>
   /** @type {const} */ ({
     type: 'remoteControlClientEnrollment',
     nonce: challenge.nonce,
@@ -87,21 +90,21 @@ export const enrollmentPayload = (account, challenge, publicKeySpkiDerBase64) =>
     targetPath: ENROLL_PATH,
     accountUserId: account.accountUserId,
     clientId: account.clientId,
-    deviceIdentitySha256Base64url: sha256Base64url(Buffer.from(publicKeySpkiDerBase64, 'base64')),
+    deviceIdentitySha256Base64url: deviceIdentitySha256(key),
     challengeExpiresAt: challenge.expiresAt,
   });
 
 /**
  * @param {Account} account
  * @param {EnrollmentChallenge} challenge
- * @param {string} publicKeySpkiDerBase64
+ * @param {Key} key
  * @param {Proof} proof
  * @returns {Promise<Session>}
  */
-export const submitEnrollment = (account, challenge, publicKeySpkiDerBase64, proof) =>
+export const submitEnrollment = (account, challenge, key, proof) =>
   post(account, ENROLL_PATH, {
     challengeId: challenge.challengeId,
-    publicKeySpkiDerBase64,
+    key,
     proof,
   });
 

@@ -70,7 +70,7 @@ export async function lifeOfAKey({ report, storeOptions, softwareTpm, onStore, a
       () => client.requestChallenge(alice),
       ({ challengeId }) => `POST …/enroll/start answered ${challengeId.slice(0, 10)}…`,
     );
-    const { keyId, publicKeySpkiDerBase64 } = await report.step(
+    const deviceKey = await report.step(
       'device key made in the TPM',
       async () => {
         const { accountUserId, clientId } = alice;
@@ -81,24 +81,20 @@ export async function lifeOfAKey({ report, storeOptions, softwareTpm, onStore, a
       },
       (key) => `${key.keyId.slice(0, 15)}… ECDSA P-256, bound to user-alice on laptop`,
     );
+    const { keyId } = deviceKey;
     const enrollmentProof = await report.step(
       'enrollment proof signed',
       () =>
         store.sign({
           keyId,
-          payload: client.enrollmentPayload(alice, challenge, publicKeySpkiDerBase64),
+          payload: client.enrollmentPayload(alice, challenge, deviceKey),
         }),
       describeProof,
     );
     const session = await report.step(
       'backend verifies it and stores the public key',
       async () => {
-        const issued = await client.submitEnrollment(
-          alice,
-          challenge,
-          publicKeySpkiDerBase64,
-          enrollmentProof,
-        );
+        const issued = await client.submitEnrollment(alice, challenge, deviceKey, enrollmentProof);
         check(backend.enrolledKeys() === 1, 'no key was enrolled');
         return issued;
       },
@@ -167,7 +163,7 @@ export async function lifeOfAKey({ report, storeOptions, softwareTpm, onStore, a
       connectWith(() => connectionProof),
     );
     await refusedStep('a replayed enrollment proof', 'unknown_challenge', () =>
-      client.submitEnrollment(alice, challenge, publicKeySpkiDerBase64, enrollmentProof),
+      client.submitEnrollment(alice, challenge, deviceKey, enrollmentProof),
     );
     await refusedStep('an enrollment proof used to connect', 'type_mismatch', () =>
       connectWith(() => enrollmentProof),
@@ -202,20 +198,18 @@ export async function lifeOfAKey({ report, storeOptions, softwareTpm, onStore, a
       async () => {
         const aliceOnDesktop = { ...alice, clientId: 'desktop' };
         const forAlice = await client.requestChallenge(aliceOnDesktop);
-        const spki = malloryKey.publicKeySpkiDerBase64;
-        const payload = client.enrollmentPayload(mallory, forAlice, spki);
+        const payload = client.enrollmentPayload(mallory, forAlice, malloryKey);
         const proof = await store.sign({ keyId: malloryKey.keyId, payload });
-        await client.submitEnrollment(aliceOnDesktop, forAlice, spki, proof);
+        await client.submitEnrollment(aliceOnDesktop, forAlice, malloryKey, proof);
       },
     );
     await refusedStep('a proof that comes too late', 'expired', async () => {
       const late = await client.requestChallenge(mallory);
-      const spki = malloryKey.publicKeySpkiDerBase64;
-      const payload = client.enrollmentPayload(mallory, late, spki);
+      const payload = client.enrollmentPayload(mallory, late, malloryKey);
       const proof = await store.sign({ keyId: malloryKey.keyId, payload });
       clockAdvance = 3600;
       try {
-        await client.submitEnrollment(mallory, late, spki, proof);
+        await client.submitEnrollment(mallory, late, malloryKey, proof);
       } finally {
         clockAdvance = 0;
       }

@@ -8,6 +8,7 @@ import path from 'node:path';
 import ts from 'typescript';
 
 import { startBackend } from '../../examples/backend/server';
+import { deviceIdentitySha256, type DeviceKeyPublicResponse } from '../../dist/index.js';
 import type { FromMain, ToMain } from '../support/electron-stand-in';
 import { SoftwareSigner } from '../support/software-signer';
 import { SoftwareTpm } from '../support/swtpm';
@@ -210,6 +211,13 @@ describe('the backend example', () => {
     nonce: string;
     challengeExpiresAt: number;
   }
+  /** What `create` would answer for a key. */
+  const enrolledAs = (key: SoftwareSigner): DeviceKeyPublicResponse => ({
+    keyId: `dk_tpm_${sha256(key.spki)}`,
+    publicKeySpkiDerBase64: key.publicKeySpkiDerBase64,
+    algorithm: 'ecdsa_p256_sha256',
+    protectionClass: 'hardware_tpm',
+  });
   async function enrollmentOf(
     key: SoftwareSigner,
     changes: object = {},
@@ -220,7 +228,7 @@ describe('the backend example', () => {
       .body;
     return {
       challengeId: challenge.challengeId,
-      publicKeySpkiDerBase64: key.publicKeySpkiDerBase64,
+      key: enrolledAs(key),
       proof: key.signPayload({
         type: 'remoteControlClientEnrollment',
         audience: 'remote_control_client_enrollment',
@@ -228,7 +236,7 @@ describe('the backend example', () => {
         targetOrigin: backend.origin,
         targetPath: `${clientPath}/enroll`,
         ...{ accountUserId, clientId },
-        deviceIdentitySha256Base64url: sha256(key.spki),
+        deviceIdentitySha256Base64url: deviceIdentitySha256(enrolledAs(key)),
         ...changes,
       }),
     };
@@ -306,6 +314,20 @@ describe('the backend example', () => {
   ])('refuses an enrollment for another %s, and enrolls nothing', async (_, changes, code) => {
     expectRefused(await enroll(signer, changes), 401, code);
     expectRefused(await connect(), 401, 'no key is enrolled');
+  });
+
+  test.each([
+    ['keyId', `dk_tpm_${'A'.repeat(43)}`],
+    ['protectionClass', 'os_protected_nonextractable'],
+    ['algorithm', 'ecdsa_p384'],
+  ])('refuses an enrollment with another %s than was signed', async (member, value) => {
+    const request = await enrollmentOf(signer);
+    const key = { ...request.key, [member]: value };
+    expectRefused(
+      await post(`${clientPath}/enroll`, login, { ...request, key }),
+      401,
+      'device_identity_sha256_mismatch',
+    );
   });
 
   test('refuses what another key signed', async () => {

@@ -1,14 +1,18 @@
 // What the documentation shows: its code is code, its links lead somewhere, and the README's example
 // does what the README says.
 import { execFile } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import ts from 'typescript';
 
 import type { DeviceKeyCreateResponse, DeviceKeySignResponse } from '../../dist/index.js';
-import { InMemoryNonceStore, verifyDeviceKeyProof } from '../../dist/verify.js';
+import {
+  deviceIdentitySha256,
+  InMemoryNonceStore,
+  verifyDeviceKeyProof,
+} from '../../dist/verify.js';
 import { TestMachine } from '../support/machine';
 
 const root = path.join(__dirname, '../..');
@@ -149,9 +153,7 @@ test('the example of README.md enrolls a key, as a backend sees it', async () =>
         targetPath: '/api/codex/remote/control/client/enroll',
         accountUserId: 'user-7f3a',
         clientId: 'laptop',
-        deviceIdentitySha256Base64url: createHash('sha256')
-          .update(Buffer.from(key.publicKeySpkiDerBase64, 'base64'))
-          .digest('base64url'),
+        deviceIdentitySha256Base64url: deviceIdentitySha256(key),
       },
       { nonces: new InMemoryNonceStore() },
     );

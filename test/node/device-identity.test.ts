@@ -33,15 +33,3 @@ test.each(['algorithm', 'keyId', 'protectionClass', 'publicKeySpkiDerBase64'])(
     );
   },
 );
-
-test('closeDefaultStore closes the store that the functions use, and another is opened', async () => {
-  await main.closeDefaultStore(); // none is open
-  const listed = main.listDeviceKeys().catch((error: unknown) => error);
-  await listed;
-  await main.closeDefaultStore();
-  expect(
-    process.listeners('exit').filter((listener) => listener.name === 'abandonOpenStores'),
-  ).toEqual([]);
-  await main.listDeviceKeys().catch((error: unknown) => error);
-  await main.closeDefaultStore();
-});

@@ -12,8 +12,31 @@ const path = require('node:path');
 const root = path.join(__dirname, '..');
 const { env } = process;
 
-// The paths that native/sources.txt lists for this operating system, and those of the addon room.
+// The paths that native/sources.txt lists for this operating system, and those of the addon room. For
+// Linux, one generated file for each room, which includes the room's sources: most of what a compiler
+// reads here is nlohmann/json, so this builds in a quarter of the time. (CMakeLists.txt does the same.)
 function sources(os) {
+  const files = listedSources(os);
+  if (os !== 'linux') return files;
+  const rooms = new Map();
+  for (const file of files) {
+    const room = file.endsWith('/pending_keys.cc') ? `${file}.alone` : path.posix.dirname(file);
+    rooms.set(room, [...(rooms.get(room) ?? []), file]);
+  }
+  return Array.from(rooms, ([room, members]) => {
+    const unit = `build/units/${room.replaceAll('/', '_')}.cc`;
+    const text = members.map((file) => `#include "../../${file}"\n`).join('');
+    const target = path.join(root, unit);
+    // A file that is written again is compiled again.
+    if (!fs.existsSync(target) || fs.readFileSync(target, 'utf8') !== text) {
+      fs.mkdirSync(path.dirname(target), { recursive: true });
+      fs.writeFileSync(target, text);
+    }
+    return unit;
+  });
+}
+
+function listedSources(os) {
   return fs
     .readFileSync(path.join(root, 'native/sources.txt'), 'utf8')
     .split('\n')

@@ -2,13 +2,13 @@ import type { Writable } from 'node:stream';
 
 import { toJson } from '../own';
 
-/** As much as a pipe holds. More is not gathered for one write. */
+/** Answers are collected up to this length before a write: the size of a pipe on Linux. */
 const GATHER_CHARACTERS = 65_536;
 
-/** What a stream says whose reader has gone. */
+/** Error codes of a stream whose reader has closed its end. */
 const READER_GONE = new Set(['EPIPE', 'ECONNRESET', 'ERR_STREAM_DESTROYED']);
 
-/** Writes one JSON text a line; those of one turn of the event loop in one write. */
+/** Writes one JSON text per line. Answers of one turn of the event loop share one write. */
 export class AnswerWriter {
   readonly #output: Writable;
   readonly #onChange: () => void;
@@ -37,12 +37,12 @@ export class AnswerWriter {
     return this.#gathered === '' && this.#writing === 0;
   }
 
-  /** Whether there is nobody to write to any more; what is sent is dropped. */
+  /** Whether the output has closed. Later answers are dropped. */
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** Why writing failed, other than that the reader has gone. */
+  /** Why writing failed; undefined when the reader has only closed its end. */
   get failure(): Error | undefined {
     return this.#failure;
   }
@@ -55,14 +55,14 @@ export class AnswerWriter {
       this.#flush();
     } else if (!this.#scheduled) {
       this.#scheduled = true;
-      // Runs when the promises that are settled by now have all been seen to.
+      // Runs before the next I/O event, so answers of this turn are written together.
       process.nextTick(this.#flush);
     }
   }
 
-  /** Lets go of the stream, which is left open. */
+  /** Removes the listeners. The stream stays open. */
   release(): void {
-    // The writes that have yet to fail need their listener.
+    // Pending writes of a closed stream still emit errors, which need a listener.
     if (this.#ended) return;
     this.#output.off('error', this.#onError);
     this.#output.off('close', this.#onEnd);
@@ -79,7 +79,7 @@ export class AnswerWriter {
 
   readonly #onWritten = (error?: Error | null): void => {
     this.#writing -= 1;
-    // A stream that was closed before says so here alone.
+    // A stream that was already closed reports its error only here.
     if (error) this.#onError(error);
     if (this.#writing > 0) return;
     this.#full = false;

@@ -2,23 +2,23 @@ import { isUtf8 } from 'node:buffer';
 
 const NEWLINE = 0x0a;
 
-/** The longest line that is read, in bytes, its end not counted. */
+/** The longest accepted line, in bytes, without its line end. */
 export const MAX_LINE_BYTES = 2 ** 20;
 
 export type Line = { text: string } | { fault: string };
 
 /**
- * Makes lines of a stream of bytes, whatever way it is cut into chunks. Lines of white space alone
- * are left out. Holds no more than MAX_LINE_BYTES of an unfinished line.
+ * Splits a stream of bytes into lines. Chunks may end anywhere. Lines of white space only are skipped.
+ * Buffers at most MAX_LINE_BYTES of an unfinished line.
  */
 export class LineReader {
-  // One buffer that grows, as a list of chunks costs far more than their bytes when those are few.
+  // One growing buffer: a list of many small chunks would need far more memory than their bytes.
   #held = Buffer.alloc(0);
   #heldBytes = 0;
-  /** The rest of a line that was too long is on its way. */
+  /** Whether the rest of a line that was too long is being discarded. */
   #skipping = false;
 
-  /** The lines that end in `chunk`. To be iterated to the end before the next call. */
+  /** Yields the lines that end in `chunk`. Iterate to the end before the next call. */
   *push(chunk: Buffer): Generator<Line> {
     let start = 0;
     for (;;) {
@@ -39,7 +39,7 @@ export class LineReader {
     }
   }
 
-  /** The last line, which has no end of its own. */
+  /** Yields the last line, if it has no line end. */
   *end(): Generator<Line> {
     yield* read(this.#take());
   }

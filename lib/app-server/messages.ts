@@ -1,7 +1,7 @@
 import { isAppServerErrorCode, jsonRpcErrorNumber, type AppServerErrorCode } from './error-numbers';
 import { ownMembers } from '../own';
 
-/** A string, or an integer within ±(2^53 - 1): what JavaScript echoes as it was written. */
+/** A string, or an integer within ±(2^53 - 1), which JavaScript can repeat exactly. */
 export type RequestId = string | number;
 
 export interface JsonRpcError {
@@ -21,7 +21,7 @@ export type JsonRpcResponse =
   | { jsonrpc?: '2.0'; id: RequestId; result: unknown }
   | { jsonrpc?: '2.0'; id: RequestId | null; error: JsonRpcError };
 
-/** What of a request its answer has to repeat. */
+/** The members of a request that its answer repeats. */
 export interface Addressee {
   id: RequestId | null;
   versioned: boolean;
@@ -40,10 +40,10 @@ export type Message =
   | { kind: 'notification' }
   | { kind: 'malformed'; to: Addressee; answer: JsonRpcResponse };
 
-/** Whom to answer when a message does not say so. */
+/** The addressee of a message that names none. */
 export const NOBODY: Addressee = { id: null, versioned: false };
 
-/** Tells what a parsed message is. Looks at the envelope alone: params are the store's to judge. */
+/** Classifies a parsed message. Checks only the envelope: the store checks the params. */
 export function readMessage(message: unknown, nobody = NOBODY): Message {
   if (Array.isArray(message)) {
     return malformed(nobody, 'batches are not supported: expected one object, not an array');
@@ -71,8 +71,7 @@ export function readMessage(message: unknown, nobody = NOBODY): Message {
   return { kind: 'request', id: id as RequestId, versioned: to.versioned, method, params };
 }
 
-// Greater integers and most fractions are rounded when they are parsed: the answer would go to
-// somebody else. JSON-RPC 2.0 discourages null and fractions.
+// JSON.parse rounds greater integers and most fractions, so the answer would carry another id. JSON-RPC 2.0 discourages null and fractions.
 function isRequestId(id: unknown): id is RequestId {
   return typeof id === 'string' || Number.isSafeInteger(id);
 }
@@ -100,9 +99,9 @@ export function failure(
 }
 
 /**
- * The answer that tells of what a store rejected with. Recognised by its code: an instance may come
- * from another copy of this package. Of an error that is none of ours nobody vouches for the message,
- * so it goes to `onUnexpectedError` alone.
+ * The answer for an error of the store. A DeviceKeyError is recognized by its code, because the instance
+ * may come from another copy of this package. The message of any other error could contain secrets, so
+ * only `onUnexpectedError` gets it.
  */
 export function failureOf(
   to: Addressee,

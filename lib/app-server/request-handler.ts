@@ -15,7 +15,7 @@ import {
   type Message,
 } from './messages';
 
-/** The part of {@link DeviceKeyStore} that requests reach. It checks the params it is given. */
+/** The methods of {@link DeviceKeyStore} that requests call. The store checks their params. */
 export type DeviceKeyRequestStore = Pick<
   DeviceKeyStore,
   'create' | 'public' | 'sign' | 'delete' | 'list' | 'support'
@@ -33,13 +33,13 @@ export interface DeviceKeyRequestHandlerOptions {
   /** `websocket` and `remote` have every request refused with `remote_transport_refused`. */
   transport: DeviceKeyTransport;
   /**
-   * Serves remote transports all the same. Whoever reaches such a transport can then sign as this
-   * machine: set it only where the transport itself admits nobody but the machine's own user.
+   * Also serves remote transports. Any client of such a transport can then sign as this machine, so set
+   * this only where the transport admits only the user of this machine.
    */
   allowRemoteTransport?: boolean;
   /**
-   * Told of errors of the store that are not a `DeviceKeyError`. The client learns of them as
-   * `platform_error`, without their message.
+   * Called with errors of the store that are not a `DeviceKeyError`. The client gets `platform_error`
+   * without their message.
    */
   onUnexpectedError?: (error: unknown) => void;
 }

@@ -53,7 +53,7 @@ export async function serveStdio(options: ServeStdioOptions = {}): Promise<void>
   }
 }
 
-// Not imported: who brings a store may have no build of the addon.
+// Loaded on demand: a caller that passes a store may have no build of the addon.
 function openStore(): DeviceKeyStore {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- on demand
   const { DeviceKeyStore } = require('../store') as typeof import('../store');
@@ -73,7 +73,7 @@ class StdioServer {
   readonly #abandoned = new AbortController();
   /** The client that `initialize` named; undefined before it. */
   #client: Client | undefined;
-  /** For answers to what cannot be read: mirrors `initialize`. */
+  /** The addressee of unreadable messages: has `jsonrpc` when `initialize` had it. */
   #nobody = NOBODY;
   #wake: (() => void) | undefined;
 
@@ -111,7 +111,7 @@ class StdioServer {
       }
       for (const line of this.#lines.end()) this.#accept(line);
     } catch (error) {
-      // Somebody closed the input, in the end ourselves: that is an end as well.
+      // The input was closed before its end, by us or by its owner. Treat this as its end.
       if ((error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
     }
   }
@@ -141,7 +141,7 @@ class StdioServer {
 
   #serve(request: Request): void {
     if (this.#inFlight.has(request.id)) {
-      // To nobody, as the id is that of the first request: whose answer is still to come.
+      // The id null: the answer to the first request with this id is still to come.
       this.#writer.send(
         failure(
           { id: null, versioned: request.versioned },

@@ -37,8 +37,8 @@ std::optional<int64_t> ExactInt64(std::string_view number) {
       exponent += value;
       break;
     } else {
-      // The decimal point, by exclusion: nlohmann/json 3.11 (lexer::scan_number) hands numbers over
-      // with the point of the process's locale, and GUI toolkits set that from the environment.
+      // Any other character is the decimal point: nlohmann/json 3.11 (lexer::scan_number) passes
+      // the number with the decimal point of the process's locale, which GUI toolkits set.
       in_fraction = true;
     }
   }
@@ -90,7 +90,8 @@ class StrictReader : public nlohmann::json_sax<json> {
     }
     return true;
   }
-  // Strings are copied, not moved: they are the lexer's buffer, which it would have to grow anew.
+  // Strings are copied, not moved: they are the lexer's buffer, and a moved one must be allocated
+  // again.
   bool string(string_t& value) override {
     Add(value);
     return true;

@@ -21,7 +21,7 @@ bool ConsumePrefix(std::string_view& text, std::string_view prefix) {
   return true;
 }
 
-// What stands before the first `separator`, or everything, and what stands behind it.
+// Splits at the first `separator`. The second part is nullopt when there is none.
 std::pair<std::string_view, std::optional<std::string_view>> SplitFirst(std::string_view text,
                                                                         char separator) {
   const size_t end = text.find(separator);
@@ -93,7 +93,7 @@ std::optional<Origin> ParseOrigin(std::string_view text) {
 
   std::optional<std::string_view> port;
   if (text.starts_with(kIpv6Loopback)) {
-    // Its colons are not the port's.
+    // The colons inside the brackets do not start a port.
     const auto [nothing, port_text] = SplitFirst(text.substr(kIpv6Loopback.size()), ':');
     if (!nothing.empty()) return std::nullopt;
     origin.host = text.substr(0, kIpv6Loopback.size());

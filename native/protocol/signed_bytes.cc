@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-// Whether `text` is written in JSON as it stands.
+// Whether `text` needs no escape in JSON.
 bool IsPlain(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; });
@@ -52,7 +52,7 @@ class ObjectWriter {
   }
 
  private:
-  // Escapes, and the refusal of what is not UTF-8, are nlohmann/json's.
+  // nlohmann/json writes the escapes and rejects invalid UTF-8.
   void AppendText(std::string_view text) {
     if (IsPlain(text)) {
       out_.append(1, '"').append(text).append(1, '"');
@@ -64,7 +64,7 @@ class ObjectWriter {
   std::string& out_;
 };
 
-// In the order of the members' names; test/vectors holds these to it.
+// Members sorted by name; test/vectors checks the order.
 void AppendPayload(std::string& out, const ConnectionPayload& payload) {
   ObjectWriter object(out);
   object.Add("accountUserId", payload.account_user_id);

@@ -35,7 +35,7 @@ bool IsHostPattern(std::string_view pattern) {
   auto [text, port] = SplitPort(pattern);
   if (port && !IsCanonicalPort(*port, /*is_https=*/true)) return false;
   if (text.starts_with(kWildcard)) text.remove_prefix(kWildcard.size());
-  // Loopback has a switch of its own, so that there is one place to look for it.
+  // Loopback is governed by allowLoopback only.
   return IsHostName(text) && text != "localhost";
 }
 

@@ -1,9 +1,8 @@
 // Sums up result files: `node scripts/test-results.mjs [--total] FILE...`, each a JUnit report of
 // ctest or GoogleTest (.xml), a JSON report of Jest (.json) or a list of scripts/lint (.txt).
 //
-// Prints a line for each file, and with --total a last line "N passed, N failed". A file that is
-// missing is a runner that did not get to its end: one failure. Exits with 1 when anything failed
-// or nothing passed.
+// Prints a line for each file, and with --total a last line "N passed, N failed". A missing file counts as
+// one failure, because its runner did not finish. Exits with 1 when anything failed or nothing passed.
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { parseArgs } from 'node:util';

@@ -1,4 +1,4 @@
-// Keys out of their user's reach: SoftHSM under a Unix user of its own, behind `p11-kit server`.
+// Keys whose files their user cannot read: SoftHSM as another Unix user, behind `p11-kit server`.
 import { execFile } from 'node:child_process';
 import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -98,7 +98,7 @@ test('a server that was restarted serves again', async () => {
   expect(verifies(key.publicKeySpkiDerBase64, await client.sign(key.keyId))).toBe(true);
 });
 
-test('a server that hangs costs its operations their time alone', async () => {
+test('an operation on a server that hangs times out, and others go on', async () => {
   const key = await client.create();
   server.pause();
   expect(await outcome(client.sign(key.keyId))).toBe('device_timeout');

@@ -1,4 +1,4 @@
-// `p11-kit server`: a module in a process of another Unix user's, behind a socket.
+// `p11-kit server`: runs a module in a process of another Unix user, behind a socket.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chown, rm } from 'node:fs/promises';
@@ -26,7 +26,7 @@ export class P11KitServer {
     return server;
   }
 
-  // Of programs that are to reach it.
+  // For programs that are to reach it.
   get environment(): Record<string, string> {
     return { P11_KIT_SERVER_ADDRESS: `unix:path=${this.socket}` };
   }
@@ -56,7 +56,7 @@ export class P11KitServer {
     await chown(this.socket, client.uid, owner);
   }
 
-  // It stops answering, with its socket open, until `resume`.
+  // Stops answering until `resume`; the socket stays open.
   pause(): void {
     process.kill(-this.child!.pid!, 'SIGSTOP');
   }
@@ -70,7 +70,7 @@ export class P11KitServer {
     this.child = undefined;
     if (child?.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
-    // With the processes that it has forked, one for each connection.
+    // The whole process group: the server forks one process for each connection.
     process.kill(-child.pid!, 'SIGKILL');
     await exited;
   }

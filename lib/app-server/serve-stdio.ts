@@ -1,10 +1,9 @@
 import { setMaxListeners } from 'node:events';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 
 import { readOptions } from '../own';
 import type { DeviceKeyStore } from '../store';
+import { thisPackage } from '../this-package';
 import { AnswerWriter } from './answer-writer';
 import { clientOf, initializeResult, type Client } from './initialize';
 import { LineReader, type Line } from './lines';
@@ -170,7 +169,7 @@ class StdioServer {
       return;
     }
     this.#nobody = { id: null, versioned: request.versioned };
-    const server = this.#server ?? thisPackage();
+    const server = this.#server ?? thisPackage;
     this.#writer.send(success(request, initializeResult(server, this.#store.directory)));
   }
 
@@ -205,9 +204,4 @@ class StdioServer {
     }
     this.#wake?.();
   }
-}
-
-function thisPackage(): { name: string; version: string } {
-  const file = path.join(__dirname, '../../package.json');
-  return JSON.parse(readFileSync(file, 'utf8')) as { name: string; version: string };
 }

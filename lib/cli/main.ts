@@ -1,10 +1,10 @@
 #!/usr/bin/env node
+import { thisPackage } from '../this-package';
 import { findCommand, parseArguments } from './arguments';
 import { loadCommand, unknownCommand } from './command-list';
 import { Interruption, reportFailure, UsageError } from './failure';
 import { commandHelp, overview } from './help';
 import { Output } from './output';
-import { version } from './version';
 
 /** Runs one command line and resolves to the process's exit code. */
 async function run(argv: string[], output: Output, signal: AbortSignal): Promise<number> {
@@ -34,7 +34,7 @@ function help(output: Output, text: string): number {
 }
 
 function printVersion(output: Output): number {
-  output.result({ version }, version);
+  output.result({ version: thisPackage.version }, thisPackage.version);
   return 0;
 }
 

@@ -1,12 +1,12 @@
 import { DeviceKeyError } from '../../errors';
 import type { DeviceKeyInfo, DeviceKeyStore, DeviceKeyUnreadable } from '../../store';
+import { thisPackage } from '../../this-package';
 import { abortable } from '../abortable';
 import type { Command, Invocation } from '../command';
 import { report, reportWithoutStore, type DoctorReport, type Examination } from '../doctor/report';
 import { examineStoreDirectory } from '../doctor/store-directory';
 import { reportText } from '../doctor/text';
 import { patiently, withStore } from '../store-session';
-import { version } from '../version';
 
 export const command: Command = {
   summary: 'tell what protects keys here, and what is missing',
@@ -33,7 +33,7 @@ protect keys, or with --all.`,
 
 async function diagnose(invocation: Invocation): Promise<DoctorReport> {
   const versions = {
-    nodeDeviceKey: version,
+    nodeDeviceKey: thisPackage.version,
     node: process.versions.node,
     platform: `${process.platform}-${process.arch}`,
   };

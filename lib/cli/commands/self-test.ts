@@ -2,12 +2,12 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { release, tmpdir, type } from 'node:os';
 import path from 'node:path';
 
+import { thisPackage } from '../../this-package';
 import type { Command, Invocation } from '../command';
 import { UsageError } from '../failure';
 import { runChecks } from '../self-test/checks';
 import type { LeftBehind, SelfTestReport } from '../self-test/report';
 import { leftBehindText, reportText } from '../self-test/text';
-import { version } from '../version';
 
 export const command: Command = {
   summary: 'try one key on this machine, and report each step',
@@ -41,7 +41,7 @@ async function selfTest(invocation: Invocation): Promise<SelfTestReport> {
       checks,
       leftBehind: await removeUnlessKeysAreLeft(directory),
       versions: {
-        nodeDeviceKey: version,
+        nodeDeviceKey: thisPackage.version,
         node: process.versions.node,
         platform: `${process.platform}-${process.arch}`,
         system: `${type()} ${release()}`,

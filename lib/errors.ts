@@ -14,6 +14,8 @@ export type DeviceKeyErrorCode =
   | 'degraded_protection_not_allowed'
   /** The PKCS#11 token that holds the key, or that was chosen, is not there; the message names it. */
   | 'token_missing'
+  /** The provider of the key cannot prove where the key lives; keys in a TPM on Linux can. */
+  | 'attestation_unsupported'
   /** The hardware is there, and this user may not use it. */
   | 'permission_denied'
   /** A system library that talks to the hardware is not installed; the message names the package. */

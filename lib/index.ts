@@ -12,6 +12,12 @@ import type {
   DeviceKeySignParams,
   DeviceKeySignResponse,
 } from '../types/v2';
+import type {
+  DeviceKeyActivateAttestationParams,
+  DeviceKeyActivateAttestationResponse,
+  DeviceKeyAttestation,
+  DeviceKeyAttestParams,
+} from './attestation';
 import {
   DeviceKeyStore,
   type DeviceKeyInfo,
@@ -22,6 +28,7 @@ import {
 } from './store';
 
 export type * from '../types/v2';
+export type * from './attestation';
 export { deviceIdentitySha256 } from './verify/device-identity';
 export { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
 export {
@@ -71,6 +78,22 @@ export async function signDeviceKey(
 /** {@link DeviceKeyStore.delete} on the default store. */
 export async function deleteDeviceKey(params: DeviceKeyPublicParams): Promise<void> {
   return defaultStore().delete(params);
+}
+
+/** {@link DeviceKeyStore.attest} on the default store. */
+export async function attestDeviceKey(
+  params: DeviceKeyAttestParams,
+  options?: OperationOptions,
+): Promise<DeviceKeyAttestation> {
+  return defaultStore().attest(params, options);
+}
+
+/** {@link DeviceKeyStore.activateAttestation} on the default store. */
+export async function activateDeviceKeyAttestation(
+  params: DeviceKeyActivateAttestationParams,
+  options?: OperationOptions,
+): Promise<DeviceKeyActivateAttestationResponse> {
+  return defaultStore().activateAttestation(params, options);
 }
 
 /** {@link DeviceKeyStore.list} on the default store. */

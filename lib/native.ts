@@ -22,6 +22,8 @@ export interface NativeStore {
   sign(params: string): number;
   signBytes(params: string): number;
   delete(params: string): number;
+  attest(params: string): number;
+  activateAttestation(params: string): number;
   list(): number;
   support(all: boolean): number;
   close(): number;

@@ -7,6 +7,12 @@ import type {
   DeviceKeySignParams,
   DeviceKeySignResponse,
 } from '../types/v2';
+import type {
+  DeviceKeyActivateAttestationParams,
+  DeviceKeyActivateAttestationResponse,
+  DeviceKeyAttestation,
+  DeviceKeyAttestParams,
+} from './attestation';
 import { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
 import {
   loadNative,
@@ -323,6 +329,31 @@ export class DeviceKeyStore {
    */
   async delete(params: DeviceKeyPublicParams): Promise<void> {
     await this.#request(() => this.#native.delete(toJson(params, 'params')));
+  }
+
+  /**
+   * Has the TPM certify, with a backend's challenge, that the key is in it, for
+   * `TpmAttestationExchange` of `node-device-key/verify`. The answer holds the TPM's endorsement keys,
+   * **which identify this machine**: call it only for a backend that the user trusts with that. The first
+   * call makes the key that signs attestations. On a real TPM it can take some seconds.
+   *
+   * Rejects with `attestation_unsupported` for keys that are not in a TPM on Linux, with `invalid_params`,
+   * `key_not_found`, `tpm_owner_auth_required`, and the hardware's errors as `sign` does.
+   */
+  attest(params: DeviceKeyAttestParams, options?: OperationOptions): Promise<DeviceKeyAttestation> {
+    return this.#request(() => this.#native.attest(toJson(params, 'params')), options);
+  }
+
+  /**
+   * Decrypts the backend's credential: this shows that the key that signed the attestation is in the TPM
+   * of the endorsement key. Rejects as `attest` does; with `invalid_params` when the credential is for
+   * another TPM or another attestation key.
+   */
+  activateAttestation(
+    params: DeviceKeyActivateAttestationParams,
+    options?: OperationOptions,
+  ): Promise<DeviceKeyActivateAttestationResponse> {
+    return this.#request(() => this.#native.activateAttestation(toJson(params, 'params')), options);
   }
 
   /** All keys, in the order of their ids, and records that cannot be read. Needs no hardware. */

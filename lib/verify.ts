@@ -26,3 +26,18 @@ export {
   type VerifyDeviceKeyProofOptions,
 } from './verify/proof';
 export { verifyDeviceKeySignature, type DeviceKeySignature } from './verify/signature';
+export type { DeviceKeyAttestation } from './attestation';
+export {
+  verifyTpmKeyAttestation,
+  type CheckedAttestation,
+  type EndorsementTrust,
+  type ExpectedDeviceKeyAttestation,
+} from './verify/tpm/attestation';
+export { makeTpmCredential, type TpmCredential } from './verify/tpm/credential';
+export {
+  InMemoryAttestationStateStore,
+  TpmAttestationExchange,
+  type AttestationStateStore,
+  type TpmAttestationExchangeOptions,
+  type TpmKeyProof,
+} from './verify/tpm/exchange';

@@ -40,6 +40,7 @@ const NUMBERS: Record<AppServerErrorCode, number> = {
   // The kinds of hardware that is unavailable to this user for good, until something is set up.
   hardware_unavailable: INVALID_REQUEST,
   token_missing: INVALID_REQUEST,
+  attestation_unsupported: INVALID_REQUEST,
   permission_denied: INVALID_REQUEST,
   library_missing: INVALID_REQUEST,
   tpm_owner_auth_required: INVALID_REQUEST,

@@ -34,7 +34,22 @@ export type DeviceKeyVerificationCode =
   | 'expired'
   | 'lifetime_too_long'
   | 'nonce_replayed'
-  | 'nonce_store_failed';
+  | 'nonce_store_failed'
+  | 'attestation_malformed'
+  | 'attestation_magic_mismatch'
+  | 'attestation_type_mismatch'
+  | 'attestation_challenge_mismatch'
+  | 'attestation_name_mismatch'
+  | 'attestation_signature_mismatch'
+  | 'attestation_key_unacceptable'
+  | 'attested_key_mismatch'
+  | 'attested_key_unacceptable'
+  | 'endorsement_key_unacceptable'
+  | 'endorsement_certificate_missing'
+  | 'endorsement_certificate_invalid'
+  | 'endorsement_certificate_untrusted'
+  | 'credential_mismatch'
+  | 'attestation_unknown';
 
 /**
  * Thrown (or rejected with) whenever a proof does not hold. The message names the member at fault and

@@ -35,6 +35,9 @@ Napi::Function NativeStore::Define(Napi::Env env) {
           InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::SignBytes>>(
               "signBytes"),
           InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::Delete>>("delete"),
+          InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::Attest>>("attest"),
+          InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::ActivateAttestation>>(
+              "activateAttestation"),
           InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::List>>("list"),
           InstanceMethod<&NativeStore::Support>("support"),
           InstanceMethod<&NativeStore::Start<&AsyncDeviceKeyStore::Close>>("close"),

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "crypto/base64.h"
 #include "keystore/device_key_store.h"
 #include "platform/interrupt.h"
 #include "protocol/decode.h"
@@ -39,6 +40,23 @@ nlohmann::ordered_json EncodeListedKey(const ListedKey& listed) {
   }
   json["createdAt"] = record.created_at;
   return json;
+}
+
+nlohmann::ordered_json EncodeAttestation(const KeyId& key_id, const KeyAttestation& attestation) {
+  auto endorsement_keys = nlohmann::ordered_json::array();
+  for (const KeyAttestation::EndorsementKey& key : attestation.endorsement_keys) {
+    nlohmann::ordered_json json = {{"publicArea", Base64Encode(key.public_area)},
+                                   {"certificate", nullptr}};
+    if (key.certificate) json["certificate"] = Base64Encode(*key.certificate);
+    endorsement_keys.push_back(std::move(json));
+  }
+  return {{"format", "tpm2"},
+          {"keyId", key_id.str()},
+          {"attest", Base64Encode(attestation.attest)},
+          {"signature", Base64Encode(attestation.signature)},
+          {"keyPublicArea", Base64Encode(attestation.key_public_area)},
+          {"attestationKeyPublicArea", Base64Encode(attestation.attestation_key_public_area)},
+          {"endorsementKeys", std::move(endorsement_keys)}};
 }
 
 }  // namespace
@@ -164,6 +182,24 @@ uint64_t AsyncDeviceKeyStore::Delete(std::string_view params) {
                   core.store->Delete(decoded.key_id, core.LimitsOf(request));
                   return std::string("{}");
                 });
+}
+
+uint64_t AsyncDeviceKeyStore::Attest(std::string_view params) {
+  RequireOpen();
+  return Submit(
+      Lane::kHardware, [decoded = DecodeAttestParams(params)](Core& core, Request& request) {
+        return Text(
+            EncodeAttestation(decoded.key_id, core.store->Attest(decoded, core.LimitsOf(request))));
+      });
+}
+
+uint64_t AsyncDeviceKeyStore::ActivateAttestation(std::string_view params) {
+  RequireOpen();
+  return Submit(Lane::kHardware, [decoded = DecodeActivateAttestationParams(params)](
+                                     Core& core, Request& request) {
+    const Bytes secret = core.store->ActivateAttestation(decoded, core.LimitsOf(request));
+    return Text({{"secret", Base64Encode(secret)}});
+  });
 }
 
 uint64_t AsyncDeviceKeyStore::List() {

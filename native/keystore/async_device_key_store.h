@@ -55,6 +55,8 @@ class AsyncDeviceKeyStore {
   uint64_t Sign(std::string_view params);
   uint64_t SignBytes(std::string_view params);
   uint64_t Delete(std::string_view params);  // the params of Public; results in {}
+  uint64_t Attest(std::string_view params);
+  uint64_t ActivateAttestation(std::string_view params);
   uint64_t List();
   // `all`: also those providers that are not needed (ProviderSet::Ask).
   uint64_t Support(bool all = false);

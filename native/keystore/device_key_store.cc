@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "crypto/p256.h"
+#include "keystore/attestation_key.h"
 #include "platform/error.h"
 #include "platform/path_text.h"
 #include "protocol/rules.h"
@@ -156,6 +157,42 @@ std::shared_ptr<const StoredKey> DeviceKeyStore::Enroll(const KeyRecord& unbound
   bound.handle = ProviderOf(unbound).Bind(unbound.key_id, unbound.handle, bound.binding, limits);
   records_.Bind(bound, limits.deadline);
   return records_.Read(unbound.key_id);
+}
+
+KeyAttestation DeviceKeyStore::Attest(const AttestParams& params, const OperationLimits& limits) {
+  const std::shared_ptr<const StoredKey> key = records_.Read(params.key_id);
+  const KeyRecord& record = key->record();
+  KeyProvider& provider = ProviderOf(record);
+  const AttestationKeyFile file(records_.directory(), provider);
+  const auto attest = [&](const nlohmann::json& attestation_key) {
+    return provider.Attest(record.key_id, record.handle, record.binding, attestation_key,
+                           params.challenge, limits);
+  };
+  if (const auto attestation_key = file.Read()) {
+    try {
+      return attest(*attestation_key);
+    } catch (const DeviceKeyError& error) {
+      if (error.code() != ErrorCode::kKeyLost) throw;
+      // The TPM was cleared since. Where it is the device key that is lost, the next attempt says
+      // so again.
+      file.Remove(limits);
+    }
+  }
+  return attest(file.Write(provider.CreateAttestationKey(limits)));
+}
+
+Bytes DeviceKeyStore::ActivateAttestation(const ActivateAttestationParams& params,
+                                          const OperationLimits& limits) {
+  const std::shared_ptr<const StoredKey> key = records_.Read(params.key_id);
+  KeyProvider& provider = ProviderOf(key->record());
+  const auto attestation_key = AttestationKeyFile(records_.directory(), provider).Read();
+  if (!attestation_key) {
+    throw DeviceKeyError(ErrorCode::kInvalidParams,
+                         "keyId: expected a key that has been attested: this store has no "
+                         "attestation key");
+  }
+  return provider.ActivateCredential(*attestation_key,
+                                     {params.credential_blob, params.encrypted_secret}, limits);
 }
 
 // The class that the key id promises is the one that its provider keeps.

@@ -70,6 +70,16 @@ class DeviceKeyStore {
   // the provider's errors, and `crypto_error` when hardware signs wrongly twice.
   SignResponse Sign(const PreparedSignature& prepared, const OperationLimits& limits);
 
+  // Has the key's hardware certify, with the backend's challenge, that the key is in it. Makes the
+  // attestation key when there is none. Throws `key_not_found`, `attestation_unsupported` and the
+  // provider's errors.
+  KeyAttestation Attest(const AttestParams& params, const OperationLimits& limits);
+
+  // Decrypts the secret of the credential that a backend has made from an attestation of this key.
+  // Throws as Attest, and `invalid_params` when the credential is for other hardware or another
+  // attestation key.
+  Bytes ActivateAttestation(const ActivateAttestationParams& params, const OperationLimits& limits);
+
   // The key first, then its record, so that a failure leaves something to repeat the call with.
   // Throws `key_not_found`, and `hardware_unavailable` when this machine does not have the key's
   // provider: the record may be all that leads to a key in some other store, so it stays.

@@ -18,6 +18,8 @@ std::string_view ErrorCodeName(ErrorCode code) {
       return "degraded_protection_not_allowed";
     case ErrorCode::kTokenMissing:
       return "token_missing";
+    case ErrorCode::kAttestationUnsupported:
+      return "attestation_unsupported";
     case ErrorCode::kPermissionDenied:
       return "permission_denied";
     case ErrorCode::kLibraryMissing:

@@ -20,6 +20,7 @@ enum class ErrorCode {
   kHardwareUnavailable,
   kDegradedProtectionNotAllowed,
   kTokenMissing,
+  kAttestationUnsupported,
   kPermissionDenied,
   kLibraryMissing,
   kDeviceBusy,

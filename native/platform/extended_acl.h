@@ -7,7 +7,8 @@
 namespace device_key {
 
 // Throws `store_insecure` when the access list of the open file or directory `fd` allows anybody to
-// read or change it, and `store_unwritable` when the list cannot be read. `what` begins the message.
+// read or change it, and `store_unwritable` when the list cannot be read. `what` begins the
+// message.
 void CheckExtendedAcl(int fd, const std::string& what, const std::string& path);
 
 }  // namespace device_key

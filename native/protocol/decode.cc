@@ -39,6 +39,12 @@ class Members {
     return std::move(member->get_ref<std::string&>());
   }
 
+  Bytes TakeBase64(std::string_view name) {
+    std::optional<Bytes> bytes = Base64Decode(TakeString(name));
+    if (!bytes) Refuse(name, "canonical, padded base64");
+    return *std::move(bytes);
+  }
+
   int64_t TakeUnixSeconds(std::string_view name) {
     const json* member = Find(name);
     const std::optional<int64_t> value = member ? Int64Value(*member) : std::nullopt;
@@ -202,11 +208,32 @@ SignParams DecodeSignBytesParams(std::string_view json_text) {
   json object = ReadParams(json_text);
   Members params(object, "", ErrorCode::kInvalidParams);
   KeyId key_id = TakeKeyId(params);
-  const std::optional<Bytes> bytes = Base64Decode(params.TakeString("signedPayloadBase64"));
-  if (!bytes) params.Refuse("signedPayloadBase64", "canonical, padded base64");
+  const Bytes bytes = params.TakeBase64("signedPayloadBase64");
   return {
       .key_id = std::move(key_id),
-      .payload = DecodeSignedBytes({reinterpret_cast<const char*>(bytes->data()), bytes->size()})};
+      .payload = DecodeSignedBytes({reinterpret_cast<const char*>(bytes.data()), bytes.size()})};
+}
+
+AttestParams DecodeAttestParams(std::string_view json_text) {
+  constexpr size_t kMinChallengeBytes = 32;
+  constexpr size_t kMaxChallengeBytes = 64;
+  json object = ReadParams(json_text);
+  Members params(object, "", ErrorCode::kInvalidParams);
+  KeyId key_id = TakeKeyId(params);
+  std::optional<Bytes> challenge = Base64UrlDecode(params.TakeString("challenge"));
+  if (!challenge || challenge->size() < kMinChallengeBytes ||
+      challenge->size() > kMaxChallengeBytes) {
+    params.Refuse("challenge", "canonical unpadded base64url of 32 to 64 bytes");
+  }
+  return {.key_id = std::move(key_id), .challenge = *std::move(challenge)};
+}
+
+ActivateAttestationParams DecodeActivateAttestationParams(std::string_view json_text) {
+  json object = ReadParams(json_text);
+  Members params(object, "", ErrorCode::kInvalidParams);
+  return {.key_id = TakeKeyId(params),
+          .credential_blob = params.TakeBase64("credentialBlob"),
+          .encrypted_secret = params.TakeBase64("encryptedSecret")};
 }
 
 }  // namespace device_key

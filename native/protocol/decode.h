@@ -30,6 +30,13 @@ CreateUnboundParams DecodeCreateUnboundParams(std::string_view json_text);
 // have anything else signed by this way. Throws `invalid_payload` when they are not.
 SignParams DecodeSignBytesParams(std::string_view json_text);
 
+// {"keyId", "challenge"}: canonical unpadded base64url of 32 to 64 bytes. A TPM takes no more as
+// qualifying data.
+AttestParams DecodeAttestParams(std::string_view json_text);
+
+// {"keyId", "credentialBlob", "encryptedSecret"}, both in canonical, padded base64.
+ActivateAttestationParams DecodeActivateAttestationParams(std::string_view json_text);
+
 }  // namespace device_key
 
 #endif  // DEVICE_KEY_PROTOCOL_DECODE_H_

@@ -88,6 +88,19 @@ struct SignParams {
   SignPayload payload;
 };
 
+// A backend's question about where a key lives.
+struct AttestParams {
+  KeyId key_id;
+  Bytes challenge;  // 32 to 64 bytes
+};
+
+// A backend's credential for the TPM that a key was attested in.
+struct ActivateAttestationParams {
+  KeyId key_id;
+  Bytes credential_blob;   // TPM2B_ID_OBJECT
+  Bytes encrypted_secret;  // TPM2B_ENCRYPTED_SECRET
+};
+
 struct SignResponse {
   Bytes signature_der;
   std::string signed_bytes;  // what SignedBytes() returned, byte for byte

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "crypto/bytes.h"
 #include "crypto/sha256.h"
@@ -46,6 +47,26 @@ struct Availability {
   std::optional<DeviceKeyError> error;
   nlohmann::json details = nlohmann::json::object();
   bool available() const { return !error.has_value(); }
+};
+
+// What a provider says to prove where a key lives (remote attestation). The members are TPM 2.0
+// structures, marshalled.
+struct KeyAttestation {
+  struct EndorsementKey {
+    Bytes public_area;                 // TPMT_PUBLIC
+    std::optional<Bytes> certificate;  // DER and what pads it; nullopt where the TPM holds none
+  };
+  Bytes attest;                       // TPMS_ATTEST
+  Bytes signature;                    // TPMT_SIGNATURE
+  Bytes key_public_area;              // TPMT_PUBLIC
+  Bytes attestation_key_public_area;  // TPMT_PUBLIC
+  std::vector<EndorsementKey> endorsement_keys;
+};
+
+// What a backend has encrypted for one TPM and one attestation key.
+struct AttestationCredential {
+  Bytes credential_blob;   // TPM2B_ID_OBJECT
+  Bytes encrypted_secret;  // TPM2B_ENCRYPTED_SECRET
 };
 
 // One kind of hardware. Every call blocks for as long as the hardware takes, at most until
@@ -91,6 +112,21 @@ class KeyProvider {
                               [[maybe_unused]] const OperationLimits& limits) {
     return handle;
   }
+
+  // Makes the key that signs attestations; its handle is kept by the caller. A provider that cannot
+  // attest throws `attestation_unsupported`, as do the next two.
+  virtual nlohmann::json CreateAttestationKey(const OperationLimits& limits);
+
+  // Certifies the key with the attestation key. `challenge` has at most 64 bytes.
+  virtual KeyAttestation Attest(const KeyId& id, const nlohmann::json& handle,
+                                const KeyBinding& binding, const nlohmann::json& attestation_key,
+                                ByteView challenge, const OperationLimits& limits);
+
+  // The secret in the credential. Throws `invalid_params` when it is not for this hardware and the
+  // attestation key.
+  virtual Bytes ActivateCredential(const nlohmann::json& attestation_key,
+                                   const AttestationCredential& credential,
+                                   const OperationLimits& limits);
 
   // Removes the key from the hardware's or the OS's store, if it lives there, and from any cache.
   // Succeeds when there is nothing left to remove. `handle` is null for a key that was announced

@@ -2,7 +2,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -45,6 +45,23 @@ export class SoftwareTpm {
       throw error;
     }
     return tpm;
+  }
+
+  // A TPM as its maker ships it: with endorsement keys of RSA 2048 and P-384, and certificates of them
+  // in NV. `certificates` has the maker's root and the certificate between, in PEM.
+  static async startWithCertificates(): Promise<
+    SoftwareTpm & { certificates: { root: string; intermediate: string } }
+  > {
+    const tpm = await SoftwareTpm.start();
+    try {
+      await tpm.kill();
+      const certificates = await tpm.manufacture();
+      await tpm.powerOn();
+      return Object.assign(tpm, { certificates });
+    } catch (error) {
+      await tpm.stop();
+      throw error;
+    }
   }
 
   // Powers on: the state of the last run, after TPM2_Startup(CLEAR). Does nothing if it runs.
@@ -121,6 +138,38 @@ export class SoftwareTpm {
       killSignal: 'SIGKILL',
     });
     return stdout;
+  }
+
+  private async manufacture(): Promise<{ root: string; intermediate: string }> {
+    const authority = path.join(this.directory, 'authority');
+    const file = (name: string) => path.join(authority, name);
+    await mkdir(authority);
+    await writeFile(
+      file('localca.conf'),
+      [
+        `statedir = ${authority}`,
+        `signingkey = ${file('signing-key.pem')}`,
+        `issuercert = ${file('intermediate.pem')}`,
+        `certserial = ${file('serial')}`,
+      ].join('\n'),
+    );
+    await writeFile(file('localca.options'), '\n');
+    await writeFile(
+      file('setup.conf'),
+      [
+        'create_certs_tool = /usr/bin/swtpm_localca',
+        `create_certs_tool_config = ${file('localca.conf')}`,
+        `create_certs_tool_options = ${file('localca.options')}`,
+      ].join('\n'),
+    );
+    await promisify(execFile)('swtpm_setup', [
+      ...['--tpm2', '--tpmstate', `dir://${this.stateDirectory}`, '--overwrite'],
+      ...['--config', file('setup.conf'), '--create-ek-cert'],
+    ]);
+    return {
+      root: await readFile(file('swtpm-localca-rootca-cert.pem'), 'utf8'),
+      intermediate: await readFile(file('intermediate.pem'), 'utf8'),
+    };
   }
 
   async stop(): Promise<void> {

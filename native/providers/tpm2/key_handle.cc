@@ -44,6 +44,19 @@ Bytes DecodeParentName(const nlohmann::json& handle) {
   return *name;
 }
 
+LoadableKey DecodeAnyKey(const nlohmann::json& handle) {
+  if (!handle.is_object() || !handle.contains(kPemMember) || !handle[kPemMember].is_string()) {
+    throw StoreCorrupt("the key's record is damaged: handle.tss2PrivateKey: expected a string");
+  }
+  const auto file = Tss2PrivateKey::FromPem(handle[kPemMember].get<std::string>());
+  if (file.parent != kPersistentSrk && file.parent != TPM2_RH_OWNER) {
+    throw StoreCorrupt("the stored TPM key names a parent that this library never uses");
+  }
+  return {{file.parent, DecodeParentName(handle)},
+          {Unmarshalled<TPM2B_PUBLIC>(file.public_area),
+           Unmarshalled<TPM2B_PRIVATE>(file.private_area)}};
+}
+
 }  // namespace
 
 nlohmann::json EncodeHandle(const LoadableKey& key) {
@@ -53,19 +66,18 @@ nlohmann::json EncodeHandle(const LoadableKey& key) {
 }
 
 LoadableKey DecodeHandle(const nlohmann::json& handle) {
-  if (!handle.is_object() || !handle.contains(kPemMember) || !handle[kPemMember].is_string()) {
-    throw StoreCorrupt("the key's record is damaged: handle.tss2PrivateKey: expected a string");
-  }
-  const auto file = Tss2PrivateKey::FromPem(handle[kPemMember].get<std::string>());
-  if (file.parent != kPersistentSrk && file.parent != TPM2_RH_OWNER) {
-    throw StoreCorrupt("the stored TPM key names a parent that this library never uses");
-  }
-  const LoadableKey key{{file.parent, DecodeParentName(handle)},
-                        {Unmarshalled<TPM2B_PUBLIC>(file.public_area),
-                         Unmarshalled<TPM2B_PRIVATE>(file.private_area)}};
+  const LoadableKey key = DecodeAnyKey(handle);
   // A record may have been given another key, which could leave the TPM.
   if (!IsDeviceKey(key.blob.public_area.publicArea)) {
     throw StoreCorrupt("the stored TPM key lacks the attributes that keep it inside the TPM");
+  }
+  return key;
+}
+
+LoadableKey DecodeAttestationKey(const nlohmann::json& handle) {
+  const LoadableKey key = DecodeAnyKey(handle);
+  if (!IsAttestationKey(key.blob.public_area.publicArea)) {
+    throw StoreCorrupt("the stored attestation key is not a restricted signing key of a TPM");
   }
   return key;
 }

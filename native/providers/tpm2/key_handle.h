@@ -25,6 +25,9 @@ nlohmann::json EncodeHandle(const LoadableKey& key);
 // else, and for a key that lacks the attributes of DeviceKeyTemplate.
 LoadableKey DecodeHandle(const nlohmann::json& handle);
 
+// The same for the attestation key.
+LoadableKey DecodeAttestationKey(const nlohmann::json& handle);
+
 }  // namespace device_key
 
 #endif  // DEVICE_KEY_PROVIDERS_TPM2_KEY_HANDLE_H_

@@ -18,6 +18,21 @@ TPM2B_PUBLIC StorageKeyTemplate();
 // it every unorderly shutdown counts as a wrong authorization, and three lock the TPM out.
 TPM2B_PUBLIC DeviceKeyTemplate();
 
+// A restricted ECDSA P-256 key: it signs nothing but what the TPM itself has made (TPM 2.0 Part 1,
+// section 33), so its statements about device keys can be believed. Without an authValue.
+TPM2B_PUBLIC AttestationKeyTemplate();
+
+// Whether `key` has exactly the type, scheme, curve and attributes of AttestationKeyTemplate.
+bool IsAttestationKey(const TPMT_PUBLIC& key);
+
+// The endorsement keys for which TPM makers issue certificates (TCG EK Credential Profile 2.5,
+// annexes B.3 and B.4): L-1, L-2 and H-3 there.
+enum class EndorsementKeyType { kRsa2048, kP256, kP384 };
+TPM2B_PUBLIC EndorsementKeyTemplate(EndorsementKeyType type);
+
+// Whether `key` is an endorsement key, by its attributes.
+bool IsEndorsementKey(const TPMT_PUBLIC& key);
+
 // Whether `key` is the primary key of StorageKeyTemplate.
 bool IsDerivedStorageKey(const TPMT_PUBLIC& key);
 

@@ -42,6 +42,14 @@ Bytes Marshalled(const TPM2B_PRIVATE& area) {
   return MarshalledBy(Tss2Library::Get().Tss2_MU_TPM2B_PRIVATE_Marshal, area);
 }
 
+Bytes Marshalled(const TPMT_PUBLIC& area) {
+  return MarshalledBy(Tss2Library::Get().Tss2_MU_TPMT_PUBLIC_Marshal, area);
+}
+
+Bytes Marshalled(const TPMT_SIGNATURE& signature) {
+  return MarshalledBy(Tss2Library::Get().Tss2_MU_TPMT_SIGNATURE_Marshal, signature);
+}
+
 bool Unmarshal(const Bytes& bytes, size_t& offset, TPM2B_PUBLIC& area) {
   return Tss2Library::Get().Tss2_MU_TPM2B_PUBLIC_Unmarshal(bytes.data(), bytes.size(), &offset,
                                                            &area) == TSS2_RC_SUCCESS;

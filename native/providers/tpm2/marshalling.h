@@ -11,6 +11,9 @@ namespace device_key {
 Bytes Marshalled(const TPM2B_PUBLIC& area);
 Bytes Marshalled(const TPM2B_PRIVATE& area);
 
+Bytes Marshalled(const TPMT_PUBLIC& area);
+Bytes Marshalled(const TPMT_SIGNATURE& signature);
+
 // These read from `offset` on and move it behind what they have read. False when the bytes are no
 // such structure.
 bool Unmarshal(const Bytes& bytes, size_t& offset, TPM2B_PUBLIC& area);

@@ -63,7 +63,8 @@ void Orphans::Flush(TpmConnection& connection) {
 bool FlushLeftovers(TpmConnection& connection) {
   return Sweep(connection,
                [](const TPMT_PUBLIC& area, const Bytes&) {
-                 return IsDeviceKey(area) || IsDerivedStorageKey(area);
+                 return IsDeviceKey(area) || IsDerivedStorageKey(area) || IsAttestationKey(area) ||
+                        IsEndorsementKey(area);
                })
       .flushed_some;
 }

@@ -1,9 +1,15 @@
 #include "providers/tpm2/tpm2_provider.h"
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
+#include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "crypto/p256.h"
+#include "providers/tpm2/attestation_commands.h"
 #include "providers/tpm2/key_handle.h"
 #include "providers/tpm2/key_templates.h"
 #include "providers/tpm2/marshalling.h"
@@ -81,6 +87,80 @@ void Drop(TpmState& state, const KeyId& id) {
     key->handle.Abandon();
   }
   state.keys.Remove(id.str());
+}
+
+TpmHandle LoadAttestationKey(TpmState& state, const LoadableKey& key) {
+  const StorageParents::Lease parent(state.parents, key.parent);
+  return LoadKey(state.connection, parent.handle(), key.blob, NameOf(key.blob.public_area));
+}
+
+constexpr EndorsementKeyType kEndorsementKeyTypes[] = {
+    EndorsementKeyType::kRsa2048, EndorsementKeyType::kP256, EndorsementKeyType::kP384};
+
+KeyAttestation::EndorsementKey DescribeEndorsementKey(TpmConnection& connection,
+                                                      EndorsementKeyType type,
+                                                      std::optional<Bytes> certificate) {
+  TPM2B_PUBLIC area;
+  const TpmHandle key = CreateEndorsementKey(connection, type, area);
+  return {Marshalled(area.publicArea), std::move(certificate)};
+}
+
+// Those that the TPM holds a certificate of; where it holds none, the P-256 one, which is derived
+// fastest.
+std::vector<KeyAttestation::EndorsementKey> EndorsementKeys(TpmConnection& connection) {
+  std::vector<KeyAttestation::EndorsementKey> keys;
+  for (const EndorsementKeyType type : kEndorsementKeyTypes) {
+    if (auto certificate = ReadEndorsementCertificate(connection, type)) {
+      keys.push_back(DescribeEndorsementKey(connection, type, std::move(certificate)));
+    }
+  }
+  if (keys.empty()) {
+    keys.push_back(DescribeEndorsementKey(connection, EndorsementKeyType::kP256, std::nullopt));
+  }
+  return keys;
+}
+
+struct ParsedCredential {
+  TPM2B_ID_OBJECT credential_blob{};
+  TPM2B_ENCRYPTED_SECRET encrypted_secret{};
+  EndorsementKeyType type{};  // of the key that it is encrypted for
+};
+
+// Takes what a marshalled TPM2B holds into `buffer`; how many bytes these are.
+uint16_t TakeBuffer(const Bytes& tpm2b, std::span<uint8_t> buffer, const std::string& name) {
+  const size_t size = tpm2b.size() < 2 ? 0 : size_t{tpm2b[0]} << 8 | tpm2b[1];
+  if (size == 0 || tpm2b.size() != 2 + size || size > buffer.size()) {
+    throw DeviceKeyError(ErrorCode::kInvalidParams,
+                         name + ": expected a buffer after its size in two bytes");
+  }
+  std::copy(tpm2b.begin() + 2, tpm2b.end(), buffer.begin());
+  return static_cast<uint16_t>(size);
+}
+
+// Throws `invalid_params`.
+ParsedCredential ParseCredential(const AttestationCredential& credential) {
+  ParsedCredential parsed;
+  parsed.credential_blob.size =
+      TakeBuffer(credential.credential_blob, parsed.credential_blob.credential, "credentialBlob");
+  parsed.encrypted_secret.size =
+      TakeBuffer(credential.encrypted_secret, parsed.encrypted_secret.secret, "encryptedSecret");
+  // An RSA ciphertext, or a point: two coordinates, each after its size.
+  switch (parsed.encrypted_secret.size) {
+    case 256:
+      parsed.type = EndorsementKeyType::kRsa2048;
+      break;
+    case 2 * (2 + 32):
+      parsed.type = EndorsementKeyType::kP256;
+      break;
+    case 2 * (2 + 48):
+      parsed.type = EndorsementKeyType::kP384;
+      break;
+    default:
+      throw DeviceKeyError(ErrorCode::kInvalidParams,
+                           "encryptedSecret: expected a secret for an endorsement key of RSA 2048, "
+                           "P-256 or P-384");
+  }
+  return parsed;
 }
 
 }  // namespace
@@ -193,6 +273,63 @@ nlohmann::json Tpm2Provider::Bind(const KeyId& id, const nlohmann::json& handle,
       // The caller replaces the record with what is returned here.
       LoadNew(parent, state, id, bound.blob);
       return EncodeHandle(bound);
+    });
+  });
+}
+
+nlohmann::json Tpm2Provider::CreateAttestationKey(const OperationLimits& limits) {
+  RequireTrustedTpm();
+  return tpm_->Use(limits, [&](TpmState& state) {
+    state.keys.MakeRoom(1);
+    return Recovering(state, [&] {
+      const StorageParents::Lease parent(state.parents, {state.parents.Choose(), {}});
+      return EncodeHandle({parent.reference(),
+                           device_key::CreateAttestationKey(state.connection, parent.handle())});
+    });
+  });
+}
+
+KeyAttestation Tpm2Provider::Attest(const KeyId& id, const nlohmann::json& handle,
+                                    const KeyBinding& binding,
+                                    const nlohmann::json& attestation_key, ByteView challenge,
+                                    const OperationLimits& limits) {
+  RequireTrustedTpm();
+  const LoadableKey device_key = DecodeHandle(handle);
+  const LoadableKey signer = DecodeAttestationKey(attestation_key);
+  return tpm_->Use(limits, [&](TpmState& state) {
+    return Recovering(state, [&] {
+      // The device key and the attestation key take the two slots beside a parent.
+      state.keys.EvictTo(0);
+      KeyAttestation attestation;
+      attestation.endorsement_keys = EndorsementKeys(state.connection);
+      const LoadedKey& loaded = Load(state, id, device_key);
+      const TpmHandle signer_handle = LoadAttestationKey(state, signer);
+      CertifiedKey certified = Certify(state.connection, loaded.handle.get(),
+                                       BindingAuthValue(binding), signer_handle.get(), challenge);
+      attestation.attest = std::move(certified.attest);
+      attestation.signature = std::move(certified.signature);
+      attestation.key_public_area = Marshalled(device_key.blob.public_area.publicArea);
+      attestation.attestation_key_public_area = Marshalled(signer.blob.public_area.publicArea);
+      return attestation;
+    });
+  });
+}
+
+Bytes Tpm2Provider::ActivateCredential(const nlohmann::json& attestation_key,
+                                       const AttestationCredential& credential,
+                                       const OperationLimits& limits) {
+  RequireTrustedTpm();
+  const LoadableKey signer = DecodeAttestationKey(attestation_key);
+  const ParsedCredential parsed = ParseCredential(credential);
+  return tpm_->Use(limits, [&](TpmState& state) {
+    return Recovering(state, [&] {
+      state.keys.EvictTo(0);
+      const TpmHandle signer_handle = LoadAttestationKey(state, signer);
+      TPM2B_PUBLIC area;
+      const TpmHandle endorsement_key = CreateEndorsementKey(state.connection, parsed.type, area);
+      return device_key::ActivateCredential(state.connection, signer_handle.get(),
+                                            endorsement_key.get(), parsed.type,
+                                            parsed.credential_blob, parsed.encrypted_secret);
     });
   });
 }

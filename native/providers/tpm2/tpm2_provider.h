@@ -39,6 +39,13 @@ class Tpm2Provider : public KeyProvider {
              const Sha256Digest& digest, const OperationLimits& limits) override;
   nlohmann::json Bind(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
                       const OperationLimits& limits) override;
+  nlohmann::json CreateAttestationKey(const OperationLimits& limits) override;
+  KeyAttestation Attest(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+                        const nlohmann::json& attestation_key, ByteView challenge,
+                        const OperationLimits& limits) override;
+  Bytes ActivateCredential(const nlohmann::json& attestation_key,
+                           const AttestationCredential& credential,
+                           const OperationLimits& limits) override;
   void Delete(const KeyId& id, const nlohmann::json& handle,
               const OperationLimits& limits) override;
   void Unload(const KeyId& id) override;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "crypto/p256.h"
+#include "providers/tpm2/authorized_command.h"
 #include "providers/tpm2/key_templates.h"
 #include "providers/tpm2/marshalling.h"
 
@@ -13,46 +14,12 @@ namespace {
 const TPM2B_DATA kNothingFromOutside{};
 const TPML_PCR_SELECTION kNoPcrs{};
 
-// The password session (Part 1, section 19.4): the authValue goes along as it is.
-TSS2L_SYS_AUTH_COMMAND Password(const TPM2B_AUTH& auth) {
-  TSS2L_SYS_AUTH_COMMAND authorizations{};
-  authorizations.count = 1;
-  authorizations.auths[0].sessionHandle = TPM2_RH_PW;
-  authorizations.auths[0].hmac = auth;
-  return authorizations;
-}
-
-// TpmConnection::Run with a password.
-template <class Prepare, class Complete>
-TSS2_RC RunWithPassword(TpmConnection& connection, const TPM2B_AUTH& auth, Prepare prepare,
-                        Complete complete) {
-  const TSS2L_SYS_AUTH_COMMAND authorizations = Password(auth);
-  return connection.Run(
-      [&] {
-        const TSS2_RC rc = prepare();
-        if (rc != TSS2_RC_SUCCESS) return rc;
-        return connection.tss2().Tss2_Sys_SetCmdAuths(connection.sys(), &authorizations);
-      },
-      complete);
-}
-
 // `rc`, unless an object was loaded under another name than its public area has.
 TSS2_RC Named(TSS2_RC rc, const TPM2B_NAME& found, ByteView expected) {
   if (rc != TSS2_RC_SUCCESS) return rc;
   const bool same =
       std::equal(found.name, found.name + found.size, expected.begin(), expected.end());
   return same ? TSS2_RC_SUCCESS : TSS2_SYS_RC_MALFORMED_RESPONSE;
-}
-
-// CheckTpm for a command that a device key's authValue authorizes.
-void CheckAuthorized(const std::string& attempt, TSS2_RC rc) {
-  if (IsAuthFailure(rc)) {
-    throw DeviceKeyError(ErrorCode::kBindingMismatch,
-                         "the TPM refused to " + attempt +
-                             ": it was enrolled for another account or client than its record says",
-                         rc);
-  }
-  CheckTpm(attempt, rc);
 }
 
 }  // namespace
@@ -66,8 +33,8 @@ TpmHandle CreatePrimary(TpmConnection& connection, TPM2B_PUBLIC& public_area) {
   TPM2B_NAME name{};
   public_area = {};
   connection.orphans().AddPrimary();
-  const TSS2_RC rc = RunWithPassword(
-      connection, {},
+  const TSS2_RC rc = RunAuthorized(
+      connection, {PasswordSession()},
       [&] {
         return tss2.Tss2_Sys_CreatePrimary_Prepare(sys, TPM2_RH_OWNER, &no_auth, &area,
                                                    &kNothingFromOutside, &kNoPcrs);
@@ -93,15 +60,15 @@ TpmHandle CreatePrimary(TpmConnection& connection, TPM2B_PUBLIC& public_area) {
   return primary;
 }
 
-TpmKeyBlob CreateDeviceKey(TpmConnection& connection, TPM2_HANDLE parent, const TPM2B_AUTH& auth) {
+TpmKeyBlob CreateKey(TpmConnection& connection, TPM2_HANDLE parent, const TPM2B_PUBLIC& area,
+                     const TPM2B_AUTH& auth) {
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
   TPM2B_SENSITIVE_CREATE sensitive{};
   sensitive.sensitive.userAuth = auth;
-  const TPM2B_PUBLIC area = DeviceKeyTemplate();
   TpmKeyBlob blob{};
-  const TSS2_RC rc = RunWithPassword(
-      connection, {},
+  const TSS2_RC rc = RunAuthorized(
+      connection, {PasswordSession()},
       [&] {
         return tss2.Tss2_Sys_Create_Prepare(sys, parent, &sensitive, &area, &kNothingFromOutside,
                                             &kNoPcrs);
@@ -117,6 +84,11 @@ TpmKeyBlob CreateDeviceKey(TpmConnection& connection, TPM2_HANDLE parent, const 
                          rc);
   }
   CheckTpm("create the key", rc);
+  return blob;
+}
+
+TpmKeyBlob CreateDeviceKey(TpmConnection& connection, TPM2_HANDLE parent, const TPM2B_AUTH& auth) {
+  const TpmKeyBlob blob = CreateKey(connection, parent, DeviceKeyTemplate(), auth);
   // Read back what makes the key non-exportable; hardware has been seen to answer with something
   // else than it was asked for.
   if (!IsDeviceKey(blob.public_area.publicArea)) {
@@ -133,8 +105,8 @@ TpmHandle LoadKey(TpmConnection& connection, TPM2_HANDLE parent, const TpmKeyBlo
   TPM2_HANDLE handle = 0;
   TPM2B_NAME loaded{};
   connection.orphans().Add(name);
-  const TSS2_RC rc = RunWithPassword(
-      connection, {},
+  const TSS2_RC rc = RunAuthorized(
+      connection, {PasswordSession()},
       [&] {
         return tss2.Tss2_Sys_Load_Prepare(sys, parent, &blob.private_area, &blob.public_area);
       },
@@ -182,11 +154,11 @@ TPM2B_PRIVATE ChangeAuth(TpmConnection& connection, TPM2_HANDLE key, TPM2_HANDLE
   const Tss2Library& tss2 = connection.tss2();
   TSS2_SYS_CONTEXT* sys = connection.sys();
   TPM2B_PRIVATE private_area{};
-  const TSS2_RC rc = RunWithPassword(
-      connection, old_auth,
+  const TSS2_RC rc = RunAuthorized(
+      connection, {PasswordSession(old_auth)},
       [&] { return tss2.Tss2_Sys_ObjectChangeAuth_Prepare(sys, key, parent, &new_auth); },
       [&] { return tss2.Tss2_Sys_ObjectChangeAuth_Complete(sys, &private_area); });
-  CheckAuthorized("bind the key to its enrollment", rc);
+  CheckKeyAuthorized("bind the key to its enrollment", rc);
   return private_area;
 }
 
@@ -211,6 +183,16 @@ bool IsStillLoaded(TpmConnection& connection, TPM2_HANDLE handle, ByteView name)
   return rc == TSS2_RC_SUCCESS && std::equal(found.begin(), found.end(), name.begin(), name.end());
 }
 
+void CheckKeyAuthorized(const std::string& attempt, TSS2_RC rc) {
+  if (IsAuthFailure(rc)) {
+    throw DeviceKeyError(ErrorCode::kBindingMismatch,
+                         "the TPM refused to " + attempt +
+                             ": it was enrolled for another account or client than its record says",
+                         rc);
+  }
+  CheckTpm(attempt, rc);
+}
+
 Bytes SignDigest(TpmConnection& connection, TPM2_HANDLE key, const TPM2B_AUTH& auth,
                  const Sha256Digest& digest) {
   const Tss2Library& tss2 = connection.tss2();
@@ -227,11 +209,11 @@ Bytes SignDigest(TpmConnection& connection, TPM2_HANDLE key, const TPM2B_AUTH& a
   ticket.tag = TPM2_ST_HASHCHECK;
   ticket.hierarchy = TPM2_RH_NULL;
   TPMT_SIGNATURE signature{};
-  const TSS2_RC rc = RunWithPassword(
-      connection, auth,
+  const TSS2_RC rc = RunAuthorized(
+      connection, {PasswordSession(auth)},
       [&] { return tss2.Tss2_Sys_Sign_Prepare(sys, key, &hash, &scheme, &ticket); },
       [&] { return tss2.Tss2_Sys_Sign_Complete(sys, &signature); });
-  CheckAuthorized("sign with the key", rc);
+  CheckKeyAuthorized("sign with the key", rc);
   if (signature.sigAlg != TPM2_ALG_ECDSA) {
     throw DeviceKeyError(ErrorCode::kCryptoError, "the TPM made a signature of another kind");
   }

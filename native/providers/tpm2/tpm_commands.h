@@ -12,6 +12,7 @@
 #define DEVICE_KEY_PROVIDERS_TPM2_TPM_COMMANDS_H_
 
 #include <memory>
+#include <string>
 
 #include "crypto/bytes.h"
 #include "crypto/sha256.h"
@@ -27,6 +28,11 @@ struct TpmKeyBlob {
 // TPM2_CreatePrimary of StorageKeyTemplate in the owner hierarchy; `public_area` becomes its own.
 // Throws `tpm_owner_auth_required` when the hierarchy has an authValue.
 TpmHandle CreatePrimary(TpmConnection& connection, TPM2B_PUBLIC& public_area);
+
+// TPM2_Create of `area` under `parent`. Throws `tpm_owner_auth_required` when the parent has an
+// authValue. The caller checks what the TPM has made.
+TpmKeyBlob CreateKey(TpmConnection& connection, TPM2_HANDLE parent, const TPM2B_PUBLIC& area,
+                     const TPM2B_AUTH& auth);
 
 // TPM2_Create of DeviceKeyTemplate under `parent`. Throws `tpm_owner_auth_required` when the parent
 // has an authValue, `hardware_unavailable` when the TPM returns another kind of key than it was
@@ -59,6 +65,10 @@ TSS2_RC ReadPublic(TpmConnection& connection, TPM2_HANDLE handle, TPM2B_PUBLIC& 
 
 // Whether the TPM says that the object behind `handle` still has this name (TPM2_ReadPublic).
 bool IsStillLoaded(TpmConnection& connection, TPM2_HANDLE handle, ByteView name);
+
+// Throws for a command that a device key's authValue authorizes: `binding_mismatch` for a wrong
+// authValue, else as CheckTpm.
+void CheckKeyAuthorized(const std::string& attempt, TSS2_RC rc);
 
 // TPM2_Sign with ECDSA-SHA256, returned as DER. Throws `binding_mismatch` for a wrong authValue.
 Bytes SignDigest(TpmConnection& connection, TPM2_HANDLE key, const TPM2B_AUTH& auth,

@@ -14,39 +14,53 @@
 
 namespace device_key {
 
-#define DEVICE_KEY_SYS_SYMBOLS(X)       \
-  X(Tss2_Sys_GetContextSize)            \
-  X(Tss2_Sys_Initialize)                \
-  X(Tss2_Sys_Finalize)                  \
-  X(Tss2_Sys_SetCmdAuths)               \
-  X(Tss2_Sys_ExecuteAsync)              \
-  X(Tss2_Sys_ExecuteFinish)             \
-  X(Tss2_Sys_CreatePrimary_Prepare)     \
-  X(Tss2_Sys_CreatePrimary_Complete)    \
-  X(Tss2_Sys_Create_Prepare)            \
-  X(Tss2_Sys_Create_Complete)           \
-  X(Tss2_Sys_Load_Prepare)              \
-  X(Tss2_Sys_Load_Complete)             \
-  X(Tss2_Sys_ReadPublic_Prepare)        \
-  X(Tss2_Sys_ReadPublic_Complete)       \
-  X(Tss2_Sys_ObjectChangeAuth_Prepare)  \
-  X(Tss2_Sys_ObjectChangeAuth_Complete) \
-  X(Tss2_Sys_Sign_Prepare)              \
-  X(Tss2_Sys_Sign_Complete)             \
-  X(Tss2_Sys_ContextSave_Prepare)       \
-  X(Tss2_Sys_ContextSave_Complete)      \
-  X(Tss2_Sys_ContextLoad_Prepare)       \
-  X(Tss2_Sys_ContextLoad_Complete)      \
-  X(Tss2_Sys_FlushContext_Prepare)      \
-  X(Tss2_Sys_FlushContext_Complete)     \
-  X(Tss2_Sys_GetCapability_Prepare)     \
-  X(Tss2_Sys_GetCapability_Complete)
+#define DEVICE_KEY_SYS_SYMBOLS(X)         \
+  X(Tss2_Sys_GetContextSize)              \
+  X(Tss2_Sys_Initialize)                  \
+  X(Tss2_Sys_Finalize)                    \
+  X(Tss2_Sys_SetCmdAuths)                 \
+  X(Tss2_Sys_ExecuteAsync)                \
+  X(Tss2_Sys_ExecuteFinish)               \
+  X(Tss2_Sys_CreatePrimary_Prepare)       \
+  X(Tss2_Sys_CreatePrimary_Complete)      \
+  X(Tss2_Sys_Create_Prepare)              \
+  X(Tss2_Sys_Create_Complete)             \
+  X(Tss2_Sys_Load_Prepare)                \
+  X(Tss2_Sys_Load_Complete)               \
+  X(Tss2_Sys_ReadPublic_Prepare)          \
+  X(Tss2_Sys_ReadPublic_Complete)         \
+  X(Tss2_Sys_ObjectChangeAuth_Prepare)    \
+  X(Tss2_Sys_ObjectChangeAuth_Complete)   \
+  X(Tss2_Sys_Sign_Prepare)                \
+  X(Tss2_Sys_Sign_Complete)               \
+  X(Tss2_Sys_ContextSave_Prepare)         \
+  X(Tss2_Sys_ContextSave_Complete)        \
+  X(Tss2_Sys_ContextLoad_Prepare)         \
+  X(Tss2_Sys_ContextLoad_Complete)        \
+  X(Tss2_Sys_FlushContext_Prepare)        \
+  X(Tss2_Sys_FlushContext_Complete)       \
+  X(Tss2_Sys_GetCapability_Prepare)       \
+  X(Tss2_Sys_GetCapability_Complete)      \
+  X(Tss2_Sys_Certify_Prepare)             \
+  X(Tss2_Sys_Certify_Complete)            \
+  X(Tss2_Sys_ActivateCredential_Prepare)  \
+  X(Tss2_Sys_ActivateCredential_Complete) \
+  X(Tss2_Sys_StartAuthSession_Prepare)    \
+  X(Tss2_Sys_StartAuthSession_Complete)   \
+  X(Tss2_Sys_PolicySecret_Prepare)        \
+  X(Tss2_Sys_PolicySecret_Complete)       \
+  X(Tss2_Sys_NV_ReadPublic_Prepare)       \
+  X(Tss2_Sys_NV_ReadPublic_Complete)      \
+  X(Tss2_Sys_NV_Read_Prepare)             \
+  X(Tss2_Sys_NV_Read_Complete)
 
-#define DEVICE_KEY_MU_SYMBOLS(X)    \
-  X(Tss2_MU_TPM2B_PUBLIC_Marshal)   \
-  X(Tss2_MU_TPM2B_PUBLIC_Unmarshal) \
-  X(Tss2_MU_TPM2B_PRIVATE_Marshal)  \
-  X(Tss2_MU_TPM2B_PRIVATE_Unmarshal)
+#define DEVICE_KEY_MU_SYMBOLS(X)     \
+  X(Tss2_MU_TPM2B_PUBLIC_Marshal)    \
+  X(Tss2_MU_TPM2B_PUBLIC_Unmarshal)  \
+  X(Tss2_MU_TPM2B_PRIVATE_Marshal)   \
+  X(Tss2_MU_TPM2B_PRIVATE_Unmarshal) \
+  X(Tss2_MU_TPMT_PUBLIC_Marshal)     \
+  X(Tss2_MU_TPMT_SIGNATURE_Marshal)
 
 #define DEVICE_KEY_RC_SYMBOLS(X) X(Tss2_RC_Decode)
 

@@ -1,0 +1,140 @@
+import { X509Certificate } from 'node:crypto';
+
+import { DeviceKeyVerificationError } from '../error';
+import { publicKeyOf, type PublicArea } from './public-area';
+
+/** Longer chains than any TPM maker has. */
+const MAX_CHAIN_LENGTH = 6;
+const MAX_CERTIFICATE_BYTES = 8192;
+
+/** tcg-kp-EKCertificate (TCG EK Credential Profile, section 3.2.16). */
+const EK_CERTIFICATE_USAGE = '2.23.133.8.1';
+
+/** DER of the signature algorithms with MD5 and SHA-1: their OIDs (RFC 3279, section 2.2). */
+const WEAK_SIGNATURES = [
+  '06092a864886f70d010104', // md5WithRSAEncryption
+  '06092a864886f70d010105', // sha1WithRSAEncryption
+  '06072a8648ce3d0401', // ecdsa-with-SHA1
+];
+
+/** Certificates that the backend trusts, and those between them and the TPMs. */
+export interface EndorsementTrust {
+  /** The TPM makers' root certificates. */
+  roots: readonly X509Certificate[];
+  /** Certificates between the roots and the TPMs'; none of them is trusted by being here. */
+  intermediates?: readonly X509Certificate[] | undefined;
+}
+
+/**
+ * Finds the certificate of `endorsementKey` among those that the client sent, and checks its chain to a
+ * root. A chain holds when each certificate is signed by the next, is in force at `now`, and each issuer is
+ * a certification authority.
+ *
+ * Not checked: revocation, name constraints and certificate policies. A backend that keeps revocation lists
+ * looks up the returned certificate's serial number.
+ *
+ * @param certificates DER, as the TPM's NV memory holds them: bytes after the certificate are padding
+ * @returns the TPM's certificate
+ * @throws DeviceKeyVerificationError `endorsement_certificate_missing` when no certificate is for this
+ *   key, `endorsement_certificate_invalid` when that one cannot be used, `endorsement_certificate_untrusted`
+ *   when no chain leads to a root
+ */
+export function verifyEndorsementCertificate(
+  certificates: readonly Buffer[],
+  endorsementKey: PublicArea,
+  { roots, intermediates = [] }: EndorsementTrust,
+  now: Date,
+): X509Certificate {
+  const certificate = certificates
+    .map(parseCertificate)
+    .find((parsed) => isFor(parsed, endorsementKey));
+  if (!certificate) {
+    throw new DeviceKeyVerificationError(
+      'endorsement_certificate_missing',
+      'the client must send a certificate of its endorsement key',
+    );
+  }
+  if (certificate.ca) throw invalid('must not be that of a certification authority');
+  if (!isAllowedUsage(certificate.keyUsage)) {
+    throw invalid('must be issued for endorsement keys (extended key usage 2.23.133.8.1)');
+  }
+  if (!isInForce(certificate, now)) throw invalid('must be in force');
+  if (!leadsToRoot(certificate, roots, intermediates, now, MAX_CHAIN_LENGTH)) {
+    throw new DeviceKeyVerificationError(
+      'endorsement_certificate_untrusted',
+      "the endorsement key's certificate must lead to one of the roots",
+    );
+  }
+  return certificate;
+}
+
+function parseCertificate(der: Buffer): X509Certificate {
+  if (der.length > MAX_CERTIFICATE_BYTES) {
+    throw invalid(`must have at most ${MAX_CERTIFICATE_BYTES} bytes`);
+  }
+  try {
+    return new X509Certificate(withoutPadding(der));
+  } catch (cause) {
+    throw new DeviceKeyVerificationError(
+      'endorsement_certificate_invalid',
+      'each endorsement key certificate must be an X.509 certificate in DER',
+      { cause },
+    );
+  }
+}
+
+/** The first DER element. The NV index of a certificate can be larger than the certificate. */
+function withoutPadding(der: Buffer): Buffer {
+  // 0x82: a length in two bytes. No certificate is shorter than 256 bytes, none here longer than 65,535.
+  if (der.length < 4 || der[0] !== 0x30 || der[1] !== 0x82) return der;
+  return der.subarray(0, 4 + der.readUInt16BE(2));
+}
+
+function isFor(certificate: X509Certificate, endorsementKey: PublicArea): boolean {
+  const key = publicKeyOf(endorsementKey);
+  if (!key) return false;
+  const spki = key.export({ format: 'der', type: 'spki' });
+  return certificate.publicKey.export({ format: 'der', type: 'spki' }).equals(spki);
+}
+
+function leadsToRoot(
+  certificate: X509Certificate,
+  roots: readonly X509Certificate[],
+  intermediates: readonly X509Certificate[],
+  now: Date,
+  length: number,
+): boolean {
+  if (length === 0 || hasWeakSignature(certificate)) return false;
+  const issued = (issuer: X509Certificate) =>
+    issuer.ca &&
+    isInForce(issuer, now) &&
+    certificate.checkIssued(issuer) &&
+    certificate.verify(issuer.publicKey);
+  return (
+    roots.some(issued) ||
+    intermediates.some(
+      (issuer) => issued(issuer) && leadsToRoot(issuer, roots, intermediates, now, length - 1),
+    )
+  );
+}
+
+/** A root's own signature is not looked at: the root is trusted by being one. */
+function hasWeakSignature(certificate: X509Certificate): boolean {
+  return WEAK_SIGNATURES.some((oid) => certificate.raw.includes(Buffer.from(oid, 'hex')));
+}
+
+function isInForce(certificate: X509Certificate, now: Date): boolean {
+  return new Date(certificate.validFrom) <= now && now <= new Date(certificate.validTo);
+}
+
+/** Node.js leaves `keyUsage` undefined where there is no such extension, whatever its type says. */
+function isAllowedUsage(usages: string[] | undefined): boolean {
+  return usages === undefined || usages.includes(EK_CERTIFICATE_USAGE);
+}
+
+function invalid(problem: string): DeviceKeyVerificationError {
+  return new DeviceKeyVerificationError(
+    'endorsement_certificate_invalid',
+    `the endorsement key's certificate ${problem}`,
+  );
+}

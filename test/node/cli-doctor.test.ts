@@ -220,6 +220,17 @@ describe('with a software TPM', () => {
     expect(text).toMatch(/^ {2}owner password {3}not set$/m);
   });
 
+  test('it asks the fallback only with --all', async () => {
+    // A module that is named is asked in any case.
+    const unnamed = { ...env, DEVICE_KEY_PKCS11_MODULE: '' };
+    const asked = async (...args: string[]) => {
+      const { report } = await doctor({ env: unnamed }, ...args);
+      return report.providers.find(({ provider }) => provider === 'pkcs11')?.asked;
+    };
+    expect(await asked()).toBe(false);
+    expect(await asked('--all')).toBe(true);
+  });
+
   test('it changes nothing', async () => {
     await doctor({ env });
     await expect(stat(user.store)).rejects.toMatchObject({ code: 'ENOENT' });

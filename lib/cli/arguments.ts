@@ -49,14 +49,14 @@ export function parseArguments(
       flags.add(name);
       continue;
     }
-    // `--payload --json` has rather lost its value than been given a strange one.
+    // In `--payload --json` the value was probably forgotten.
     if (value === undefined || (!inlineValue && /^-./.test(value))) {
       throw new UsageError(`${rawName} needs a value: ${rawName} ${option.value}`);
     }
     if (values.has(name)) throw new UsageError(`${rawName} is given twice`);
     values.set(name, value);
   }
-  // Who asks for help may leave out what they do not know.
+  // With --help or --version, arguments may be missing.
   if (!flags.has('help') && !flags.has('version')) {
     const missing = names[positionals.length];
     if (missing !== undefined) throw new UsageError(`${missing} is missing`);
@@ -79,7 +79,7 @@ function tokenize(argv: string[], options: Record<string, OptionSpec>) {
       ]),
     ),
     allowPositionals: true,
-    // Its own complaints know no near misses.
+    // Our own messages also suggest the option that was meant.
     strict: false,
     tokens: true,
   });

@@ -40,12 +40,12 @@ function printVersion(output: Output): number {
 
 async function main(): Promise<void> {
   const argv = process.argv.slice(2);
-  // Also when the rest of the command line turns out not to make sense.
+  // Errors are JSON too, even if the rest of the command line is invalid.
   const terminator = argv.indexOf('--');
   const output = new Output(
     argv.slice(0, terminator < 0 ? undefined : terminator).includes('--json'),
   );
-  // Whoever reads has read enough, as `head` does.
+  // Ignore EPIPE: the reader, such as `head`, has closed the pipe.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') throw error;
@@ -63,7 +63,7 @@ async function main(): Promise<void> {
   } catch (error) {
     process.exitCode = reportFailure(error, output, interruption.signal);
   }
-  // Who interrupts does not wait for the hardware or for input.
+  // Do not wait for the hardware or for input after a signal.
   if (interruption.signal.aborted) process.exit();
 }
 

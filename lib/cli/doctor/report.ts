@@ -9,7 +9,7 @@ import type { StoreDirectory } from './store-directory';
 
 /** One thing that is not as it should be, with its cure, in one line. */
 export interface Finding {
-  /** An error keeps keys from being made or used in hardware; a note is about what nobody needs. */
+  /** `error`: keys cannot be made or used in hardware. `note`: about something that is not needed. */
   severity: 'error' | 'warning' | 'note';
   /** The code of the error that operations meet, or that they would meet. */
   code: string;
@@ -89,7 +89,7 @@ function providerFindings(provider: DeviceKeyProviderSupport, hardware: boolean)
   if (!asked) return [];
   if (!available) {
     const isHardware = provider.protectionClass.startsWith('hardware_');
-    // A fallback is of interest where there is no hardware, and even there nobody needs it.
+    // A missing fallback is reported only where there is no hardware, and only as a note.
     if (hardware && !isHardware) return [];
     return [
       {

@@ -33,9 +33,9 @@ export interface NativeStore {
   takePinQuestion(): string;
   /** For the next request that needs it. */
   answerPin(pin: string): void;
-  /** True when the request will not be settled any more. */
+  /** True if the request will never be settled. */
   cancel(request: number): boolean;
-  /** Settles nothing more and lets go of the hardware before it returns; waits a second at most. */
+  /** Settles no more requests and releases the hardware before it returns; waits at most one second. */
   abandon(): void;
 }
 
@@ -49,7 +49,7 @@ export interface Native {
 
 let loaded: Native | undefined;
 
-/** Loads the addon on first use, so that importing the package cannot fail for want of one. */
+/** Loads the addon on first use, so that importing the package works without one. */
 export function loadNative(): Native {
   if (loaded) return loaded;
   const failures: Error[] = [];
@@ -130,7 +130,7 @@ function usesMusl(): boolean {
 
 function loadError(failures: Error[]): DeviceKeyError {
   const isAbsent = ({ code }: NodeJS.ErrnoException) => code === 'MODULE_NOT_FOUND';
-  // A file that is there and cannot be loaded says more than one that is missing.
+  // Prefer a file that exists but cannot be loaded: its error is the more useful one.
   const cause = failures.find((failure) => !isAbsent(failure)) ?? failures[0];
   const reason = cause && !isAbsent(cause) ? `: ${cause.message.split('\n')[0] ?? ''}` : '';
   const message = isBundled()

@@ -4,7 +4,7 @@ import { UsageError } from './failure';
 import { nearest } from './nearest';
 import { commonOptions, type OptionSpec } from './options';
 
-/** A command line, taken apart. */
+/** A parsed command line. */
 export interface Arguments {
   /** Options that take a value, by name. */
   values: ReadonlyMap<string, string>;
@@ -14,7 +14,7 @@ export interface Arguments {
   positionals: readonly string[];
 }
 
-/** The value of an option that the command cannot do without. */
+/** The value of a required option. */
 export function requiredOption(args: Arguments, name: string): string {
   const value = args.values.get(name);
   if (value === undefined) throw new UsageError(`--${name} is missing`);

@@ -1,7 +1,7 @@
 import { withCommandLineNames } from './option-names';
 import type { Output } from './output';
 
-/** The command line makes no sense. `message` says why. */
+/** The command line is invalid. `message` says why. */
 export class UsageError extends Error {
   /** The command that was being called, where that much is known. */
   command: string | undefined;

@@ -5,7 +5,7 @@ import type { Invocation } from './command';
 import { UsageError } from './failure';
 import { withCommandLineNames } from './option-names';
 
-// After this long, a person wonders whether anything happens.
+// After this many milliseconds a note says what the command waits for.
 const patienceMs = 1000;
 
 /** Opens the store that the command line names. */
@@ -35,7 +35,7 @@ function openStore(invocation: Invocation): DeviceKeyStore {
   }
 }
 
-/** The token that the command line names, and somebody at a terminal who knows its PIN. */
+/** The token options of the command line, with a prompt for the PIN on a terminal. */
 function pkcs11Options(invocation: Invocation): Pkcs11Options {
   const { values } = invocation.args;
   const options: Pkcs11Options = {};
@@ -73,7 +73,7 @@ export async function withStore<Result>(
   }
 }
 
-/** `work` of the hardware. When it takes its time, somebody at a terminal is told what is going on. */
+/** Awaits `work` of the hardware. If it takes longer than `patienceMs`, a note says so on a terminal. */
 export async function patiently<Result>(
   { output }: Invocation,
   work: Promise<Result>,

@@ -56,7 +56,7 @@ async function examine(store: DeviceKeyStore, invocation: Invocation): Promise<E
   );
   const directory = await examineStoreDirectory(support.store.directory);
   let listed: (DeviceKeyInfo | DeviceKeyUnreadable)[] = [];
-  // Of a store that is refused, support() has told why.
+  // If the store cannot be used, support() has given the reason.
   if (support.store.available) listed = await abortable(store.list(), signal);
   return { support, directory, listed };
 }

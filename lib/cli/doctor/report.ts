@@ -20,7 +20,7 @@ export interface Finding {
 export interface DoctorReport {
   /** Whether keys can be made and used in hardware, here and now, by this user. */
   usable: boolean;
-  /** What a new key would be protected by under the most lenient policy; null when by nothing. */
+  /** The class of a new key under the most lenient policy; null when no key can be made. */
   protectionClass: DeviceKeySupport['protectionClass'];
   providers: DeviceKeyProviderSupport[];
   store: (StoreDirectory & { keys: number; unreadable: DeviceKeyUnreadable[] }) | null;

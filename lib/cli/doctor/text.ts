@@ -28,7 +28,7 @@ function providerState({ asked, available, code }: DeviceKeyProviderSupport, pai
   return available ? paint.green('available') : paint.red(`not available (${code ?? 'unknown'})`);
 }
 
-/** What is known about TPMs and tokens in words, and whatever else a provider tells as it is. */
+/** Known details of TPMs and tokens in words; all other details unchanged. */
 function detailRows(details: Record<string, unknown>): string[][] {
   const rest = new Map(Object.entries(details));
   const take = (name: string) => {
@@ -81,7 +81,7 @@ function detailRows(details: Record<string, unknown>): string[][] {
   return rows;
 }
 
-/** What the PKCS#11 provider tells about a token. */
+/** One token in the details of the PKCS#11 provider. */
 interface Pkcs11TokenDetails {
   uri: string;
   /** Why it cannot hold device keys; null when it can. */

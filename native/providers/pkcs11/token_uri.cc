@@ -109,12 +109,13 @@ std::string TokenIdentity::Uri() const {
 }
 
 TokenUri TokenUri::Parse(std::string_view text, std::string_view what) {
+  const Parser parser(what);
+  if (text.find('\0') != std::string_view::npos) parser.Fail("expected a string without NUL");
   TokenUri uri;
   if (!HasScheme(text)) {
     uri.label_or_serial = text;
     return uri;
   }
-  const Parser parser(what);
   text.remove_prefix(kScheme.size());
   const size_t question = text.find('?');
   parser.EachAttribute(

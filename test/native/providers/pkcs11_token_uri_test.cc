@@ -80,6 +80,13 @@ TEST(TokenUriTest, RefusesBadPercentEncoding) {
   }
 }
 
+TEST(TokenUriTest, RefusesNul) {
+  using std::string_view_literals::operator""sv;
+  for (const std::string_view text : {"pkcs11:token=a\0b"sv, "a\0b"sv}) {
+    ExpectRefused(text, "without NUL");
+  }
+}
+
 TEST(TokenUriTest, RefusesACommandAsPinSource) {
   ExpectRefused("pkcs11:token=t?pin-source=%7Ccat%20pin", "pin-source: expected an absolute path");
 }

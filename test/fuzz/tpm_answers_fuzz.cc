@@ -1,0 +1,54 @@
+// A TPM that answers anything. The input is its answers, one behind the other, each with its length
+// in two bytes (big-endian) in front. They go through a socket and tpm2-tss, as swtpm's do.
+//
+// tpm2-tss is the system's library and not instrumented: libFuzzer sees what our own code does with
+// what tpm2-tss has read.
+#include <algorithm>
+#include <mutex>
+
+#include "fuzz/oracle.h"
+#include "fuzz/tpm_exercise.h"
+#include "support/tpm_server.h"
+
+using namespace device_key;
+
+namespace {
+
+class Answers {
+ public:
+  void Reset(ByteView input) {
+    const std::lock_guard lock(mutex_);
+    left_ = input;
+  }
+
+  // The next answer. Empty, which hangs up, at the end and for one that announces more than there
+  // is: waiting for the rest would take all of the time limit.
+  Bytes Next() {
+    const std::lock_guard lock(mutex_);
+    if (left_.size() < 2) return {};
+    const size_t size = std::min<size_t>(left_[0] << 8 | left_[1], left_.size() - 2);
+    const ByteView answer = left_.subspan(2, size);
+    left_ = left_.subspan(2 + size);
+    constexpr size_t kHeaderSize = 10;
+    if (size < kHeaderSize) return {};
+    const size_t announced =
+        static_cast<size_t>(answer[2]) << 24 | answer[3] << 16 | answer[4] << 8 | answer[5];
+    if (announced > size && announced <= 4096) return {};
+    return Bytes(answer.begin(), answer.end());
+  }
+
+ private:
+  std::mutex mutex_;
+  ByteView left_;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static Answers& answers = *new Answers;
+  static TpmServer& server = *new TpmServer([](ByteView) { return answers.Next(); });
+  answers.Reset({data, size});
+  ExerciseTpm(server.tcti());
+  answers.Reset({});
+  return 0;
+}

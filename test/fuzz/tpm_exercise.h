@@ -1,0 +1,45 @@
+// What tpm_answers_fuzz does with a TPM, and record_tpm_answers has done with a real one.
+#ifndef DEVICE_KEY_FUZZ_TPM_EXERCISE_H_
+#define DEVICE_KEY_FUZZ_TPM_EXERCISE_H_
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "crypto/p256.h"
+#include "platform/error.h"
+#include "providers/tpm2/tpm2_provider.h"
+
+namespace device_key {
+
+// Every kind of operation once. Only DeviceKeyError is expected of each; its code may be any.
+inline void ExerciseTpm(const std::string& tcti) {
+  Tpm2Provider provider(
+      {.tcti = tcti, .allow_simulator = true, .environment = Environment::None()});
+  const KeyId id = *KeyId::Parse("dk_tpm_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA");
+  const KeyBinding binding{"account-1", "client-1"};
+  const OperationLimits limits{std::chrono::steady_clock::now() + std::chrono::seconds(10)};
+  const auto attempt = [](auto work) {
+    try {
+      work();
+    } catch (const DeviceKeyError&) {
+    }
+  };
+  provider.Probe(limits);
+  std::optional<ProviderKey> key;
+  attempt([&] { key = provider.Create(id, {}, limits); });
+  if (!key) return;
+  // What Create returns is a key that a record can hold and the store can verify with.
+  const P256PublicKey public_key = P256PublicKey::FromSpki(key->spki_der);
+  const Sha256Digest digest = Sha256(AsBytes("message"));
+  attempt([&] { public_key.Verify(digest, provider.Sign(id, key->handle, {}, digest, limits)); });
+  attempt([&] { key->handle = provider.Bind(id, key->handle, binding, limits); });
+  attempt([&] { provider.Sign(id, key->handle, binding, digest, limits); });
+  provider.Unload(id);
+  attempt([&] { provider.Sign(id, key->handle, binding, digest, limits); });
+  attempt([&] { provider.Delete(id, key->handle, limits); });
+}
+
+}  // namespace device_key
+
+#endif  // DEVICE_KEY_FUZZ_TPM_EXERCISE_H_

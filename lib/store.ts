@@ -230,9 +230,15 @@ export class DeviceKeyStore {
   private constructor(options: DeviceKeyStoreOptions) {
     const { NativeStore } = loadNative();
     let askPin: AskPin | undefined;
+    // JSON has no functions, and each JSON text with a PIN would be one more copy of it in memory:
+    // the native store only gets to know that it can ask for the PIN.
     const json = toJson(options, 'options', (name, value) => {
-      // JSON has no functions: of `pin`, the native store is told that there is somebody to ask.
-      if (name !== 'pin' || typeof value !== 'function') return value;
+      if (name !== 'pin') return value;
+      if (isText(value)) {
+        askPin = () => value;
+        return { given: true };
+      }
+      if (typeof value !== 'function') return value;
       askPin = value as AskPin;
       return { ask: true };
     });
@@ -474,7 +480,7 @@ export class DeviceKeyStore {
         cause,
       });
     }
-    if (typeof pin !== 'string' || pin === '') {
+    if (!isText(pin)) {
       throw new DeviceKeyError('user_canceled', `${error.message}; no PIN was given when asked`);
     }
     // A PIN that nobody waits for any more would stay.
@@ -484,6 +490,11 @@ export class DeviceKeyStore {
 
 /** How often one operation may be started again for want of a PIN. */
 const maxPinRounds = 10;
+
+/** Whether a PIN can be given to a token: not empty, and without lone surrogates. */
+function isText(pin: unknown): pin is string {
+  return typeof pin === 'string' && pin !== '' && !/\p{Surrogate}/u.test(pin);
+}
 
 type AskPin = Exclude<Pkcs11Options['pin'], string | undefined>;
 

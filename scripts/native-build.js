@@ -20,7 +20,7 @@ function sources(os) {
   if (os !== 'linux') return files;
   const rooms = new Map();
   for (const file of files) {
-    const room = file.endsWith('/pending_keys.cc') ? `${file}.alone` : path.posix.dirname(file);
+    const room = path.posix.dirname(file);
     rooms.set(room, [...(rooms.get(room) ?? []), file]);
   }
   return Array.from(rooms, ([room, members]) => {

@@ -21,6 +21,19 @@ std::string StringArgument(const Napi::CallbackInfo& info, size_t index) {
   return info[index].As<Napi::String>().Utf8Value();
 }
 
+// Without a copy that stays in memory, which Napi::String::Utf8Value would leave.
+Pin PinArgument(const Napi::CallbackInfo& info, size_t index) {
+  size_t size = 0;
+  if (info.Length() <= index ||
+      napi_get_value_string_utf8(info.Env(), info[index], nullptr, 0, &size) != napi_ok) {
+    throw DeviceKeyError(ErrorCode::kInvalidParams, "expected a string");
+  }
+  return Pin(size + 1, [&](char* bytes) {
+    napi_get_value_string_utf8(info.Env(), info[index], bytes, size + 1, &size);
+    return size;
+  });
+}
+
 }  // namespace
 
 Napi::Function NativeStore::Define(Napi::Env env) {
@@ -120,7 +133,7 @@ Napi::Value NativeStore::TakePinQuestion(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeStore::AnswerPin(const Napi::CallbackInfo& info) {
   return AtBoundary(info.Env(), [&] {
-    store().AnswerPin(StringArgument(info, 0));
+    store().AnswerPin(PinArgument(info, 0));
     return info.Env().Undefined();
   });
 }

@@ -257,8 +257,8 @@ std::string AsyncDeviceKeyStore::TakePinQuestion() {
   return pin_prompt_ != nullptr ? Text(pin_prompt_->TakeQuestion()) : "null";
 }
 
-void AsyncDeviceKeyStore::AnswerPin(std::string_view pin) {
-  if (pin_prompt_ != nullptr) pin_prompt_->Answer(Pin(std::string(pin)));
+void AsyncDeviceKeyStore::AnswerPin(Pin pin) {
+  if (pin_prompt_ != nullptr) pin_prompt_->Answer(std::move(pin));
 }
 
 bool AsyncDeviceKeyStore::Cancel(uint64_t id) {

@@ -68,7 +68,7 @@ class AsyncDeviceKeyStore {
   // `pin_required`, as JSON (PinPrompt), once; "null" when there is none. And the PIN, for the next
   // request that needs it.
   std::string TakePinQuestion();
-  void AnswerPin(std::string_view pin);
+  void AnswerPin(Pin pin);
 
   // True when the request will not be settled: it had not started, or its result is thrown away
   // when it ends (a key that was being created is deleted again). False when it has been settled

@@ -59,9 +59,9 @@ CreateResponse DeviceKeyStore::Make(ProtectionPolicy policy, const KeyBinding& b
   const RecordStore::Place place = records_.MakePlace();
   const Announcements announcements{
       .announce =
-          [&](KeyProvider& provider, const KeyId& key_id) {
-            pending_.Sweep(provider, options_.now(), limits);
-            pending_.Announce(provider, key_id);
+          [&](KeyProvider& provider, const KeyId& key_id, const nlohmann::json& place) {
+            pending_.Sweep(provider, place, options_.now(), limits);
+            pending_.Announce(provider, key_id, place);
           },
       .withdraw = [&](const KeyId& key_id) { pending_.Withdraw(key_id); }};
   const MadeKey made = providers_.Create(policy, binding, limits, announcements);

@@ -57,11 +57,11 @@ void DecodePkcs11(const nlohmann::json& json, OpenOptions& options) {
     } else if (member == "token") {
       options.pkcs11_token = DecodeText(name, value);
     } else if (member == "pin") {
-      if (value == nlohmann::json{{"ask", true}}) {
-        pin.prompt = std::make_shared<PinPrompt>();
-      } else {
-        pin.value = DecodeText(name, value);
+      pin.prompt_has_value = value == nlohmann::json{{"given", true}};
+      if (!pin.prompt_has_value && value != nlohmann::json{{"ask", true}}) {
+        ThrowInvalid(name, "a string that is not empty, or a function");
       }
+      pin.prompt = std::make_shared<PinPrompt>();
     } else if (member == "pinFile") {
       pin.file = DecodeText(name, value);
     } else if (member == "allowFinalTry") {
@@ -73,7 +73,7 @@ void DecodePkcs11(const nlohmann::json& json, OpenOptions& options) {
                                "allowFinalTry");
     }
   }
-  if (pin.value.has_value() + pin.file.has_value() + (pin.prompt != nullptr) > 1) {
+  if (pin.file.has_value() && pin.prompt != nullptr) {
     ThrowInvalid("pkcs11", "only one of pin and pinFile");
   }
 }

@@ -39,7 +39,7 @@ struct OpenOptions {
 };
 
 // From the JSON text {"directory"?, "targets"?, "timeoutMs"?, "queueLimit"?, "tcti"?,
-// "allowSimulator"?, "pkcs11"?: {"module"?, "token"?, "pin"? (a string, or {"ask": true} for a
+// "allowSimulator"?, "pkcs11"?: {"module"?, "token"?, "pin"? ({"given": true} or {"ask": true}: a
 // PinPrompt), "pinFile"?, "allowFinalTry"?}, "userPresence"? (a boolean, or {"reuseSeconds": 1 to
 // 3600})}; what is absent takes its default, from the environment where there is one. Throws
 // `invalid_params` naming the option, also for options that it does not know.

@@ -1,31 +1,25 @@
 #include "keystore/pending_keys.h"
 
+#include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <optional>
-#include <string>
-#include <string_view>
+#include <utility>
+#include <vector>
 
+#include "keystore/key_file_name.h"
 #include "platform/error.h"
-#include "platform/private_directory.h"
 #include "protocol/json_reader.h"
 
 namespace device_key {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kPendingVersion = 1;
 constexpr std::chrono::seconds kWithdrawTimeout{2};
-constexpr std::string_view kSuffix = ".pending";
+// The longest that a sweep delays the creation of a key, but for the last deletion.
+constexpr std::chrono::milliseconds kSweepTime{100};
 constexpr int64_t kNanoseconds = 1'000'000'000;
 
-std::string FileName(const KeyId& key_id) { return key_id.str() + std::string(kSuffix); }
-
-std::optional<KeyId> KeyIdFromFileName(std::string_view name) {
-  if (!name.ends_with(kSuffix)) return std::nullopt;
-  return KeyId::Parse(name.substr(0, name.size() - kSuffix.size()));
-}
-
-// What the token would say to its next user as well, after one more try of the PIN or one more
+// Errors that the token would give its next user as well, after one more try of the PIN or one more
 // question for it.
 bool IsAboutPin(ErrorCode code) {
   switch (code) {
@@ -39,61 +33,93 @@ bool IsAboutPin(ErrorCode code) {
   }
 }
 
-// Whether `text` announces a key of the provider `name`. Throws for text that is not JSON.
-bool IsOf(std::string_view name, const std::string& text) {
-  const nlohmann::json json = ReadJson(text);
-  return json.is_object() && json.value("version", nlohmann::json()) == kVersion &&
-         json.value("provider", nlohmann::json()) == name;
-}
-
 }  // namespace
 
 PendingKeys::PendingKeys(const std::filesystem::path& directory)
     : directory_(std::filesystem::absolute(directory)) {}
 
-void PendingKeys::Announce(const KeyProvider& provider, const KeyId& key_id) const {
-  const nlohmann::ordered_json json = {{"version", kVersion}, {"provider", provider.name()}};
-  PrivateDirectory::OpenOrCreate(directory_).WriteNew(FileName(key_id), json.dump() + "\n");
+void PendingKeys::Announce(const KeyProvider& provider, const KeyId& key_id,
+                           const nlohmann::json& place) const {
+  nlohmann::ordered_json json = {{"version", kPendingVersion}, {"provider", provider.name()}};
+  if (!place.is_null()) json["handle"] = place;
+  PrivateDirectory::OpenOrCreate(directory_)
+      .WriteNew(KeyFileName(key_id, kPendingSuffix), json.dump() + "\n");
 }
 
 void PendingKeys::Withdraw(const KeyId& key_id) const {
   try {
     const auto directory = PrivateDirectory::Open(directory_);
     if (directory) {
-      directory->Remove(FileName(key_id), std::chrono::steady_clock::now() + kWithdrawTimeout);
+      directory->Remove(KeyFileName(key_id, kPendingSuffix),
+                        std::chrono::steady_clock::now() + kWithdrawTimeout);
     }
   } catch (const DeviceKeyError&) {
   }
 }
 
-void PendingKeys::Sweep(KeyProvider& provider, int64_t now, const OperationLimits& limits) {
-  if (!IsSweepDue(provider.name(), now)) return;
+void PendingKeys::Sweep(KeyProvider& provider, const nlohmann::json& place, int64_t now,
+                        const OperationLimits& limits) {
+  const std::string swept = std::string(provider.name()) + place.dump();
+  std::optional<std::string> last = LastSweptFile(swept, now);
+  if (!last) return;
   const auto directory = PrivateDirectory::Open(directory_);
   if (!directory) return;
-  for (const std::string& name : directory->List()) {
-    const std::optional<KeyId> key_id = KeyIdFromFileName(name);
+  const auto end = std::chrono::steady_clock::now() + kSweepTime;
+  const std::vector<std::string> names = directory->List();
+  for (auto name = std::upper_bound(names.begin(), names.end(), *last); name != names.end();
+       ++name) {
+    if (std::chrono::steady_clock::now() >= end) {
+      Remember(swept, {now, *last});
+      return;
+    }
+    last = *name;
+    const std::optional<KeyId> key_id = KeyIdFromFileName(*name, kPendingSuffix);
     if (!key_id) continue;
     try {
-      const auto file = directory->Read(name);
-      if (!file || !IsOf(provider.name(), file->bytes)) continue;
-      if (now - file->stamp.modified_ns / kNanoseconds < kAbandonedAfterSeconds) continue;
-      // It may have been recorded, and its process died before it could say so here.
-      if (!directory->Stat(key_id->str() + ".json")) provider.Delete(*key_id, nullptr, limits);
-      directory->Remove(name, limits.deadline);
+      SweepFile(*directory, *key_id, provider, place, now, limits);
     } catch (const DeviceKeyError& error) {
       if (IsAboutPin(error.code())) throw;
-      // The token may be out.
+      // Left to the next sweep: the token may be out, or the file damaged.
     }
   }
-  const std::lock_guard lock(mutex_);
-  swept_[std::string(provider.name())] = now;
+  Remember(swept, {now, {}});
 }
 
-bool PendingKeys::IsSweepDue(std::string_view provider, int64_t now) {
+void PendingKeys::SweepFile(const PrivateDirectory& directory, const KeyId& key_id,
+                            KeyProvider& provider, const nlohmann::json& place, int64_t now,
+                            const OperationLimits& limits) {
+  const std::string name = KeyFileName(key_id, kPendingSuffix);
+  const auto file = directory.Read(name);
+  if (!file || now - file->stamp.modified_ns / kNanoseconds < kAbandonedAfterSeconds) return;
+  const nlohmann::json json = ReadJson(file->bytes);
+  if (!json.is_object() || json.value("version", nlohmann::json()) != kPendingVersion ||
+      json.value("provider", nlohmann::json()) != provider.name()) {
+    return;
+  }
+  // A key with a record is complete: its process died before it could withdraw the announcement.
+  if (!directory.Stat(KeyFileName(key_id, kRecordSuffix))) {
+    // Only the token that the key was announced for can say that there is no such key.
+    if (json.value("handle", nlohmann::json()) != place) return;
+    provider.Delete(key_id, place, limits);
+  }
+  directory.Remove(name, limits.deadline);
+}
+
+// The file to go on after, "" for a new sweep; nullopt when none is due.
+std::optional<std::string> PendingKeys::LastSweptFile(const std::string& swept, int64_t now) {
   const std::lock_guard lock(mutex_);
-  const auto last = swept_.find(provider);
+  const auto known = sweeps_.find(swept);
+  if (known == sweeps_.end()) return "";
+  const LastSweep& last = known->second;
+  if (!last.file.empty()) return last.file;
   // A clock that was set back must not put sweeps off.
-  return last == swept_.end() || now < last->second || now - last->second >= kSweepIntervalSeconds;
+  const bool due = now < last.time || now - last.time >= kSweepIntervalSeconds;
+  return due ? std::optional<std::string>("") : std::nullopt;
+}
+
+void PendingKeys::Remember(const std::string& swept, LastSweep last) {
+  const std::lock_guard lock(mutex_);
+  sweeps_[swept] = std::move(last);
 }
 
 }  // namespace device_key

@@ -4,12 +4,13 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <mutex>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
-#include <string_view>
 
+#include "platform/private_directory.h"
 #include "protocol/key_id.h"
 #include "providers/key_provider.h"
 
@@ -26,25 +27,41 @@ class PendingKeys {
 
   explicit PendingKeys(const std::filesystem::path& directory);
 
-  // To be called before the key is made. Throws `store_unwritable` and `store_insecure`.
-  void Announce(const KeyProvider& provider, const KeyId& key_id) const;
+  // To be called before the key is made; `place` is what KeyProvider::Locate returned. Throws
+  // `store_unwritable` and `store_insecure`.
+  void Announce(const KeyProvider& provider, const KeyId& key_id,
+                const nlohmann::json& place) const;
 
   // To be called once the key is recorded or known not to exist. A failure is left to Sweep.
   void Withdraw(const KeyId& key_id) const;
 
-  // Deletes the keys of `provider` that were announced long before `now` (Unix seconds) and never
-  // recorded; at most once in kSweepIntervalSeconds, since it reads the whole directory. Those that
-  // cannot be deleted now are left to the next sweep. Throws `pin_required`,
-  // `pin_incorrect`, `pin_locked` and `user_canceled` alone: a PIN that was given for this
-  // operation has been used up then, and going on would ask for it once more, for ever.
-  void Sweep(KeyProvider& provider, int64_t now, const OperationLimits& limits);
+  // Deletes the keys that were announced for this provider and place long before `now` (Unix
+  // seconds) and never recorded. Keys that cannot be deleted now are left to the next sweep, and so
+  // are those of other places: a token that is not there cannot say that it has no such key.
+  //
+  // Reads the whole directory, so it does nothing within kSweepIntervalSeconds after a sweep of the
+  // same place. One that takes long is interrupted, and goes on at the next call.
+  //
+  // Throws `pin_required`, `pin_incorrect`, `pin_locked` and `user_canceled` alone: a PIN that was
+  // given for this operation has been used up then, and to go on would be to ask for it again.
+  void Sweep(KeyProvider& provider, const nlohmann::json& place, int64_t now,
+             const OperationLimits& limits);
 
  private:
-  bool IsSweepDue(std::string_view provider, int64_t now);
+  struct LastSweep {
+    int64_t time;      // Unix seconds
+    std::string file;  // of an interrupted sweep: the last file that it looked at; else ""
+  };
+
+  static void SweepFile(const PrivateDirectory& directory, const KeyId& key_id,
+                        KeyProvider& provider, const nlohmann::json& place, int64_t now,
+                        const OperationLimits& limits);
+  std::optional<std::string> LastSweptFile(const std::string& swept, int64_t now);
+  void Remember(const std::string& swept, LastSweep last);
 
   const std::filesystem::path directory_;
   std::mutex mutex_;
-  std::map<std::string, int64_t, std::less<>> swept_;  // when, by provider; Unix seconds
+  std::map<std::string, LastSweep> sweeps_;  // by the provider's name and the place
 };
 
 }  // namespace device_key

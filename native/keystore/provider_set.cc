@@ -51,12 +51,17 @@ bool MayHaveMadeKey(ErrorCode code) {
 MadeKey Make(KeyProvider& provider, const KeyBinding& binding, const OperationLimits& limits,
              const Announcements& announcements) {
   KeyId key_id = KeyId::Generate(provider.protection_class());
-  if (provider.keeps_keys()) announcements.announce(provider, key_id);
-  try {
+  if (!provider.keeps_keys()) {
     ProviderKey key = provider.Create(key_id, binding, limits);
     return {provider, std::move(key_id), std::move(key)};
+  }
+  const nlohmann::json place = provider.Locate(limits);
+  announcements.announce(provider, key_id, place);
+  try {
+    ProviderKey key = provider.CreateAt(place, key_id, binding, limits);
+    return {provider, std::move(key_id), std::move(key)};
   } catch (const DeviceKeyError& error) {
-    if (provider.keeps_keys() && !MayHaveMadeKey(error.code())) announcements.withdraw(key_id);
+    if (!MayHaveMadeKey(error.code())) announcements.withdraw(key_id);
     throw;
   }
 }
@@ -115,6 +120,8 @@ MadeKey ProviderSet::Create(ProtectionPolicy policy, const KeyBinding& binding,
     }
     try {
       return Make(*provider, binding, limits, announcements);
+    } catch (const PassingError&) {
+      throw;
     } catch (const DeviceKeyError& error) {
       if (!IsLasting(error.code())) throw;
       failure = failure ? DeviceKeyError(failure->code(),

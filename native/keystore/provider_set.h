@@ -24,7 +24,9 @@ struct MadeKey {
 };
 
 struct Announcements {
-  std::function<void(KeyProvider&, const KeyId&)> announce = [](KeyProvider&, const KeyId&) {};
+  // The last argument is what KeyProvider::Locate returned.
+  std::function<void(KeyProvider&, const KeyId&, const nlohmann::json&)> announce =
+      [](KeyProvider&, const KeyId&, const nlohmann::json&) {};
   std::function<void(const KeyId&)> withdraw = [](const KeyId&) {};
 };
 
@@ -36,14 +38,14 @@ class ProviderSet {
 
   // Makes a key with the first provider that can, in order. The next one is asked only after an
   // error that will not pass by itself (no hardware, no library, no permission): a busy device or
-  // one that timed out must not degrade an enrollment for good, so any other error is thrown as it
-  // is. What is not hardware makes a key only when `policy` allows it. Otherwise, when hardware
-  // cannot be used and such a provider is available, `degraded_protection_not_allowed` tells which
-  // class it has and why hardware was not used. One that runs foreign code is not even asked then:
-  // it counts when it is configured.
+  // one that timed out must not degrade an enrollment for good, so any other error, and every
+  // PassingError, is thrown as it is. What is not hardware makes a key only when `policy` allows
+  // it. Otherwise, when hardware cannot be used and such a provider is available,
+  // `degraded_protection_not_allowed` tells which class it has and why hardware was not used. One
+  // that runs foreign code is not even asked then: it counts when it is configured.
   //
-  // `announce(provider, key id)` is called before a provider that keeps its keys makes one, and
-  // `withdraw(key id)` when it turns out that it has not.
+  // `announce(provider, key id, place)` is called before a provider that keeps its keys makes one,
+  // and `withdraw(key id)` when it turns out that it has not.
   MadeKey Create(ProtectionPolicy policy, const KeyBinding& binding, const OperationLimits& limits,
                  const Announcements& announcements = {}) const;
 

@@ -1,23 +1,17 @@
 #include "keystore/record_store.h"
 
 #include <chrono>
-#include <string_view>
 #include <utility>
 
+#include "keystore/key_file_name.h"
 #include "platform/path_text.h"
 
 namespace device_key {
 namespace {
 
 constexpr size_t kCachedRecords = 64;
-constexpr std::string_view kSuffix = ".json";
 
-std::string FileName(const KeyId& key_id) { return key_id.str() + std::string(kSuffix); }
-
-std::optional<KeyId> KeyIdFromFileName(std::string_view name) {
-  if (!name.ends_with(kSuffix)) return std::nullopt;
-  return KeyId::Parse(name.substr(0, name.size() - kSuffix.size()));
-}
+std::string FileName(const KeyId& key_id) { return KeyFileName(key_id, kRecordSuffix); }
 
 }  // namespace
 
@@ -88,7 +82,7 @@ std::vector<ListedKey> RecordStore::List() {
   if (!directory) return {};
   std::vector<ListedKey> listed;
   for (const std::string& name : directory->List()) {
-    const std::optional<KeyId> key_id = KeyIdFromFileName(name);
+    const std::optional<KeyId> key_id = KeyIdFromFileName(name, kRecordSuffix);
     if (!key_id) continue;
     try {
       // Past the cache: a long listing would empty it of the keys in use.

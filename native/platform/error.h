@@ -68,6 +68,14 @@ class DeviceKeyError : public std::runtime_error {
   std::optional<uint32_t> platform_status_;
 };
 
+// Hardware that has answered this process cannot be reached now. Its code may be one that means a
+// lasting reason elsewhere (`hardware_unavailable`), but this one may pass.
+class PassingError : public DeviceKeyError {
+ public:
+  using DeviceKeyError::DeviceKeyError;
+  explicit PassingError(const DeviceKeyError& error) : DeviceKeyError(error) {}
+};
+
 }  // namespace device_key
 
 #endif  // DEVICE_KEY_PLATFORM_ERROR_H_

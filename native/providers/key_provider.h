@@ -2,7 +2,6 @@
 #ifndef DEVICE_KEY_PROVIDERS_KEY_PROVIDER_H_
 #define DEVICE_KEY_PROVIDERS_KEY_PROVIDER_H_
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -12,7 +11,7 @@
 #include "crypto/bytes.h"
 #include "crypto/sha256.h"
 #include "platform/error.h"
-#include "platform/interrupt.h"
+#include "platform/operation_limits.h"
 #include "protocol/key_id.h"
 
 namespace device_key {
@@ -26,12 +25,6 @@ struct KeyBinding {
 
   // Both are empty: the key has been made and its enrollment is still to come.
   bool empty() const { return account_user_id.empty() && client_id.empty(); }
-};
-
-// How long one operation may take, and the switch that ends it early.
-struct OperationLimits {
-  std::chrono::steady_clock::time_point deadline;
-  const Interrupt* interrupt = nullptr;  // may be null; outlives the call
 };
 
 // A freshly made key. `handle` is the provider's own JSON: it is kept in the key record and handed
@@ -96,6 +89,16 @@ class KeyProvider {
   // hardware that is missing or broken; that is what the result says.
   virtual Availability Probe(const OperationLimits& limits) = 0;
 
+  // Where Create would make a key now, as a handle for Delete; null for a provider that has one
+  // place alone. Only for providers that keep keys: the place is part of the announcement.
+  virtual nlohmann::json Locate([[maybe_unused]] const OperationLimits& limits) { return nullptr; }
+
+  // As Create, in the place that Locate returned. Throws `token_missing` when that is gone.
+  virtual ProviderKey CreateAt([[maybe_unused]] const nlohmann::json& place, const KeyId& id,
+                               const KeyBinding& binding, const OperationLimits& limits) {
+    return Create(id, binding, limits);
+  }
+
   // Makes a P-256 signing key that cannot leave the hardware and reads back the attributes that
   // make it so before returning.
   virtual ProviderKey Create(const KeyId& id, const KeyBinding& binding,
@@ -129,8 +132,8 @@ class KeyProvider {
                                    const OperationLimits& limits);
 
   // Removes the key from the hardware's or the OS's store, if it lives there, and from any cache.
-  // Succeeds when there is nothing left to remove. `handle` is null for a key that was announced
-  // and never recorded: then it is looked for where a new key would be made.
+  // Succeeds when there is nothing left to remove. `handle` is the key's, or for a key that was
+  // announced and never recorded what Locate returned; null means the provider's one place.
   virtual void Delete(const KeyId& id, const nlohmann::json& handle,
                       const OperationLimits& limits) = 0;
 

@@ -1,10 +1,12 @@
 // Keys in a TPM by way of tpm2-pkcs11.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
+import { runChild } from '../support/child';
+import { CliUser } from '../support/cli';
 import { verifies } from '../support/proof';
 import { SoftwareTpm } from '../support/swtpm';
 import { TokenClient } from '../support/token-client';
@@ -78,4 +80,37 @@ test('a key signs in the process that made it and in the next, until it is delet
   await next.stop();
   await flush();
   expect(await tool('--login', '--pin', pin, '--list-objects')).not.toContain('dk_osn_');
+});
+
+// tpm2-pkcs11 is registered with p11-kit here. It writes to standard error when it is loaded, and makes
+// a store in the home directory.
+describe('where the TPM can be used directly, tpm2-pkcs11 is not loaded', () => {
+  let direct: Record<string, string>;
+
+  beforeEach(() => {
+    direct = {
+      DEVICE_KEY_TCTI: tpm.tcti,
+      DEVICE_KEY_ALLOW_SIMULATOR: '1',
+      DEVICE_KEY_PKCS11_MODULE: '', // as if unset
+    };
+  });
+  test('by support()', async () => {
+    const user = await mkdtemp('/tmp/dk-home-');
+    const call = { call: 'probeDeviceKeySupport' };
+    const { output, stderr } = await runChild<{ result: object }>('use-module.cjs', call, {
+      env: { HOME: user, ...direct },
+    });
+    expect(output.result).toMatchObject({ protectionClass: 'hardware_tpm' });
+    expect(stderr).toBe('');
+    expect(await readdir(user)).toEqual([]);
+    await rm(user, { recursive: true });
+  });
+
+  test('by device-key doctor', async () => {
+    const cli = await CliUser.create();
+    const { code, stderr } = await cli.run(['doctor'], { env: direct });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(await readdir(cli.home)).toEqual([]);
+    await cli.remove();
+  });
 });

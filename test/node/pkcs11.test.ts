@@ -1,6 +1,6 @@
 // Keys in a PKCS#11 token, on a machine without a TPM: SoftHSM, seen by pkcs11-tool as well.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
@@ -56,8 +56,10 @@ async function start(
 // As if its process had died long ago before it was recorded.
 async function abandon(keyId: string): Promise<void> {
   const file = path.join(home, 'keys', keyId);
+  const { handle } = JSON.parse(await readFile(`${file}.json`, 'utf8')) as { handle: object };
   await rm(`${file}.json`);
-  await writeFile(`${file}.pending`, '{"version":1,"provider":"pkcs11"}', { mode: 0o600 });
+  const announcement = { version: 1, provider: 'pkcs11', handle };
+  await writeFile(`${file}.pending`, JSON.stringify(announcement), { mode: 0o600 });
   await utimes(`${file}.pending`, 0, 0);
 }
 
@@ -280,9 +282,34 @@ describe('a key whose process died before it was recorded', () => {
     expect(objects).toContain(next.keyId);
     expect(objects).not.toContain(keyId);
   });
+
+  test('stays announced while keys are made on another token, and is deleted on its own', async () => {
+    const pin = hsm.pin;
+    await hsm.addToken('another');
+    const { keyId } = await (await start({ pin, token: 'device keys' })).create();
+    await abandon(keyId);
+    await (await start({ pin, token: 'another' })).create();
+    expect(await readdir(path.join(home, 'keys'))).toContain(`${keyId}.pending`);
+
+    await (await start({ pin, token: 'device keys' })).create();
+    expect(await readdir(path.join(home, 'keys'))).not.toContain(`${keyId}.pending`);
+    const objects = await hsm.tool(['--token-label', 'device keys', '--list-objects']);
+    expect(objects).not.toContain(keyId);
+  });
 });
 
 describe('a token that is taken out', () => {
+  test('leaves no announcements, however often a key is asked for', async () => {
+    const client = await start({ pin: hsm.pin, token: 'device keys' });
+    await client.create();
+    await hsm.takeOut();
+    const tries = Array.from({ length: 100 }, () => client.create());
+    expect(new Set(await outcomes(tries))).toEqual(new Set(['token_missing']));
+    const files = await readdir(path.join(home, 'keys'));
+    expect(files.filter((file) => file.endsWith('.pending'))).toEqual([]);
+    await hsm.putBack();
+  });
+
   test('is missing by name, and serves again when it is back', async () => {
     const client = await start();
     const key = await client.create();

@@ -57,6 +57,11 @@ export class Child<Output> {
     }
   }
 
+  get pid(): number {
+    if (this.process.pid === undefined) throw new Error('the child could not be started');
+    return this.process.pid;
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.process.kill(signal);
   }

@@ -6,9 +6,9 @@
 
 #include "providers/apple/access_control.h"
 #include "providers/apple/apple_status.h"
-#include "providers/apple/bounded_call.h"
 #include "providers/apple/key_handle.h"
 #include "providers/apple/keychain.h"
+#include "providers/apple/security_calls.h"
 
 namespace device_key {
 namespace {
@@ -111,15 +111,6 @@ Made Make(const std::string& tag, bool user_presence) {
                        failure->platform_status());
 }
 
-// For the key of a call that has timed out.
-void DeleteQuietly(const std::string& tag, const nlohmann::json& handle) {
-  try {
-    KeyHandle::FromJson(handle).Delete(tag);
-  } catch (const DeviceKeyError&) {
-    // The caller has its error already.
-  }
-}
-
 }  // namespace
 
 Availability KeychainProvider::Probe(const OperationLimits& limits) {
@@ -127,15 +118,14 @@ Availability KeychainProvider::Probe(const OperationLimits& limits) {
   availability.details = {{"userPresence", user_presence_.required}};
   try {
     // With user presence, since a Mac may not offer it. Making a key asks nobody.
-    availability.details.update(
-        BoundedCall<nlohmann::json>(limits, [presence = user_presence_.required] {
-          const Made made = Make(kProbeTag, presence);
-          const KeyHandle handle = KeyHandle::FromJson(made.key.handle);
-          handle.Delete(kProbeTag);
-          return nlohmann::json{
-              {"home", KeyHomeName(handle.home)},
-              {"homeReason", made.refusals.empty() ? "it does not export keys" : made.refusals}};
-        }));
+    availability.details.update(SecurityCalls().Run(limits, [presence = user_presence_.required] {
+      const Made made = Make(kProbeTag, presence);
+      const KeyHandle handle = KeyHandle::FromJson(made.key.handle);
+      handle.Delete(kProbeTag);
+      return nlohmann::json{
+          {"home", KeyHomeName(handle.home)},
+          {"homeReason", made.refusals.empty() ? "it does not export keys" : made.refusals}};
+    }));
   } catch (const DeviceKeyError& error) {
     availability.error = error;
   }
@@ -144,15 +134,15 @@ Availability KeychainProvider::Probe(const OperationLimits& limits) {
 
 ProviderKey KeychainProvider::Create(const KeyId& id, const KeyBinding&,
                                      const OperationLimits& limits) {
-  return BoundedCall<ProviderKey>(
+  return SecurityCalls().Run(
       limits,
       [tag = id.str(), presence = user_presence_.required] { return Make(tag, presence).key; },
-      [tag = id.str()](const ProviderKey& late) { DeleteQuietly(tag, late.handle); });
+      [tag = id.str()](const ProviderKey& late) { KeyHandle::FromJson(late.handle).Delete(tag); });
 }
 
 Bytes KeychainProvider::Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding&,
                              const Sha256Digest& digest, const OperationLimits& limits) {
-  return BoundedCall<Bytes>(
+  return SecurityCalls().Run(
       limits, [window = window_, tag = id.str(), stored = KeyHandle::FromJson(handle), digest] {
         return window->During(
             [&](CFTypeRef context) { return SignDigest(stored.Open(tag, context).get(), digest); });
@@ -161,7 +151,7 @@ Bytes KeychainProvider::Sign(const KeyId& id, const nlohmann::json& handle, cons
 
 void KeychainProvider::Delete(const KeyId& id, const nlohmann::json& handle,
                               const OperationLimits& limits) {
-  BoundedCall<bool>(limits, [tag = id.str(), handle] {
+  SecurityCalls().Run(limits, [tag = id.str(), handle] {
     if (handle.is_null()) {
       // First the keychain that needs no entitlement.
       DeleteFromKeychain(Keychain::kFile, tag);
@@ -169,7 +159,6 @@ void KeychainProvider::Delete(const KeyId& id, const nlohmann::json& handle,
     } else {
       KeyHandle::FromJson(handle).Delete(tag);
     }
-    return true;
   });
 }
 

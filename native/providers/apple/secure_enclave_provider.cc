@@ -3,10 +3,10 @@
 #include <string>
 #include <utility>
 
-#include "providers/apple/bounded_call.h"
 #include "providers/apple/key_handle.h"
 #include "providers/apple/keychain.h"
 #include "providers/apple/secure_enclave.h"
+#include "providers/apple/security_calls.h"
 
 namespace device_key {
 namespace {
@@ -61,22 +61,13 @@ ProviderKey Make(const std::string& tag, bool user_presence) {
   return MakeInRecord(user_presence);
 }
 
-// For the key of a call that has timed out.
-void DeleteQuietly(const std::string& tag, const nlohmann::json& handle) {
-  try {
-    KeyHandle::FromJson(handle).Delete(tag);
-  } catch (const DeviceKeyError&) {
-    // The caller has its error already.
-  }
-}
-
 }  // namespace
 
 Availability SecureEnclaveProvider::Probe(const OperationLimits& limits) {
   Availability availability;
   availability.details = {{"userPresence", user_presence_.required}};
   try {
-    const KeyHome home = BoundedCall<KeyHome>(limits, [] {
+    const KeyHome home = SecurityCalls().Run(limits, [] {
       // Without user presence: a probe must not ask anybody.
       const KeyHandle handle = KeyHandle::FromJson(Make(kProbeTag, /*user_presence=*/false).handle);
       handle.Delete(kProbeTag);
@@ -95,14 +86,14 @@ Availability SecureEnclaveProvider::Probe(const OperationLimits& limits) {
 
 ProviderKey SecureEnclaveProvider::Create(const KeyId& id, const KeyBinding&,
                                           const OperationLimits& limits) {
-  return BoundedCall<ProviderKey>(
+  return SecurityCalls().Run(
       limits, [tag = id.str(), presence = user_presence_.required] { return Make(tag, presence); },
-      [tag = id.str()](const ProviderKey& late) { DeleteQuietly(tag, late.handle); });
+      [tag = id.str()](const ProviderKey& late) { KeyHandle::FromJson(late.handle).Delete(tag); });
 }
 
 Bytes SecureEnclaveProvider::Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding&,
                                   const Sha256Digest& digest, const OperationLimits& limits) {
-  return BoundedCall<Bytes>(
+  return SecurityCalls().Run(
       limits, [window = window_, tag = id.str(), stored = KeyHandle::FromJson(handle), digest] {
         return window->During(
             [&](CFTypeRef context) { return SignDigest(stored.Open(tag, context).get(), digest); });
@@ -111,7 +102,7 @@ Bytes SecureEnclaveProvider::Sign(const KeyId& id, const nlohmann::json& handle,
 
 void SecureEnclaveProvider::Delete(const KeyId& id, const nlohmann::json& handle,
                                    const OperationLimits& limits) {
-  BoundedCall<bool>(limits, [tag = id.str(), handle] {
+  SecurityCalls().Run(limits, [tag = id.str(), handle] {
     if (handle.is_null()) {
       // The record was never written, so a key that was meant for it is gone. A key in the keychain
       // may have been made by an entitled program: so `missing_entitlement` is an error here, and
@@ -120,7 +111,6 @@ void SecureEnclaveProvider::Delete(const KeyId& id, const nlohmann::json& handle
     } else {
       KeyHandle::FromJson(handle).Delete(tag);
     }
-    return true;
   });
 }
 

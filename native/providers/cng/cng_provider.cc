@@ -151,7 +151,7 @@ NCryptHandle MakeKeyIn(CngKeyStore store, const NCryptHandle& opened, const KeyI
   return MakeKey(opened, id, 0);
 }
 
-ProviderKey CreateKey(CngKeyStore store, const KeyId& id, const GaveUp& gave_up) {
+ProviderKey CreateKey(CngKeyStore store, const KeyId& id) {
   const NCryptHandle opened = OpenStore(store);
   if (store == CngKeyStore::kPlatform) RequireTpm(opened);
   NCryptHandle key = MakeKeyIn(store, opened, id);
@@ -159,8 +159,7 @@ ProviderKey CreateKey(CngKeyStore store, const KeyId& id, const GaveUp& gave_up)
     RequireNotExportable(key);
     ProviderKey made{ReadSpki(key), {{"keyName", Utf8FromWide(KeyName(id))}}};
     if (store == CngKeyStore::kSoftware) made.handle["isolated"] = IsIsolated(key);
-    if (!gave_up()) return made;
-    throw DeviceKeyError(ErrorCode::kCanceled, "the caller gave up before the key was made");
+    return made;
   } catch (const DeviceKeyError& error) {
     const SECURITY_STATUS status = Delete(std::move(key));
     if (status >= 0) throw;
@@ -222,13 +221,30 @@ class CngProvider::Keys {
     throw CngError("open the key", status);
   }
 
+  void Delete(const KeyId& id) {
+    NCryptHandle key;
+    try {
+      key = Open(id);
+    } catch (const DeviceKeyError& error) {
+      if (error.code() != ErrorCode::kKeyLost) throw;
+      return;  // there is nothing left to delete
+    }
+    CheckCng("delete the key", device_key::Delete(std::move(key)));
+  }
+
  private:
   const CngKeyStore key_store_;
   NCryptHandle opened_;
 };
 
 CngProvider::CngProvider(CngKeyStore key_store)
-    : key_store_(key_store), keys_(std::make_shared<Keys>(key_store)) {}
+    : key_store_(key_store),
+      keys_(std::make_shared<Keys>(key_store)),
+      calls_(BoundedCalls::Threads::kOne, "device-key-cng",
+             {.timeout = "Windows' key store did not answer in time; try again, or restart Windows "
+                         "if it goes on",
+              .busy = "Windows' key store was busy with other requests of this process until the "
+                      "time was up; try again"}) {}
 
 std::string_view CngProvider::name() const {
   return key_store_ == CngKeyStore::kPlatform ? "cng-platform" : "cng-software";
@@ -240,49 +256,35 @@ ProtectionClass CngProvider::protection_class() const {
 }
 
 Availability CngProvider::Probe(const OperationLimits& limits) {
-  const auto found = std::make_shared<Availability>();
-  found->details = {{"keyStore", Utf8FromWide(StoreName(key_store_))}};
+  Availability availability;
+  availability.details = {{"keyStore", Utf8FromWide(StoreName(key_store_))}};
   try {
-    calls_.Run(limits, [found, store = key_store_](const GaveUp& gave_up) {
+    availability.details.update(calls_.Run(limits, [store = key_store_] {
       nlohmann::json details = nlohmann::json::object();
       const NCryptHandle opened = OpenStore(store);
       if (store == CngKeyStore::kPlatform) details["platformType"] = RequireTpm(opened);
-      if (!gave_up()) found->details.update(details);
-    });
+      return details;
+    }));
   } catch (const DeviceKeyError& error) {
-    return {.error = error, .details = {{"keyStore", Utf8FromWide(StoreName(key_store_))}}};
+    availability.error = error;
   }
-  return *found;
+  return availability;
 }
 
 ProviderKey CngProvider::Create(const KeyId& id, const KeyBinding&, const OperationLimits& limits) {
-  const auto made = std::make_shared<ProviderKey>();
-  calls_.Run(limits, [made, id, store = key_store_](const GaveUp& gave_up) {
-    *made = CreateKey(store, id, gave_up);
-  });
-  return std::move(*made);
+  return calls_.Run(
+      limits, [id, store = key_store_] { return CreateKey(store, id); },
+      [id, keys = keys_](const ProviderKey&) { keys->Delete(id); });
 }
 
 Bytes CngProvider::Sign(const KeyId& id, const nlohmann::json&, const KeyBinding&,
                         const Sha256Digest& digest, const OperationLimits& limits) {
-  const auto signature = std::make_shared<Bytes>();
-  calls_.Run(limits, [signature, id, digest, keys = keys_](const GaveUp&) {
-    *signature = SignDigest(keys->Open(id), digest);
-  });
-  return std::move(*signature);
+  return calls_.Run(limits,
+                    [id, digest, keys = keys_] { return SignDigest(keys->Open(id), digest); });
 }
 
 void CngProvider::Delete(const KeyId& id, const nlohmann::json&, const OperationLimits& limits) {
-  calls_.Run(limits, [id, keys = keys_](const GaveUp&) {
-    NCryptHandle key;
-    try {
-      key = keys->Open(id);
-    } catch (const DeviceKeyError& error) {
-      if (error.code() != ErrorCode::kKeyLost) throw;
-      return;  // there is nothing left to delete
-    }
-    CheckCng("delete the key", device_key::Delete(std::move(key)));
-  });
+  calls_.Run(limits, [id, keys = keys_] { keys->Delete(id); });
 }
 
 }  // namespace device_key

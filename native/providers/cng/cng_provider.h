@@ -5,7 +5,7 @@
 #include <memory>
 #include <string_view>
 
-#include "providers/cng/blocking_calls.h"
+#include "platform/bounded_calls.h"
 #include "providers/key_provider.h"
 
 namespace device_key {
@@ -43,7 +43,7 @@ class CngProvider : public KeyProvider {
 
   const CngKeyStore key_store_;
   const std::shared_ptr<Keys> keys_;  // used only by calls; a call that hangs keeps it alive
-  BlockingCalls calls_;
+  BoundedCalls calls_;
 };
 
 }  // namespace device_key

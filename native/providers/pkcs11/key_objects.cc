@@ -104,13 +104,29 @@ void CheckProtected(const TokenSession& session, CK_OBJECT_HANDLE key) {
   }
 }
 
+std::vector<CK_OBJECT_HANDLE> FindObjects(const TokenSession& session, const KeyId& id,
+                                          const CK_OBJECT_CLASS& object_class) {
+  const Bytes cka_id = CkaId(id);
+  Template wanted;
+  wanted.Add(CKA_CLASS, object_class).Add(CKA_ID, cka_id);
+  return Find(session, wanted);
+}
+
+// Destroys the objects of this class under the id; whether there were any.
+bool DestroyObjects(const TokenSession& session, const KeyId& id, CK_OBJECT_CLASS object_class) {
+  const std::vector<CK_OBJECT_HANDLE> found = FindObjects(session, id, object_class);
+  for (const CK_OBJECT_HANDLE object : found) {
+    const CK_RV rv = session.module().C_DestroyObject(session.handle(), object);
+    // Modules that keep the two as one, as tpm2-pkcs11 does, may destroy both at once.
+    if (rv != CKR_OBJECT_HANDLE_INVALID) CheckPkcs11("delete the key from the token", rv);
+  }
+  return !found.empty();
+}
+
 CK_OBJECT_HANDLE FindPrivateKey(TokenSession& session, const KeyId& id) {
   const auto known = session.keys.find(id.str());
   if (known != session.keys.end()) return known->second;
-  const Bytes cka_id = CkaId(id);
-  Template wanted;
-  wanted.Add(CKA_CLASS, CKO_PRIVATE_KEY).Add(CKA_ID, cka_id);
-  const std::vector<CK_OBJECT_HANDLE> found = Find(session, wanted);
+  const std::vector<CK_OBJECT_HANDLE> found = FindObjects(session, id, CKO_PRIVATE_KEY);
   if (found.empty()) {
     throw DeviceKeyError(ErrorCode::kKeyLost,
                          "the token " + session.token().identity.Uri() +
@@ -183,16 +199,15 @@ Bytes SignDigest(TokenSession& session, const KeyId& id, const Sha256Digest& dig
 
 void DestroyKey(TokenSession& session, const KeyId& id) {
   session.keys.erase(id.str());
-  const Bytes cka_id = CkaId(id);
-  // The private key first: what is left by a failure in between can do nothing.
+  // The private key first: what a failure in between leaves can sign nothing. A listing that shows
+  // nothing may have failed without an error, so it counts only when a second one agrees.
   for (const CK_OBJECT_CLASS object_class : {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY}) {
-    Template wanted;
-    wanted.Add(CKA_CLASS, object_class).Add(CKA_ID, cka_id);
-    for (const CK_OBJECT_HANDLE object : Find(session, wanted)) {
-      const CK_RV rv = session.module().C_DestroyObject(session.handle(), object);
-      // Modules that keep the two as one, as tpm2-pkcs11 does, may take both at once.
-      if (rv != CKR_OBJECT_HANDLE_INVALID) CheckPkcs11("delete the key from the token", rv);
-    }
+    if (!DestroyObjects(session, id, object_class)) DestroyObjects(session, id, object_class);
+  }
+  if (!FindObjects(session, id, CKO_PRIVATE_KEY).empty()) {
+    throw DeviceKeyError(ErrorCode::kPlatformError,
+                         "the token " + session.token().identity.Uri() +
+                             " still shows the key after it was deleted; try again");
   }
 }
 

@@ -18,7 +18,8 @@ Bytes GenerateKey(TokenSession& session, const KeyId& id);
 // CKM_ECDSA, as DER. Throws `key_lost` when the token does not have the key.
 Bytes SignDigest(TokenSession& session, const KeyId& id, const Sha256Digest& digest);
 
-// Destroys whatever the token has under this id.
+// Destroys all objects that the token has under this id; succeeds when there are none. Throws
+// `platform_error` when the token still shows the private key afterwards.
 void DestroyKey(TokenSession& session, const KeyId& id);
 
 // The SPKI of a CKA_EC_POINT: an uncompressed point in a DER OCTET STRING, as the specification

@@ -82,13 +82,14 @@ std::optional<DeviceKeyError> LoginObstacle(const Token& token, CK_FLAGS flags,
   return std::nullopt;
 }
 
-void LogIn(TokenSession& session, const PinSource& source, RefusedPins& refused) {
+bool LogIn(TokenSession& session, const PinSource& source, RefusedPins& refused) {
   const Token& token = session.token();
-  if (!token.has(CKF_LOGIN_REQUIRED) || session.IsLoggedIn()) return;
+  if (!token.has(CKF_LOGIN_REQUIRED) || session.IsLoggedIn()) return false;
   const CK_FLAGS flags = ReadTokenFlags(session.module(), token.slot);
   if (const auto obstacle = LoginObstacle(token, flags, source)) throw AsLoginError(*obstacle);
   const std::optional<Pin> pin = source.Take(token.identity.Uri());
-  if (!pin && source.prompt != nullptr && (flags & CKF_PROTECTED_AUTHENTICATION_PATH) == 0) {
+  const bool has_pin_pad = (flags & CKF_PROTECTED_AUTHENTICATION_PATH) != 0;
+  if (!pin && source.prompt != nullptr && (!has_pin_pad || source.prompt_has_value)) {
     source.prompt->Ask(QuestionFor(token, flags));
     throw PinRequired(token);
   }
@@ -105,7 +106,7 @@ void LogIn(TokenSession& session, const PinSource& source, RefusedPins& refused)
                              reinterpret_cast<CK_UTF8CHAR*>(const_cast<char*>(pin->text().data())),
                              pin->text().size())
                        : session.module().C_Login(session.handle(), CKU_USER, nullptr, 0);
-  if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN) return;
+  if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN) return true;
   if (IsWrongPin(rv) && pin) refused.Add(token.identity, *pin);
   throw AsLoginError(Pkcs11Error("log in to " + NameOf(token), rv));
 }

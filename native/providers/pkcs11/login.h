@@ -43,10 +43,10 @@ std::optional<DeviceKeyError> LoginObstacle(const Token& token, CK_FLAGS flags,
                                             const PinSource& source);
 
 // C_Login as the user, unless the token needs none or has it already. Through the token's own PIN
-// pad where it has one and `source` has no PIN by itself: then nobody is asked here. Throws
-// `pin_required`, `pin_incorrect`, `pin_locked`, also for a PIN whose next failure would lock the
-// token, and other LoginErrors.
-void LogIn(TokenSession& session, const PinSource& source, RefusedPins& refused);
+// pad where it has one and `source` has no PIN by itself: then nobody is asked here. Returns
+// whether the token has been logged in to by this call. Throws `pin_required`, `pin_incorrect`,
+// `pin_locked`, also for a PIN whose next failure would lock the token, and other LoginErrors.
+bool LogIn(TokenSession& session, const PinSource& source, RefusedPins& refused);
 
 }  // namespace device_key
 

@@ -2,11 +2,10 @@
 
 namespace device_key {
 
-void Pin::Wipe() {
-  // Volatile, so that the compiler does not leave it out as a write that nobody reads.
-  volatile char* bytes = text_.data();
-  for (size_t i = 0; i < text_.capacity(); ++i) bytes[i] = 0;
-  text_.clear();
+Pin::~Pin() {
+  // Volatile: otherwise the compiler may remove the writes, since nothing reads them.
+  volatile char* bytes = bytes_.get();
+  for (size_t i = 0; i < capacity_; ++i) bytes[i] = 0;
 }
 
 void PinPrompt::Ask(nlohmann::json question) {
@@ -24,6 +23,8 @@ nlohmann::json PinPrompt::TakeQuestion() {
 void PinPrompt::Answer(Pin pin) {
   const std::lock_guard lock(mutex_);
   answers_.erase(taken_uri_);
+  // The answer serves an operation that asked in the meantime as well.
+  if (!question_.is_null() && question_["uri"] == taken_uri_) question_ = nullptr;
   answers_.emplace(taken_uri_, std::move(pin));
 }
 

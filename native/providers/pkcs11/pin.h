@@ -14,20 +14,32 @@
 
 namespace device_key {
 
-// A PIN, wiped from memory when it is no longer needed.
+// A PIN in UTF-8, wiped from memory when it is no longer needed. It is not a std::string, whose
+// moves copy short texts and leave the original behind.
 class Pin {
  public:
-  explicit Pin(std::string text) : text_(std::move(text)) {}
-  Pin(Pin&& other) noexcept : text_(std::move(other.text_)) { other.Wipe(); }
+  // At most `capacity` bytes, which `fill(bytes)` writes; it returns how many.
+  template <class Fill>
+  Pin(size_t capacity, Fill fill)
+      : bytes_(std::make_unique<char[]>(capacity)), capacity_(capacity) {
+    size_ = fill(bytes_.get());
+  }
+  explicit Pin(std::string_view text)
+      : Pin(text.size(), [&](char* bytes) { return text.copy(bytes, text.size()); }) {}
+  Pin(Pin&& other) noexcept
+      : bytes_(std::move(other.bytes_)),
+        capacity_(std::exchange(other.capacity_, 0)),
+        size_(std::exchange(other.size_, 0)) {}
   Pin(const Pin&) = delete;
   Pin& operator=(const Pin&) = delete;
-  ~Pin() { Wipe(); }
+  ~Pin();
 
-  const std::string& text() const { return text_; }
+  std::string_view text() const { return {bytes_.get(), size_}; }
 
  private:
-  void Wipe();
-  std::string text_;
+  std::unique_ptr<char[]> bytes_;
+  size_t capacity_;
+  size_t size_ = 0;
 };
 
 // A person who can be asked, on the far side of a boundary that must not be waited across: an
@@ -61,6 +73,9 @@ struct PinSource {
   // A path of a regular file; one newline at its end is not part of the PIN.
   std::optional<std::string> file;
   std::shared_ptr<PinPrompt> prompt;
+  // Whether the program answers the prompt with a PIN that it has, so that the PIN need not be kept
+  // here. Counts as a value then, also for tokens with a PIN pad.
+  bool prompt_has_value = false;
   // Whether the PIN may be tried when a wrong one would lock the token.
   bool allow_final_try = false;
 

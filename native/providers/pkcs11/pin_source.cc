@@ -29,13 +29,14 @@ Pin ReadPinFile(const std::string& file) {
   struct stat status {};
   if (!fd.valid() || fstat(fd.get(), &status) != 0) ThrowUnusable(file, LastSystemError());
   if (!S_ISREG(status.st_mode)) ThrowUnusable(file, "it is not a regular file");
-  std::string text(kMaxPinBytes + 1, '\0');
-  const ssize_t size = read(fd.get(), text.data(), text.size());
-  if (size < 0) ThrowUnusable(file, LastSystemError());
-  text.resize(static_cast<size_t>(size));
-  if (text.ends_with('\n')) text.pop_back();
-  if (text.ends_with('\r')) text.pop_back();
-  Pin pin(std::move(text));
+  Pin pin(kMaxPinBytes + 2, [&](char* bytes) {
+    const ssize_t size = read(fd.get(), bytes, kMaxPinBytes + 2);
+    if (size < 0) ThrowUnusable(file, LastSystemError());
+    std::string_view text(bytes, static_cast<size_t>(size));
+    if (text.ends_with('\n')) text.remove_suffix(1);
+    if (text.ends_with('\r')) text.remove_suffix(1);
+    return text.size();
+  });
   if (pin.text().empty()) ThrowUnusable(file, "it is empty");
   if (pin.text().size() > kMaxPinBytes) ThrowUnusable(file, "it is too long for a PIN");
   return pin;
@@ -46,7 +47,8 @@ Pin ReadPinFile(const std::string& file) {
 std::string_view PinSource::kind() const {
   if (value) return "value";
   if (file) return "file";
-  return prompt != nullptr ? "prompt" : "none";
+  if (prompt != nullptr) return prompt_has_value ? "value" : "prompt";
+  return "none";
 }
 
 std::optional<Pin> PinSource::Take(std::string_view uri) const {

@@ -7,13 +7,12 @@
 #include <mutex>
 
 #include "platform/dynamic_library.h"
+#include "providers/pkcs11/login.h"
 #include "providers/pkcs11/p11_kit_modules.h"
 
 namespace device_key {
 namespace {
 
-// How often a thread that waits for the module looks whether it should give up.
-constexpr std::chrono::milliseconds kWaitSlice{50};
 // How long closing the last store waits for the module to let go of its tokens.
 constexpr std::chrono::seconds kReleaseTimeout{1};
 // dlopen(3) of macOS also looks for a plain file name in the working directory, which anybody may
@@ -25,7 +24,6 @@ constexpr char kP11KitProxy[] = "/usr/local/lib/p11-kit-proxy.dylib";
 #else
 constexpr char kP11KitProxy[] = "p11-kit-proxy.so";
 #endif
-constexpr size_t kQueueLimit = 65536;  // each store has a limit of its own
 
 }  // namespace
 
@@ -57,6 +55,10 @@ TokenSession& ModuleState::SessionWith(const Token& token) {
   TokenSession* session =
       FindSession([&](const TokenIdentity& identity) { return identity == token.identity; });
   return session != nullptr ? *session : sessions_.emplace_back(*token.module, token);
+}
+
+void ModuleState::LogIn(TokenSession& session, const PinSource& pin) {
+  if (device_key::LogIn(session, pin, RefusedPins::OfProcess())) ++logins_;
 }
 
 void ModuleState::ForgetKey(const KeyId& id) {
@@ -100,7 +102,13 @@ void ModuleState::DropSessionsOfParentProcess() {
 }
 
 Pkcs11Module::Pkcs11Module(const std::string& name)
-    : state_(name), queue_("device-key-p11", kQueueLimit) {}
+    : state_(name),
+      calls_(BoundedCalls::Threads::kOne, "device-key-p11",
+             {.timeout = "the PKCS#11 module did not answer in time. A token with a PIN pad may be "
+                         "waiting for its user: raise timeoutMs; otherwise check the reader, or "
+                         "the service behind the module",
+              .busy = "the PKCS#11 module was busy with other requests of this process until the "
+                      "time was up; try again"}) {}
 
 Pkcs11Module& Pkcs11Module::For(const std::string& name) {
   static auto& mutex = *new std::mutex;
@@ -109,28 +117,6 @@ Pkcs11Module& Pkcs11Module::For(const std::string& name) {
   Pkcs11Module*& module = modules[name];
   if (module == nullptr) module = new Pkcs11Module(name);
   return *module;
-}
-
-void Pkcs11Module::Await(
-    const OperationLimits& limits, uint64_t task,
-    const std::function<bool(std::chrono::steady_clock::time_point)>& wait_until) {
-  do {
-    if (limits.interrupt != nullptr && limits.interrupt->triggered()) {
-      queue_.Remove(task);
-      throw DeviceKeyError(ErrorCode::kClosed, "the key store was closed during the operation");
-    }
-    const auto slice = std::chrono::steady_clock::now() + kWaitSlice;
-    if (wait_until(std::min(slice, limits.deadline))) return;
-  } while (std::chrono::steady_clock::now() < limits.deadline);
-  if (queue_.Remove(task)) {
-    throw DeviceKeyError(ErrorCode::kDeviceBusy,
-                         "the PKCS#11 module was busy with other requests of this process until "
-                         "the time was up; try again");
-  }
-  throw DeviceKeyError(ErrorCode::kDeviceTimeout,
-                       "the PKCS#11 module did not answer in time. A token with a PIN pad may be "
-                       "waiting for its user: raise timeoutMs; otherwise check the reader, or the "
-                       "service behind the module");
 }
 
 Pkcs11Module::User::User(const std::string& name) : module_(For(name)) { ++module_.users_; }

@@ -4,17 +4,15 @@
 
 #include <atomic>
 #include <functional>
-#include <future>
 #include <list>
-#include <memory>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "platform/task_queue.h"
+#include "platform/bounded_calls.h"
 #include "providers/key_provider.h"
 #include "providers/pkcs11/cryptoki_library.h"
+#include "providers/pkcs11/pin.h"
 #include "providers/pkcs11/token_session.h"
 
 namespace device_key {
@@ -39,6 +37,11 @@ class ModuleState {
   // The session with `token`, opened when there is none.
   TokenSession& SessionWith(const Token& token);
   const std::list<TokenSession>& sessions() const { return sessions_; }
+
+  // LogIn with one of the sessions; `logins` counts those that were needed.
+  void LogIn(TokenSession& session, const PinSource& pin);
+  int logins() const { return logins_; }
+
   void ForgetKey(const KeyId& id);
 
   // Closes all sessions and finalizes the module; it is initialized again when it is next used.
@@ -52,6 +55,7 @@ class ModuleState {
   const std::string name_;
   std::list<CryptokiLibrary> libraries_;  // empty until they are needed
   std::list<TokenSession> sessions_;
+  int logins_ = 0;
 };
 
 class Pkcs11Module {
@@ -73,19 +77,10 @@ class Pkcs11Module {
     // `device_busy` when other work took all the time.
     template <class Work>
     auto Run(const OperationLimits& limits, Work work) {
-      using Result = std::invoke_result_t<Work, ModuleState&>;
-      Pkcs11Module& module = module_;
-      const auto task = std::make_shared<std::packaged_task<Result()>>(
-          [&module, work = std::move(work)]() mutable {
-            const FinalizeUnlessUsed finalize{module.state_};
-            return work(module.state_);
-          });
-      std::future<Result> result = task->get_future();
-      const uint64_t id = module_.queue_.Post([task] { (*task)(); });
-      module_.Await(limits, id, [&](std::chrono::steady_clock::time_point until) {
-        return result.wait_until(until) == std::future_status::ready;
+      return module_.calls_.Run(limits, [&module = module_, work = std::move(work)]() mutable {
+        const FinalizeUnlessUsed finalize{module.state_};
+        return work(module.state_);
       });
-      return result.get();
     }
 
    private:
@@ -105,11 +100,8 @@ class Pkcs11Module {
   // The process's one object for `name`. Never destroyed: its thread may hang in the module.
   static Pkcs11Module& For(const std::string& name);
 
-  void Await(const OperationLimits& limits, uint64_t task,
-             const std::function<bool(std::chrono::steady_clock::time_point)>& wait_until);
-
-  ModuleState state_;  // for the queue's thread alone
-  TaskQueue queue_;
+  ModuleState state_;  // used by the thread of `calls_` alone
+  BoundedCalls calls_;
   std::atomic<int> users_ = 0;
 };
 

@@ -85,6 +85,7 @@ Token FindToken(const std::string& module, const std::vector<Token>& present,
 // Does `work` and, where what we hold of the token may be stale, once more from a fresh start.
 template <class Work>
 auto Recovering(ModuleState& state, Work work) {
+  const int logins = state.logins();
   try {
     return work();
   } catch (const LoginError&) {
@@ -93,8 +94,9 @@ auto Recovering(ModuleState& state, Work work) {
     const bool stale = error.code() == ErrorCode::kKeyLost ||
                        error.code() == ErrorCode::kTokenMissing ||
                        IsStaleSession(error.platform_status().value_or(CKR_OK));
-    // Without a session the module has just been started, and would say the same again.
-    if (!stale || state.sessions().empty()) throw;
+    // Without a session the module has just been started, and would say the same again. So would a
+    // token that has just been logged in to; and a prompt would be asked for its PIN once more.
+    if (!stale || state.sessions().empty() || state.logins() != logins) throw;
   }
   state.Reset();
   return work();
@@ -155,7 +157,7 @@ Token Pkcs11Provider::ChooseToken(ModuleState& state, const Choice& choice) {
 
 TokenSession& Pkcs11Provider::OpenChosen(ModuleState& state, const Choice& choice) {
   TokenSession& session = state.SessionWith(ChooseToken(state, choice));
-  LogIn(session, choice.pin, RefusedPins::OfProcess());
+  state.LogIn(session, choice.pin);
   return session;
 }
 
@@ -168,7 +170,7 @@ TokenSession& Pkcs11Provider::OpenRecorded(ModuleState& state, const Choice& cho
   }
   // The PIN is that of the token that was chosen; another one would count it as a wrong try.
   const bool is_chosen = !choice.token || choice.token->Matches(session->token().identity);
-  LogIn(*session, is_chosen ? choice.pin : PinSource{}, RefusedPins::OfProcess());
+  state.LogIn(*session, is_chosen ? choice.pin : PinSource{});
   return *session;
 }
 
@@ -194,13 +196,26 @@ Availability Pkcs11Provider::Probe(const OperationLimits& limits) {
   });
 }
 
-ProviderKey Pkcs11Provider::Create(const KeyId& id, const KeyBinding&,
+nlohmann::json Pkcs11Provider::Locate(const OperationLimits& limits) {
+  return module_.Run(limits, [choice = choice_](ModuleState& state) -> nlohmann::json {
+    const TokenSession& session = *Recovering(state, [&] { return &OpenChosen(state, *choice); });
+    return {{kHandleMember, session.token().identity.Uri()}};
+  });
+}
+
+ProviderKey Pkcs11Provider::Create(const KeyId& id, const KeyBinding& binding,
                                    const OperationLimits& limits) {
-  return module_.Run(limits, [choice = choice_, id](ModuleState& state) {
-    // Making the key is not done twice: the first may be there in spite of an error.
-    TokenSession& session = *Recovering(state, [&] { return &OpenChosen(state, *choice); });
-    Bytes spki = GenerateKey(session, id);
-    return ProviderKey{std::move(spki), {{kHandleMember, session.token().identity.Uri()}}};
+  return CreateAt(Locate(limits), id, binding, limits);
+}
+
+ProviderKey Pkcs11Provider::CreateAt(const nlohmann::json& place, const KeyId& id,
+                                     const KeyBinding&, const OperationLimits& limits) {
+  return module_.Run(limits, [choice = choice_, id, place](ModuleState& state) {
+    const TokenUri token = DecodeHandle(place);
+    // Making the key is not repeated: the first one may be there in spite of an error.
+    TokenSession& session =
+        *Recovering(state, [&] { return &OpenRecorded(state, *choice, token); });
+    return ProviderKey{GenerateKey(session, id), place};
   });
 }
 
@@ -215,12 +230,8 @@ Bytes Pkcs11Provider::Sign(const KeyId& id, const nlohmann::json& handle, const 
 
 void Pkcs11Provider::Delete(const KeyId& id, const nlohmann::json& handle,
                             const OperationLimits& limits) {
-  std::optional<TokenUri> token;
-  if (!handle.is_null()) token = DecodeHandle(handle);
-  module_.Run(limits, [choice = choice_, id, token](ModuleState& state) {
-    Recovering(state, [&] {
-      DestroyKey(token ? OpenRecorded(state, *choice, *token) : OpenChosen(state, *choice), id);
-    });
+  module_.Run(limits, [choice = choice_, id, token = DecodeHandle(handle)](ModuleState& state) {
+    Recovering(state, [&] { DestroyKey(OpenRecorded(state, *choice, token), id); });
   });
 }
 

@@ -45,8 +45,11 @@ class Pkcs11Provider : public KeyProvider {
   bool is_configured() const override { return configured_; }
 
   Availability Probe(const OperationLimits& limits) override;
+  nlohmann::json Locate(const OperationLimits& limits) override;
   ProviderKey Create(const KeyId& id, const KeyBinding& binding,
                      const OperationLimits& limits) override;
+  ProviderKey CreateAt(const nlohmann::json& place, const KeyId& id, const KeyBinding& binding,
+                       const OperationLimits& limits) override;
   Bytes Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
              const Sha256Digest& digest, const OperationLimits& limits) override;
   void Delete(const KeyId& id, const nlohmann::json& handle,

@@ -59,14 +59,24 @@ std::unique_lock<std::timed_mutex> SharedTpm::Acquire(const OperationLimits& lim
 }
 
 TpmState& SharedTpm::Connected(const OperationLimits& limits) {
-  if (state_ == nullptr) state_ = std::make_unique<TpmState>(spec_, orphans_);
+  if (state_ == nullptr) Connect();
   state_->connection.SetLimits(limits);
   if (!orphans_.empty()) orphans_.Flush(state_->connection);
   return *state_;
 }
 
+void SharedTpm::Connect() {
+  try {
+    state_ = std::make_unique<TpmState>(spec_, orphans_);
+  } catch (const DeviceKeyError& error) {
+    if (answered_) throw PassingError(error);
+    throw;
+  }
+}
+
 void SharedTpm::Drop() {
   if (state_ == nullptr) return;
+  answered_ = answered_ || state_->connection.answered();
   const bool kernel_flushes = state_->connection.transport().has_resource_manager();
   state_.reset();
   if (kernel_flushes) orphans_.Clear();

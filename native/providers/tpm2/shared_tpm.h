@@ -40,7 +40,8 @@ class SharedTpm {
   // Calls `work(TpmState&)` on a live connection, alone and within `limits`. When the connection is
   // lost (the TPM was restarted), makes a new one and calls `work` once more. Throws `device_busy`
   // when other threads kept the TPM until the deadline, what opening a connection throws, and what
-  // `work` throws.
+  // `work` throws. Once the TPM has answered, a connection that is lost again or cannot be opened
+  // again is a PassingError: a disturbed TPM must not put a new key into a weaker store.
   template <class Work>
   auto Use(const OperationLimits& limits, Work work) {
     const std::unique_lock lock = Acquire(limits);
@@ -50,7 +51,13 @@ class SharedTpm {
     } catch (const ConnectionLost&) {
       Drop();
     }
-    return work(Connected(limits));
+    try {
+      return work(Connected(limits));
+    } catch (const ConnectionLost& error) {
+      Drop();
+      if (answered_) throw PassingError(error);
+      throw;
+    }
   }
 
   // Calls `work` only when there is a connection already.
@@ -74,12 +81,14 @@ class SharedTpm {
 
   std::unique_lock<std::timed_mutex> Acquire(const OperationLimits& limits);
   TpmState& Connected(const OperationLimits& limits);
+  void Connect();
   void Drop();
 
   const TctiSpec spec_;
   std::timed_mutex mutex_;
   Orphans orphans_;  // outlives `state_`, whose handles report to it
   std::unique_ptr<TpmState> state_;
+  bool answered_ = false;  // on a connection that is closed by now
 };
 
 }  // namespace device_key

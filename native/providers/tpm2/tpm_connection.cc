@@ -27,6 +27,7 @@ TSS2_RC TpmConnection::Execute(const OperationLimits& limits) {
   failed_ = true;  // unless a response arrives
   transport_.AwaitResponse(limits);
   failed_ = false;
+  answered_ = true;
   return tss2_.Tss2_Sys_ExecuteFinish(sys_, TSS2_TCTI_TIMEOUT_BLOCK);
 }
 

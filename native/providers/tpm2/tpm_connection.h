@@ -31,6 +31,8 @@ class TpmConnection {
   const TpmTransport& transport() const { return transport_; }
   Orphans& orphans() { return orphans_; }
   bool failed() const { return failed_; }
+  // Whether the TPM has ever answered on this connection.
+  bool answered() const { return answered_; }
 
   // Sets the limits of the operation that Run belongs to. SharedTpm::Use does it for each.
   void SetLimits(const OperationLimits& limits) { limits_ = limits; }
@@ -82,6 +84,7 @@ class TpmConnection {
   OperationLimits limits_;
   std::multiset<TPM2_HANDLE> held_;
   bool failed_ = false;
+  bool answered_ = false;
 };
 
 // A transient object in the TPM, flushed when this goes out of scope: a TPM without a resource

@@ -4,6 +4,7 @@
 
 #include <ctime>
 #include <fstream>
+#include <thread>
 
 #include "keystore/device_key_store.h"
 #include "keystore/test_providers.h"
@@ -13,11 +14,17 @@
 namespace device_key {
 namespace {
 
+const nlohmann::json kFirst = {{"token", "first"}};
+
 // Keeps its keys, and can be told to fail when one has been made.
 class KeepingProvider : public SoftwareProvider {
  public:
   using SoftwareProvider::SoftwareProvider;
   bool keeps_keys() const override { return true; }
+  nlohmann::json Locate(const OperationLimits&) override {
+    if (token.empty()) throw DeviceKeyError(ErrorCode::kTokenMissing, "it is out");
+    return {{"token", token}};
+  }
   ProviderKey Create(const KeyId& id, const KeyBinding& binding,
                      const OperationLimits& limits) override {
     if (on_create) on_create();
@@ -27,6 +34,7 @@ class KeepingProvider : public SoftwareProvider {
   }
   std::function<void()> on_create;
   std::optional<DeviceKeyError> error;
+  std::string token = "first";  // that is in; empty: none
 };
 
 class PendingKeysTest : public testing::Test {
@@ -96,7 +104,8 @@ TEST_F(PendingKeysTest, AKeyThatAnErrorHidIsDeletedLaterByTheNextOne) {
 
 TEST_F(PendingKeysTest, ARecordedKeyIsNeverSwept) {
   const CreateResponse key = Create();
-  PendingKeys(path_).Announce(*provider_, key.key_id);  // its process died before withdrawing it
+  PendingKeys(path_).Announce(*provider_, key.key_id,
+                              kFirst);  // its process died before withdrawing it
   now_ += PendingKeys::kAbandonedAfterSeconds + 1;
   Create();
   EXPECT_EQ(provider_->keys(), 2u);
@@ -123,7 +132,7 @@ TEST_F(PendingKeysTest, OneStoreSweepsNoMoreThanOnceInAnHour) {
   };
   now_ += PendingKeys::kAbandonedAfterSeconds + 1;  // after anything that is written now
   create();
-  PendingKeys(path_).Announce(*provider_, KeyId::Generate(provider_->protection_class()));
+  PendingKeys(path_).Announce(*provider_, KeyId::Generate(provider_->protection_class()), kFirst);
   create();
   EXPECT_EQ(Files(".pending"), 1u);
   now_ += PendingKeys::kSweepIntervalSeconds;
@@ -158,10 +167,71 @@ TEST_F(PendingKeysTest, AWrongPinForASweepIsNotAskedForAgainToMakeAKey) {
 TEST_F(PendingKeysTest, AnotherProvidersKeyIsLeftToIt) {
   const KeyId key_id = KeyId::Generate(ProtectionClass::kOsProtectedNonextractable);
   PendingKeys(path_).Announce(
-      KeepingProvider(ProtectionClass::kOsProtectedNonextractable, "another"), key_id);
+      KeepingProvider(ProtectionClass::kOsProtectedNonextractable, "another"), key_id, kFirst);
   now_ += PendingKeys::kAbandonedAfterSeconds + 1;
   Create();
   EXPECT_EQ(Files(".pending"), 1u);
+}
+
+TEST_F(PendingKeysTest, AKeyOnAnotherTokenIsLeftToASweepThere) {
+  provider_->error = DeviceKeyError(ErrorCode::kDeviceTimeout, "too slow");
+  ExpectError(
+      ErrorCode::kDeviceTimeout, [&] { Create(); }, "too slow");
+  provider_->error.reset();
+  now_ += PendingKeys::kAbandonedAfterSeconds + 1;
+
+  provider_->token = "second";
+  Create();
+  EXPECT_EQ(Files(".pending"), 1u);
+  EXPECT_EQ(provider_->keys(), 2u);
+
+  provider_->token = "first";
+  Create();
+  EXPECT_EQ(Files(".pending"), 0u);
+  EXPECT_EQ(provider_->keys(), 2u);
+}
+
+TEST_F(PendingKeysTest, AChangeOfTheTokenIsSweptAtOnce) {
+  DeviceKeyStore store({.directory = path_, .now = [&] { return now_; }}, {provider_});
+  const auto create = [&] {
+    store.Create({.account_user_id = "a", .client_id = "c"}, NoHurry(), [] { return true; });
+  };
+  now_ += PendingKeys::kAbandonedAfterSeconds + 1;
+  create();
+  PendingKeys(path_).Announce(*provider_, KeyId::Generate(provider_->protection_class()),
+                              {{"token", "second"}});
+  provider_->token = "second";
+  create();
+  EXPECT_EQ(Files(".pending"), 0u);
+}
+
+TEST_F(PendingKeysTest, ATokenThatIsOutLeavesNoAnnouncement) {
+  provider_->token = "";
+  for (int i = 0; i < 100; ++i) {
+    ExpectError(
+        ErrorCode::kTokenMissing, [&] { Create(); }, "it is out");
+  }
+  EXPECT_EQ(Files(".pending"), 0u);
+}
+
+TEST_F(PendingKeysTest, ALongSweepGoesOnAtTheNextCreation) {
+  constexpr int kKeys = 20;
+  DeviceKeyStore store({.directory = path_, .now = [&] { return now_; }}, {provider_});
+  const auto create = [&] {
+    store.Create({.account_user_id = "a", .client_id = "c"}, NoHurry(), [] { return true; });
+  };
+  const PendingKeys pending(path_);
+  for (int i = 0; i < kKeys; ++i) {
+    pending.Announce(*provider_, KeyId::Generate(provider_->protection_class()), kFirst);
+  }
+  now_ += PendingKeys::kAbandonedAfterSeconds + 1;
+  provider_->on_delete = [] { std::this_thread::sleep_for(std::chrono::milliseconds(60)); };
+
+  create();
+  EXPECT_GE(Files(".pending"), kKeys - 2u);
+  provider_->on_delete = nullptr;
+  for (int i = 0; i < kKeys && Files(".pending") > 0; ++i) create();
+  EXPECT_EQ(Files(".pending"), 0u);
 }
 
 }  // namespace

@@ -35,6 +35,24 @@ TEST_F(ProviderSetTest, NamesTheClassInTheKeyId) {
   EXPECT_EQ(Create(kAllowFallback, {fallback_}).key_id.protection_class(), kFallbackClass);
 }
 
+// Has answered before, and cannot be reached now.
+class DisturbedProvider : public SoftwareProvider {
+ public:
+  ProviderKey Create(const KeyId&, const KeyBinding&, const OperationLimits&) override {
+    throw PassingError(ErrorCode::kHardwareUnavailable, "lost the connection");
+  }
+};
+
+TEST_F(ProviderSetTest, TakesNoFallbackForHardwareThatHasAnsweredBefore) {
+  ExpectError(
+      ErrorCode::kHardwareUnavailable,
+      [&] {
+        Create(kAllowFallback, {std::make_shared<DisturbedProvider>(), fallback_});
+      },
+      "lost the connection");
+  EXPECT_EQ(fallback_->creations, 0);
+}
+
 struct WalkCase {
   ErrorCode hardware_error;
   bool lasting;

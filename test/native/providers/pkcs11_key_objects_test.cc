@@ -64,6 +64,43 @@ TEST_F(KeyObjectsTest, TheTokenDoesNotGiveOutThePrivateKey) {
             CKR_ATTRIBUTE_SENSITIVE);
 }
 
+// SoftHSM, with one listing that shows nothing and reports no error.
+CK_FUNCTION_LIST* soft_hsm = nullptr;
+int listings_until_failure = 0;
+
+CK_RV FailingFindObjects(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE* objects, CK_ULONG max,
+                         CK_ULONG* count) {
+  const CK_RV rv = soft_hsm->C_FindObjects(session, objects, max, count);
+  if (listings_until_failure-- == 0) *count = 0;
+  return rv;
+}
+
+CK_RV DestroyNothing(CK_SESSION_HANDLE, CK_OBJECT_HANDLE) { return CKR_OK; }
+
+TEST_F(KeyObjectsTest, AListingThatFailsOnceHidesNoKeyFromItsDestruction) {
+  CK_FUNCTION_LIST original = library_.Functions();
+  CK_FUNCTION_LIST module = original;
+  module.C_FindObjects = FailingFindObjects;
+  soft_hsm = &original;
+  const auto session = Open(module);
+  for (const int failing : {0, 1}) {
+    listings_until_failure = -1;
+    GenerateKey(*session, id_);
+    listings_until_failure = failing;
+    DestroyKey(*session, id_);
+    EXPECT_EQ(CountObjects(*session), 0u);
+  }
+}
+
+TEST_F(KeyObjectsTest, SaysWhenTheTokenKeepsAKeyThatWasDestroyed) {
+  CK_FUNCTION_LIST module = library_.Functions();
+  module.C_DestroyObject = DestroyNothing;
+  const auto session = Open(module);
+  GenerateKey(*session, id_);
+  ExpectError(
+      ErrorCode::kPlatformError, [&] { DestroyKey(*session, id_); }, "still shows the key");
+}
+
 TEST_F(KeyObjectsTest, DestroysBothHalves) {
   const auto session = Open(library_.Functions());
   GenerateKey(*session, id_);

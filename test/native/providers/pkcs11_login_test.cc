@@ -77,6 +77,15 @@ TEST(PinPromptTest, GivesQuestionAndAnswerOnce) {
   EXPECT_FALSE(prompt.TakeAnswer("pkcs11:token=card").has_value());
 }
 
+TEST(PinPromptTest, AnAnswerServesAQuestionAboutTheSameTokenThatCameMeanwhile) {
+  PinPrompt prompt;
+  prompt.Ask({{"uri", "pkcs11:token=card"}});
+  prompt.TakeQuestion();
+  prompt.Ask({{"uri", "pkcs11:token=card"}});
+  prompt.Answer(Pin("1234"));
+  EXPECT_EQ(prompt.TakeQuestion(), nullptr);
+}
+
 TEST(PinPromptTest, GivesTheAnswerToTheTokenThatWasAskedAbout) {
   PinPrompt prompt;
   prompt.Ask({{"uri", "pkcs11:token=card"}});

@@ -117,8 +117,9 @@ TEST_F(Pkcs11ProviderTest, TriesAWrongPinOnceForAllNamesOfTheModule) {
 
 TEST_F(Pkcs11ProviderTest, FindsAndDeletesAKeyThatWasNeverRecorded) {
   Pkcs11Provider provider(Options());
-  const ProviderKey key = provider.Create(id_, {}, Limits());
-  provider.Delete(id_, nullptr, Limits());
+  const nlohmann::json place = provider.Locate(Limits());
+  const ProviderKey key = provider.CreateAt(place, id_, {}, Limits());
+  provider.Delete(id_, place, Limits());
   ExpectError(
       ErrorCode::kKeyLost, [&] { Signs(provider, key); }, "does not have the key any more");
 }

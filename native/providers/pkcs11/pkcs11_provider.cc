@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "providers/pkcs11/key_objects.h"
@@ -50,6 +53,13 @@ PinSource ResolvePin(const Pkcs11Options& options, const std::optional<TokenUri>
   }
   if (pin.kind() == "none") pin.value = options.environment.Get("DEVICE_KEY_PKCS11_PIN");
   return pin;
+}
+
+// A path where there is nothing is no fallback. The file is looked for, not loaded.
+bool IsConfigured(const std::string& module, bool token_given, bool pin_given) {
+  if (module == kRegisteredModules) return token_given || pin_given;
+  std::error_code ignored;
+  return !module.starts_with('/') || std::filesystem::exists(module, ignored);
 }
 
 TokenUri DecodeHandle(const nlohmann::json& handle) {
@@ -127,8 +137,8 @@ Pkcs11Provider::Pkcs11Provider(const Pkcs11Options& options)
         return std::make_shared<const Choice>(Choice{std::move(token), std::move(pin)});
       }()),
       module_(ResolveModule(options, choice_->token)),
-      configured_(module_.name() != kRegisteredModules || choice_->token ||
-                  choice_->pin.kind() != "none") {}
+      configured_(IsConfigured(module_.name(), choice_->token.has_value(),
+                               choice_->pin.kind() != "none")) {}
 
 Token Pkcs11Provider::ChooseToken(ModuleState& state, const Choice& choice) {
   const std::vector<Token> present = state.Tokens();

@@ -41,7 +41,7 @@ class Pkcs11Provider : public KeyProvider {
 
   bool keeps_keys() const override { return true; }
   bool runs_foreign_code() const override { return true; }
-  // Whether a module, a token or a PIN was given.
+  // Whether a module that exists, a token or a PIN was given.
   bool is_configured() const override { return configured_; }
 
   Availability Probe(const OperationLimits& limits) override;

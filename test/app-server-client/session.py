@@ -92,10 +92,13 @@ def opening(server):
         error_of(server.request(0, "device/key/list")), (-32600, "not_initialized"), "too early"
     )
     hello = result_of(server.request("hello", "initialize", {"clientInfo": {"name": "session.py"}}))
-    expect(sorted(hello), ["name", "platform", "version"], "what initialize answers")
+    members = "codexHome name platform platformFamily platformOs userAgent version".split()
+    expect(sorted(hello), members, "what initialize answers")
     server.send({"method": "initialized"})
-    again = server.request("again", "initialize")
-    expect(error_of(again), (-32600, "already_initialized"), "a second initialize")
+    again = server.request("again", "initialize", {"clientInfo": {"name": "session.py"}})
+    expect(result_of(again), hello, "a second initialize of the same client")
+    other = server.request("other", "initialize", {"clientInfo": {"name": "another"}})
+    expect(error_of(other), (-32600, "already_initialized"), "the initialize of another client")
 
 
 def enrollment(server):

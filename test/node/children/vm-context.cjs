@@ -12,13 +12,17 @@ function load(file) {
   if (modules.has(file)) return modules.get(file).exports;
   const module = { exports: {} };
   modules.set(file, module);
-  const requireFrom = (name) =>
-    name.startsWith('./') ? load(path.join(dist, `${name}.js`)) : require(name);
+  const directory = path.dirname(file);
+  const requireFrom = (name) => {
+    if (!name.startsWith('.')) return require(name);
+    const target = path.join(directory, name);
+    return path.extname(target) ? require(target) : load(`${target}.js`);
+  };
   vm.compileFunction(
     fs.readFileSync(file, 'utf8'),
     ['module', 'exports', 'require', '__dirname', '__filename'],
     { parsingContext: context, filename: file },
-  )(module, module.exports, requireFrom, dist, file);
+  )(module, module.exports, requireFrom, directory, file);
   return module.exports;
 }
 

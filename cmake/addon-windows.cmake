@@ -22,13 +22,14 @@ set_target_properties(addon PROPERTIES PREFIX "" OUTPUT_NAME device_key SUFFIX .
 target_include_directories(addon SYSTEM PRIVATE ${NODE_ADDON_API} ${NODE_API_HEADERS}/include)
 target_compile_definitions(addon PRIVATE NAPI_VERSION=8 NAPI_CPP_EXCEPTIONS
   NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED)
-# Hardening: canaries on the stack and checked copies. scripts/test-windows looks at the result.
+# Hardening: canaries on the stack and checked copies. scripts/test-windows looks at the result. Whatever
+# links the core needs GCC's libssp.
 foreach(target device_key addon)
   target_compile_options(${target} PRIVATE
     -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endforeach()
-target_link_options(addon PRIVATE -fstack-protector-strong
-  -Wl,--dynamicbase -Wl,--nxcompat -Wl,--high-entropy-va)
+target_link_options(device_key INTERFACE -fstack-protector-strong)
+target_link_options(addon PRIVATE -Wl,--dynamicbase -Wl,--nxcompat -Wl,--high-entropy-va)
 # No time stamp: two builds of one source are the same file.
 target_link_options(addon PRIVATE -Wl,--gc-sections -Wl,--no-insert-timestamp -s)
 target_link_libraries(addon PRIVATE device_key ${delay_imports} delayimp)

@@ -155,7 +155,7 @@ TEST_F(MacKeyStoreTest, SweepsTheKeyOfAProcessThatDiedBeforeItWasRecorded) {
   // As the process left it: the key is announced and made.
   SecureEnclaveProvider provider(UserPresence{});
   const KeyId lost = KeyId::Generate(ProtectionClass::kHardwareSecureEnclave);
-  PendingKeys(directory_.path()).Announce(provider, lost);
+  PendingKeys(directory_.path()).Announce(provider, lost, nullptr);
   AppleTest::Create(provider, lost);
 
   DeviceKeyStore later = Open(PendingKeys::kAbandonedAfterSeconds + 60);

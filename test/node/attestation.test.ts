@@ -164,6 +164,21 @@ describe('the exchange refuses', () => {
     });
   });
 
+  test('a certificate whose key is of an unknown kind', async () => {
+    const rsaEncryption = Buffer.from('06092a864886f70d010101', 'hex');
+    const unknownKind = ({ endorsementKeys: [key], ...rest }: DeviceKeyAttestation) => {
+      const certificate = Buffer.from(key!.certificate!, 'base64');
+      certificate[certificate.indexOf(rsaEncryption) + 10] = 0x7f;
+      return {
+        ...rest,
+        endorsementKeys: [{ ...key!, certificate: certificate.toString('base64') }],
+      };
+    };
+    await expect(prove(exchangeTrusting(trustOf(tpm)), unknownKind)).rejects.toMatchObject({
+      code: 'endorsement_certificate_invalid',
+    });
+  });
+
   test('a software key', async () => {
     const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const spki = publicKey.export({ format: 'der', type: 'spki' }).toString('base64');

@@ -8,12 +8,7 @@ const root = path.join(__dirname, '../..');
 
 // What a process needs that uses the package: the package itself, and the scripts of the tests' child
 // processes.
-const parts = [
-  'package.json',
-  'dist',
-  'build/Release/device_key.node',
-  'test/node/children',
-];
+const parts = ['package.json', 'dist', 'build/Release/device_key.node', 'test/node/children'];
 
 export class PackageCopy {
   private constructor(readonly directory: string) {}

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { X509Certificate, type KeyObject } from 'node:crypto';
 
 import { DeviceKeyVerificationError } from '../error';
 import { publicKeyOf, type PublicArea } from './public-area';
@@ -94,7 +94,20 @@ function isFor(certificate: X509Certificate, endorsementKey: PublicArea): boolea
   const key = publicKeyOf(endorsementKey);
   if (!key) return false;
   const spki = key.export({ format: 'der', type: 'spki' });
-  return certificate.publicKey.export({ format: 'der', type: 'spki' }).equals(spki);
+  return publicKeyIn(certificate).export({ format: 'der', type: 'spki' }).equals(spki);
+}
+
+/** Node.js decodes the key when it is first asked for, and throws where OpenSSL does not know its kind. */
+function publicKeyIn(certificate: X509Certificate): KeyObject {
+  try {
+    return certificate.publicKey;
+  } catch (cause) {
+    throw new DeviceKeyVerificationError(
+      'endorsement_certificate_invalid',
+      "the endorsement key's certificate must hold a public key of a known kind",
+      { cause },
+    );
+  }
 }
 
 function leadsToRoot(

@@ -12,8 +12,9 @@ inline BoundedCalls& SecurityCalls() {
       BoundedCalls::Threads::kOnePerCall, "device-key-mac",
       {.timeout = "macOS did not answer in time; it may be waiting for someone to confirm. Try "
                   "again, or raise timeoutMs",
-       .busy = "macOS has not yet answered what it was asked before; answer its dialogs, or log out "
-               "and in again"});
+       .busy =
+           "macOS has not yet answered what it was asked before; answer its dialogs, or log out "
+           "and in again"});
   return calls;
 }
 

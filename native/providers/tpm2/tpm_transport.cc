@@ -123,9 +123,9 @@ void TpmTransport::WaitReadable(const OperationLimits& limits) {
     throw DeviceKeyError(ErrorCode::kClosed, "the key store was closed during the operation");
   }
   if (ready == 0 && std::chrono::steady_clock::now() >= limits.deadline) {
-    throw DeviceKeyError(ErrorCode::kDeviceTimeout,
-                         "the TPM at " + name_ +
-                             " did not answer in time; try again, or raise timeoutMs");
+    throw DeviceKeyError(
+        ErrorCode::kDeviceTimeout,
+        "the TPM at " + name_ + " did not answer in time; try again, or raise timeoutMs");
   }
 }
 

@@ -106,11 +106,15 @@ TEST_F(MacKeyStoreTest, RefusesADirectoryThatAnAccessListLetsOthersWriteTo) {
   Sign(key.key_id);
 }
 
-TEST_F(MacKeyStoreTest, TakesADirectoryWhoseAccessListAllowsNoChange) {
-  Change([](Mac& mac) {
-    mac.access_list = {{.allows = false, .permissions = ACL_DELETE},  // as macOS protects folders
-                       {.allows = true, .permissions = ACL_READ_DATA}};
-  });
+TEST_F(MacKeyStoreTest, RefusesADirectoryThatAnAccessListLetsOthersRead) {
+  Change([](Mac& mac) { mac.access_list = {{.allows = true, .permissions = ACL_READ_DATA}}; });
+
+  EXPECT_EQ(ErrorOf([&] { Create(store_); }).code(), ErrorCode::kStoreInsecure);
+}
+
+TEST_F(MacKeyStoreTest, TakesADirectoryWhoseAccessListAllowsNothing) {
+  // As macOS protects folders.
+  Change([](Mac& mac) { mac.access_list = {{.allows = false, .permissions = ACL_DELETE}}; });
 
   EXPECT_NO_THROW(Sign(Create(store_).key_id));
 }

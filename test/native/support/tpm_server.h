@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -42,14 +43,14 @@ inline bool ReadExactly(int fd, uint8_t* buffer, size_t size) {
 
 // One whole command or response from `fd`, by the size in its header; empty at its end.
 inline Bytes ReadTpmMessage(int fd) {
-  constexpr size_t kHeaderSize = 10;
-  Bytes message(kHeaderSize);
-  if (!ReadExactly(fd, message.data(), kHeaderSize)) return {};
+  std::array<uint8_t, 10> header;
+  if (!ReadExactly(fd, header.data(), header.size())) return {};
   const size_t size =
-      static_cast<size_t>(message[2]) << 24 | message[3] << 16 | message[4] << 8 | message[5];
-  if (size < kHeaderSize || size > 65536) return {};
+      static_cast<size_t>(header[2]) << 24 | header[3] << 16 | header[4] << 8 | header[5];
+  if (size < header.size() || size > 65536) return {};
+  Bytes message(header.begin(), header.end());
   message.resize(size);
-  if (!ReadExactly(fd, message.data() + kHeaderSize, size - kHeaderSize)) return {};
+  if (!ReadExactly(fd, message.data() + header.size(), size - header.size())) return {};
   return message;
 }
 

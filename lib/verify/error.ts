@@ -46,6 +46,7 @@ export type DeviceKeyVerificationCode =
   | 'attested_key_unacceptable'
   | 'endorsement_key_unacceptable'
   | 'endorsement_certificate_missing'
+  | 'endorsement_certificate_mismatch'
   | 'endorsement_certificate_invalid'
   | 'endorsement_certificate_untrusted'
   | 'credential_mismatch'

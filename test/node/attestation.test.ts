@@ -160,7 +160,7 @@ describe('the exchange refuses', () => {
       endorsementKeys: [{ publicArea: a!.publicArea, certificate: b!.certificate }],
     });
     await expect(prove(exchangeTrusting(trustOf(tpm)), swapped)).rejects.toMatchObject({
-      code: 'endorsement_certificate_missing',
+      code: 'endorsement_certificate_mismatch',
     });
   });
 

@@ -173,10 +173,9 @@ function chooseEndorsementKey(
   let failure: unknown;
   for (const { area, certificate } of keys) {
     try {
-      const certificates = certificate ? [certificate] : [];
       return {
         endorsementKey: area,
-        certificate: verifyEndorsementCertificate(certificates, area, trust, now),
+        certificate: verifyEndorsementCertificate(certificate, area, trust, now),
       };
     } catch (error) {
       // What is wrong with a certificate says more than that another key has none.

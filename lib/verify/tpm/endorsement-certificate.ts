@@ -2,6 +2,7 @@ import { X509Certificate, type KeyObject } from 'node:crypto';
 
 import { DeviceKeyVerificationError } from '../error';
 import { publicKeyOf, type PublicArea } from './public-area';
+import { hasStrongSignature } from './signature-algorithm';
 
 /** Longer chains than any TPM maker has. */
 const MAX_CHAIN_LENGTH = 6;
@@ -9,13 +10,6 @@ const MAX_CERTIFICATE_BYTES = 8192;
 
 /** tcg-kp-EKCertificate (TCG EK Credential Profile, section 3.2.16). */
 const EK_CERTIFICATE_USAGE = '2.23.133.8.1';
-
-/** DER of the signature algorithms with MD5 and SHA-1: their OIDs (RFC 3279, section 2.2). */
-const WEAK_SIGNATURES = [
-  '06092a864886f70d010104', // md5WithRSAEncryption
-  '06092a864886f70d010105', // sha1WithRSAEncryption
-  '06072a8648ce3d0401', // ecdsa-with-SHA1
-];
 
 /** Certificates that the backend trusts, and those between them and the TPMs. */
 export interface EndorsementTrust {
@@ -26,32 +20,36 @@ export interface EndorsementTrust {
 }
 
 /**
- * Finds the certificate of `endorsementKey` among those that the client sent, and checks its chain to a
- * root. A chain holds when each certificate is signed by the next, is in force at `now`, and each issuer is
- * a certification authority.
+ * Checks that the certificate is one of `endorsementKey`, and that a chain leads from it to a root. A chain
+ * holds when each certificate is signed by the next with SHA-256, SHA-384 or SHA-512, all are in force at
+ * `now`, and each issuer is a certification authority. The signature of the root is not looked at.
  *
  * Not checked: revocation, name constraints and certificate policies. A backend that keeps revocation lists
  * looks up the returned certificate's serial number.
  *
- * @param certificates DER, as the TPM's NV memory holds them: bytes after the certificate are padding
- * @returns the TPM's certificate
- * @throws DeviceKeyVerificationError `endorsement_certificate_missing` when no certificate is for this
- *   key, `endorsement_certificate_invalid` when that one cannot be used, `endorsement_certificate_untrusted`
- *   when no chain leads to a root
+ * @param der DER, as the TPM's NV memory holds it: bytes after the certificate are padding. Null where the
+ *   client sent none.
+ * @throws DeviceKeyVerificationError `endorsement_certificate_missing` without a certificate,
+ *   `endorsement_certificate_mismatch` for one of another key, `endorsement_certificate_invalid` for one that
+ *   cannot be used, `endorsement_certificate_untrusted` when no chain leads to a root
  */
 export function verifyEndorsementCertificate(
-  certificates: readonly Buffer[],
+  der: Buffer | null,
   endorsementKey: PublicArea,
   { roots, intermediates = [] }: EndorsementTrust,
   now: Date,
 ): X509Certificate {
-  const certificate = certificates
-    .map(parseCertificate)
-    .find((parsed) => isFor(parsed, endorsementKey));
-  if (!certificate) {
+  if (!der) {
     throw new DeviceKeyVerificationError(
       'endorsement_certificate_missing',
       'the client must send a certificate of its endorsement key',
+    );
+  }
+  const certificate = parseCertificate(der);
+  if (!isFor(certificate, endorsementKey)) {
+    throw new DeviceKeyVerificationError(
+      'endorsement_certificate_mismatch',
+      'the certificate must be that of the endorsement key which comes with it',
     );
   }
   if (certificate.ca) throw invalid('must not be that of a certification authority');
@@ -62,7 +60,7 @@ export function verifyEndorsementCertificate(
   if (!leadsToRoot(certificate, roots, intermediates, now, MAX_CHAIN_LENGTH)) {
     throw new DeviceKeyVerificationError(
       'endorsement_certificate_untrusted',
-      "the endorsement key's certificate must lead to one of the roots",
+      "the endorsement key's certificate must lead to one of the roots, by signatures with SHA-256, SHA-384 or SHA-512",
     );
   }
   return certificate;
@@ -117,7 +115,7 @@ function leadsToRoot(
   now: Date,
   length: number,
 ): boolean {
-  if (length === 0 || hasWeakSignature(certificate)) return false;
+  if (length === 0 || !hasStrongSignature(certificate.raw)) return false;
   const issued = (issuer: X509Certificate) =>
     issuer.ca &&
     isInForce(issuer, now) &&
@@ -129,11 +127,6 @@ function leadsToRoot(
       (issuer) => issued(issuer) && leadsToRoot(issuer, roots, intermediates, now, length - 1),
     )
   );
-}
-
-/** A root's own signature is not looked at: the root is trusted by being one. */
-function hasWeakSignature(certificate: X509Certificate): boolean {
-  return WEAK_SIGNATURES.some((oid) => certificate.raw.includes(Buffer.from(oid, 'hex')));
 }
 
 function isInForce(certificate: X509Certificate, now: Date): boolean {

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <mutex>
@@ -48,8 +49,8 @@ inline Bytes ReadTpmMessage(int fd) {
   const size_t size =
       static_cast<size_t>(header[2]) << 24 | header[3] << 16 | header[4] << 8 | header[5];
   if (size < header.size() || size > 65536) return {};
-  Bytes message(header.begin(), header.end());
-  message.resize(size);
+  Bytes message(size);
+  std::copy(header.begin(), header.end(), message.begin());
   if (!ReadExactly(fd, message.data() + header.size(), size - header.size())) return {};
   return message;
 }

@@ -1,4 +1,4 @@
-import { verify, type KeyObject, type VerifyKeyObjectInput } from 'node:crypto';
+import { verify, type DSAEncoding, type KeyObject, type VerifyKeyObjectInput } from 'node:crypto';
 
 /**
  * Verifications on the calling thread within one turn of the event loop: less than 1 ms. A lone
@@ -37,8 +37,11 @@ export interface Verification {
 }
 
 /** The key as `crypto.verify` takes it. Without a prototype: polluted ones must add no option. */
-export function verificationKey(key: KeyObject): VerifyKeyObjectInput {
-  return { __proto__: null, key, dsaEncoding: 'der' } as VerifyKeyObjectInput;
+export function verificationKey(
+  key: KeyObject,
+  dsaEncoding: DSAEncoding = 'der',
+): VerifyKeyObjectInput {
+  return { __proto__: null, key, dsaEncoding } as VerifyKeyObjectInput;
 }
 
 /**

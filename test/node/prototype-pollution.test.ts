@@ -20,11 +20,16 @@ import {
 import { openRemoteControl, remoteControlTargets } from '../../dist/remote-control.js';
 import { createInMemoryDeviceKeyStore } from '../../dist/testing.js';
 import {
+  InMemoryAttestationStateStore,
   InMemoryNonceStore,
+  makeTpmCredential,
+  TpmAttestationExchange,
   verifyDeviceKeyProof,
   verifyDeviceKeySignature,
+  verifyTpmKeyAttestation,
 } from '../../dist/verify.js';
 import { binding, connectionPayload, enrollmentPayload, secondsAhead } from '../support/payloads';
+import { SoftwareKeys } from '../support/software-attestation';
 import { canonicalText, SoftwareSigner } from '../support/software-signer';
 import { stubStore } from '../support/stub-store';
 
@@ -70,7 +75,10 @@ const storeOptions = [
   ...['reuseSeconds', 'httpsHosts', 'allowLoopback', 'connectionPaths', 'enrollmentPaths'],
   ...['maxLifetimeSeconds', 'signal', 'toJSON'],
 ];
-const params = ['accountUserId', 'clientId', 'protectionPolicy', 'keyId', 'payload'];
+const params = [
+  ...['accountUserId', 'clientId', 'protectionPolicy', 'keyId', 'payload'],
+  ...['challenge', 'credentialBlob', 'encryptedSecret'],
+];
 const payloadMembers = Object.keys({ ...connectionPayload(), ...enrollmentPayload() });
 
 const main: Entry = {
@@ -87,6 +95,9 @@ const main: Entry = {
       () => store.sign({ keyId: unknownKey, payload: evilPayload }, {}),
       () => store.sign({ keyId: unknownKey, payload: {} as never }),
       () => store.delete({ keyId: unknownKey }),
+      () => store.attest({ keyId: unknownKey } as never),
+      () => store.attest({ keyId: unknownKey, challenge }),
+      () => store.activateAttestation({ keyId: unknownKey } as never),
     ]);
     await store.close();
     return results;
@@ -162,8 +173,18 @@ for (const payload of [oldPayload, lastingPayload, freshPayload, freshEnrollment
   proofs.set(payload, signer.signPayload(payload));
 }
 
+const challenge = Buffer.alloc(32, 7).toString('base64url');
+const softwareKeys = new SoftwareKeys();
+const attestedKey = softwareKeys.publicKeySpkiDerBase64;
+const attestation = softwareKeys.attest(challenge);
+const [endorsementKey] = attestation.endorsementKeys;
+
 const verify: Entry = {
   names: [
+    ...['challenge', 'roots', 'intermediates', 'states', 'trust', 'lifetimeSeconds'],
+    ...['endorsementKeyPublicArea', 'objectName', 'secret', 'oaepLabel', 'oaepHash'],
+    ...Object.keys(attestation),
+    ...['publicArea', 'certificate', 'key', 'format', 'type', 'kty', 'crv', 'x', 'y', 'n', 'e'],
     ...['nonces', 'now', 'clockSkewSeconds', 'maxLifetimeSeconds', 'capacity', 'toJSON'],
     ...['publicKeySpkiDerBase64', 'signedPayloadBase64', 'signatureDerBase64', 'algorithm'],
     ...['dsaEncoding', 'padding', 'saltLength', 'passphrase', 'encoding'],
@@ -205,9 +226,49 @@ const verify: Entry = {
           {} as never,
         ),
       () => verifyDeviceKeySignature({} as never),
+      ...attestationCalls(),
     ]);
   },
 };
+
+function attestationCalls(): (() => unknown)[] {
+  const expected = { challenge, publicKeySpkiDerBase64: attestedKey };
+  const now = new Date();
+  const states = new InMemoryAttestationStateStore({});
+  const exchangeWith = (options: object) => new TpmAttestationExchange(options as never);
+  const checked = (...[given, of, trust]: unknown[]) =>
+    verifyTpmKeyAttestation(given as never, of as never, trust as never, now);
+  return [
+    () => checked(attestation, expected, null),
+    () => checked(attestation, {}, null),
+    () => checked(attestation, { challenge }, null),
+    () => checked(attestation, { publicKeySpkiDerBase64: attestedKey }, null),
+    () => checked({}, expected, null),
+    () => checked({ ...attestation, endorsementKeys: [{}] }, expected, null),
+    () => checked(attestation, expected, {}),
+    () => makeTpmCredential({} as never),
+    () =>
+      makeTpmCredential({
+        endorsementKeyPublicArea: Buffer.from(endorsementKey!.publicArea, 'base64'),
+        objectName: Buffer.alloc(34),
+        secret: Buffer.alloc(32),
+      }),
+    () => exchangeWith({}),
+    () => exchangeWith({ states }),
+    () => exchangeWith({ states, trust: {} }),
+    () => exchangeWith({ states, trust: null }).challenge({} as never),
+    async () => {
+      const exchange = exchangeWith({ states, trust: null });
+      const begun = await exchange.challenge({ publicKeySpkiDerBase64: attestedKey });
+      return exchange.makeCredential(begun.attestationId, softwareKeys.attest(begun.challenge));
+    },
+    async () => {
+      const exchange = exchangeWith({ states, trust: null });
+      const begun = await exchange.challenge({ publicKeySpkiDerBase64: attestedKey });
+      return exchange.complete(begun.attestationId, '');
+    },
+  ];
+}
 
 const testing: Entry = {
   names: ['targets', 'protectionClass', ...storeOptions, ...params, ...payloadMembers],

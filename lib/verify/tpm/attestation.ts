@@ -1,8 +1,10 @@
 import { verify, type X509Certificate } from 'node:crypto';
 
 import type { DeviceKeyAttestation } from '../../attestation';
+import { ownMembers } from '../../own';
 import { decodeBase64 } from '../base64';
 import { DeviceKeyVerificationError, type DeviceKeyVerificationCode } from '../error';
+import { verificationKey } from '../pool';
 import { importPublicKey } from '../public-key';
 import { parseCertifyStatement, parseEcdsaSignature } from './attest';
 import { verifyEndorsementCertificate, type EndorsementTrust } from './endorsement-certificate';
@@ -42,6 +44,9 @@ export interface CheckedAttestation {
   clockSafe: boolean;
 }
 
+/** As native/protocol/decode.cc has it. */
+const MIN_CHALLENGE_BYTES = 32;
+const MAX_CHALLENGE_BYTES = 64;
 const MAX_PUBLIC_AREA_BYTES = 1024;
 const MAX_ENDORSEMENT_KEYS = 8;
 
@@ -57,6 +62,7 @@ const MAX_ENDORSEMENT_KEYS = 8;
  * @param trust the roots to check the endorsement key's certificate against; null to accept an endorsement
  *   key without a certificate, which then identifies a TPM and proves nothing about its maker
  * @throws DeviceKeyVerificationError
+ * @throws TypeError for a challenge that `attestDeviceKey` would not have taken
  */
 export function verifyTpmKeyAttestation(
   attestation: DeviceKeyAttestation,
@@ -64,6 +70,8 @@ export function verifyTpmKeyAttestation(
   trust: EndorsementTrust | null,
   now: Date,
 ): CheckedAttestation {
+  const { challenge, publicKeySpkiDerBase64 = '' } = ownMembers(expected);
+  const issued = decodeChallenge(challenge);
   const parts = decodeAttestation(attestation);
   const statement = parseCertifyStatement(parts.attest);
   const { hash, rs } = parseEcdsaSignature(parts.signature);
@@ -75,13 +83,13 @@ export function verifyTpmKeyAttestation(
 
   requireAttestationKey(attestationKey);
   const signer = publicKeyOf(attestationKey);
-  if (!signer || !verify(hash.name, parts.attest, { key: signer, dsaEncoding: 'ieee-p1363' }, rs)) {
+  if (!signer || !verify(hash.name, parts.attest, verificationKey(signer, 'ieee-p1363'), rs)) {
     throw new DeviceKeyVerificationError(
       'attestation_signature_mismatch',
       'signature must be one of attest by the attestation key',
     );
   }
-  if (!statement.extraData.equals(Buffer.from(expected.challenge, 'base64url'))) {
+  if (!statement.extraData.equals(issued)) {
     throw new DeviceKeyVerificationError(
       'attestation_challenge_mismatch',
       'attest must contain the challenge that was issued',
@@ -93,7 +101,7 @@ export function verifyTpmKeyAttestation(
       'keyPublicArea must be that of the key which attest certifies',
     );
   }
-  requireDeviceKey(key, expected.publicKeySpkiDerBase64);
+  requireDeviceKey(key, publicKeySpkiDerBase64);
 
   const { endorsementKey, certificate } = chooseEndorsementKey(parts.endorsementKeys, trust, now);
   return {
@@ -106,6 +114,22 @@ export function verifyTpmKeyAttestation(
     restartCount: statement.restartCount,
     clockSafe: statement.clockSafe,
   };
+}
+
+/** An empty challenge would let in any statement that was made without one. */
+function decodeChallenge(challenge: unknown): Buffer {
+  const bytes = typeof challenge === 'string' ? Buffer.from(challenge, 'base64url') : undefined;
+  if (
+    !bytes ||
+    bytes.length < MIN_CHALLENGE_BYTES ||
+    bytes.length > MAX_CHALLENGE_BYTES ||
+    bytes.toString('base64url') !== challenge
+  ) {
+    throw new TypeError(
+      `expected.challenge must be ${MIN_CHALLENGE_BYTES} to ${MAX_CHALLENGE_BYTES} bytes in unpadded base64url`,
+    );
+  }
+  return bytes;
 }
 
 function spkiOf(area: PublicArea, code: DeviceKeyVerificationCode): Buffer {
@@ -200,7 +224,8 @@ function decodeAttestation(attestation: DeviceKeyAttestation) {
     signature: decodeBuffer(members, 'signature'),
     keyPublicArea: decodeBuffer(members, 'keyPublicArea'),
     attestationKeyPublicArea: decodeBuffer(members, 'attestationKeyPublicArea'),
-    endorsementKeys: endorsementKeys.map((value, index): DecodedEndorsementKey => {
+    // Unlike map, this visits holes too.
+    endorsementKeys: Array.from(endorsementKeys, (value: unknown, index): DecodedEndorsementKey => {
       const name = `endorsementKeys[${index}]`;
       const key = objectOf(value, name);
       const area = decodeBuffer(key, 'publicArea');

@@ -6,8 +6,10 @@ import {
   createHmac,
   publicEncrypt,
   randomBytes,
+  type RsaPublicKey,
 } from 'node:crypto';
 
+import { ownMembers } from '../../own';
 import { DeviceKeyVerificationError } from '../error';
 import type { TpmHash } from './algorithms';
 import {
@@ -35,13 +37,17 @@ export interface TpmCredential {
  * @param credential.endorsementKeyPublicArea TPMT_PUBLIC
  * @param credential.objectName the name of the attestation key: its hash algorithm and digest
  * @throws DeviceKeyVerificationError `attestation_malformed` or `endorsement_key_unacceptable`
+ * @throws TypeError for members that are no bytes, and for a secret that is too long
  */
 export function makeTpmCredential(credential: {
   endorsementKeyPublicArea: Uint8Array;
   objectName: Uint8Array;
   secret: Uint8Array;
 }): TpmCredential {
-  const { endorsementKeyPublicArea, objectName, secret } = credential;
+  const { endorsementKeyPublicArea, objectName, secret } = ownMembers(credential);
+  if (!isBytes(endorsementKeyPublicArea) || !isBytes(objectName) || !isBytes(secret)) {
+    throw new TypeError('endorsementKeyPublicArea, objectName and secret must be bytes');
+  }
   const area = parsePublicArea(Buffer.from(endorsementKeyPublicArea), 'endorsementKeyPublicArea');
   return makeCredential(area, Buffer.from(objectName), secret);
 }
@@ -107,17 +113,20 @@ function rsaSeed(key: RsaPublicArea): Seed {
   const publicKey = publicKeyOf(key);
   if (!publicKey) throw noKey();
   const seed = randomBytes(key.nameHash.bytes);
-  const encryptedSecret = publicEncrypt(
-    {
-      key: publicKey,
-      padding: constants.RSA_PKCS1_OAEP_PADDING,
-      oaepHash: key.nameHash.name,
-      // The label's terminating zero is part of it.
-      oaepLabel: Buffer.from('IDENTITY\0'),
-    },
-    seed,
-  );
-  return { seed, encryptedSecret };
+  // Without a prototype: polluted ones must add no option.
+  const oaep = {
+    __proto__: null,
+    key: publicKey,
+    padding: constants.RSA_PKCS1_OAEP_PADDING,
+    oaepHash: key.nameHash.name,
+    // The label's terminating zero is part of it.
+    oaepLabel: Buffer.from('IDENTITY\0'),
+  } as RsaPublicKey;
+  try {
+    return { seed, encryptedSecret: publicEncrypt(oaep, seed) };
+  } catch {
+    throw noKey(); // OpenSSL imports an even modulus, and only fails when it computes with it.
+  }
 }
 
 /** TPM 2.0 Part 1, annex C.6.4: one-pass ECDH with an ephemeral key, then KDFe. */
@@ -137,6 +146,10 @@ function eccSeed(key: EccPublicArea): Seed {
     seed: kdfe(key.nameHash, shared, 'IDENTITY', x, key.x, key.nameHash.bytes * 8),
     encryptedSecret: Buffer.concat([sizedBuffer(x), sizedBuffer(y)]),
   };
+}
+
+function isBytes(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array;
 }
 
 function noKey(): DeviceKeyVerificationError {

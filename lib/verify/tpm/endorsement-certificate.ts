@@ -1,5 +1,6 @@
 import { X509Certificate, type KeyObject } from 'node:crypto';
 
+import { ownMembers } from '../../own';
 import { DeviceKeyVerificationError } from '../error';
 import { publicKeyOf, type PublicArea } from './public-area';
 import { hasStrongSignature } from './signature-algorithm';
@@ -36,9 +37,10 @@ export interface EndorsementTrust {
 export function verifyEndorsementCertificate(
   der: Buffer | null,
   endorsementKey: PublicArea,
-  { roots, intermediates = [] }: EndorsementTrust,
+  trust: EndorsementTrust,
   now: Date,
 ): X509Certificate {
+  const { roots = [], intermediates = [] } = ownMembers(trust);
   if (!der) {
     throw new DeviceKeyVerificationError(
       'endorsement_certificate_missing',

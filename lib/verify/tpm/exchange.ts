@@ -1,7 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual, X509Certificate } from 'node:crypto';
 
 import type { DeviceKeyAttestation } from '../../attestation';
-import { ownMembers } from '../../own';
+import { ownMembers, toJson } from '../../own';
 import { decodeBase64 } from '../base64';
 import { DeviceKeyVerificationError } from '../error';
 import { importPublicKey } from '../public-key';
@@ -240,7 +240,7 @@ export class TpmAttestationExchange {
 
   async #put(state: State): Promise<string> {
     const id = randomBytes(32).toString('base64url');
-    await this.#states.put(id, JSON.stringify(state), state.expiresAt);
+    await this.#states.put(id, toJson(state, 'state'), state.expiresAt);
     return id;
   }
 

@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, type JsonWebKeyInput, type KeyObject } from 'node:crypto';
 
 import { TPM_ALG, tpmCurve, tpmHash, type TpmCurve, type TpmHash } from './algorithms';
 import { TpmReader } from './reader';
@@ -84,8 +84,9 @@ export function publicKeyOf(area: PublicArea): KeyObject | undefined {
     area.type === 'ecc'
       ? { kty: 'EC', crv: area.curve.jwk, x: base64Url(area.x), y: base64Url(area.y) }
       : { kty: 'RSA', n: base64Url(area.modulus), e: base64Url(exponentBytes(area.exponent)) };
+  const key = { __proto__: null, ...jwk };
   try {
-    return createPublicKey({ key: jwk, format: 'jwk' });
+    return createPublicKey({ __proto__: null, key, format: 'jwk' } as JsonWebKeyInput);
   } catch {
     return undefined;
   }

@@ -15,19 +15,26 @@ import type {
   DeviceKeyPublicParams,
   DeviceKeyPublicResponse,
   DeviceKeySignParams,
-  DeviceKeySignPayload,
   DeviceKeySignResponse,
 } from '../types/v2';
 import { DeviceKeyError } from './errors';
-import { loadNative, thrownToError } from './native';
 import { signalOf } from './operation-signal';
-import { ownMembers, readOptions, toJson } from './own';
+import { readOptions } from './own';
 import {
+  decodeCreateParams,
+  decodePublicParams,
+  decodeSignParams,
+  KEY_ID_PREFIXES,
+} from './protocol/decode';
+import { checkCreateParams, checkPayloadBinding, checkSignPayload } from './protocol/rules';
+import { signedBytes } from './protocol/signed-bytes';
+import { decodeTargetPolicy } from './protocol/target-policy';
+import type {
+  DeviceKeyInfo,
   DeviceKeyStore,
-  type DeviceKeyInfo,
-  type DeviceKeySupport,
-  type OperationOptions,
-  type TargetPolicy,
+  DeviceKeySupport,
+  OperationOptions,
+  TargetPolicy,
 } from './store';
 
 export interface InMemoryDeviceKeyStoreOptions {
@@ -55,10 +62,11 @@ export type InMemoryDeviceKeyStore = Pick<
 >;
 
 /**
- * Makes an empty store whose methods take, refuse and answer what a `DeviceKeyStore`'s do: the rules
- * are the addon's own. Hardware's errors alone never come of it.
+ * Makes an empty store whose methods accept, refuse and answer as those of a `DeviceKeyStore` do. It
+ * needs no addon: lib/protocol has the rules, and a property test compares them with the addon's. The
+ * errors of hardware and of the disk never occur.
  *
- * @throws DeviceKeyError as `DeviceKeyStore.open` does.
+ * @throws DeviceKeyError `invalid_params` for a malformed option, as `DeviceKeyStore.open` does.
  */
 export function createInMemoryDeviceKeyStore(
   options: InMemoryDeviceKeyStoreOptions = {},
@@ -66,61 +74,40 @@ export function createInMemoryDeviceKeyStore(
   return new MemoryStore(options);
 }
 
-const PREFIXES: Record<DeviceKeyProtectionClass, string> = {
-  hardware_secure_enclave: 'dk_hse_',
-  hardware_tpm: 'dk_tpm_',
-  os_protected_nonextractable: 'dk_osn_',
-};
-
-/** The members of each payload, in the order in which they are signed. */
-const MEMBERS: Record<DeviceKeySignPayload['type'], string[]> = {
-  remoteControlClientConnection: [
-    ...['accountUserId', 'audience', 'clientId', 'nonce', 'scopes', 'sessionId', 'targetOrigin'],
-    ...['targetPath', 'tokenExpiresAt', 'tokenSha256Base64url', 'type'],
-  ],
-  remoteControlClientEnrollment: [
-    ...['accountUserId', 'audience', 'challengeExpiresAt', 'challengeId', 'clientId'],
-    ...['deviceIdentitySha256Base64url', 'nonce', 'targetOrigin', 'targetPath', 'type'],
-  ],
-};
-
-interface Key {
+interface MemoryKey {
   privateKey: KeyObject;
-  info: DeviceKeyInfo;
+  info: DeviceKeyInfo & { accountUserId: string; clientId: string };
 }
 
 class MemoryStore implements InMemoryDeviceKeyStore {
-  readonly #protectionClass: DeviceKeyProtectionClass;
   /** Where a real store would have its records; nothing is ever written there. */
   readonly directory = path.join(tmpdir(), `no-device-keys-${randomUUID()}`);
-  /**
-   * A real store that stays empty: its directory is never made. A request that passes all its checks
-   * ends with `key_not_found` there; any other error is the answer here as well.
-   */
-  readonly #rules: DeviceKeyStore;
-  readonly #keys = new Map<string, Key>();
+  readonly #protectionClass: DeviceKeyProtectionClass;
+  readonly #targets: Required<TargetPolicy>;
+  readonly #keys = new Map<string, MemoryKey>();
+  #closed = false;
 
   constructor(options: InMemoryDeviceKeyStoreOptions) {
     const { targets, protectionClass = 'os_protected_nonextractable' } = readOptions(options);
-    if (!Object.hasOwn(PREFIXES, protectionClass)) {
-      const expected = Object.keys(PREFIXES).join(', ');
+    if (!Object.hasOwn(KEY_ID_PREFIXES, protectionClass)) {
+      const expected = Object.keys(KEY_ID_PREFIXES).join(', ');
       throw new DeviceKeyError('invalid_params', `protectionClass: expected one of ${expected}`);
     }
     this.#protectionClass = protectionClass;
-    this.#rules = DeviceKeyStore.open({ directory: this.directory, ...(targets && { targets }) });
+    this.#targets = decodeTargetPolicy(targets);
   }
+
+  // The methods are async so that what they throw is a rejection, as it is with a DeviceKeyStore.
+  /* eslint-disable @typescript-eslint/require-await */
 
   async create(
     params: DeviceKeyCreateParams,
     options?: OperationOptions,
   ): Promise<DeviceKeyCreateResponse> {
-    const signal = signalOf(options);
-    if (signal?.aborted) throw signal.canceled();
-    await this.#rules.list(); // rejects when closed
-    checkCreateParams(params);
-    const { accountUserId, clientId, protectionPolicy } = ownMembers(
-      params,
-    ) as DeviceKeyCreateParams;
+    requireNotAborted(options);
+    this.#requireOpen();
+    const { accountUserId, clientId, protectionPolicy } = decodeCreateParams(params);
+    checkCreateParams({ accountUserId, clientId });
     const protectionClass = this.#protectionClass;
     const hardwareOnly = (protectionPolicy ?? 'hardware_only') === 'hardware_only';
     if (hardwareOnly && protectionClass === 'os_protected_nonextractable') {
@@ -132,19 +119,17 @@ class MemoryStore implements InMemoryDeviceKeyStore {
     }
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const created: DeviceKeyCreateResponse = {
-      keyId: PREFIXES[protectionClass] + randomBytes(32).toString('base64url'),
+      keyId: KEY_ID_PREFIXES[protectionClass] + randomBytes(32).toString('base64url'),
       publicKeySpkiDerBase64: publicKey.export({ format: 'der', type: 'spki' }).toString('base64'),
       algorithm: 'ecdsa_p256_sha256',
       protectionClass,
     };
-    const createdAt = Math.floor(Date.now() / 1000);
-    const info = { ...created, accountUserId, clientId, createdAt };
+    const info = { ...created, accountUserId, clientId, createdAt: unixSeconds() };
     this.#keys.set(created.keyId, { privateKey, info });
     return created;
   }
 
   async public(params: DeviceKeyPublicParams): Promise<DeviceKeyPublicResponse> {
-    await passed(this.#rules.public(params));
     const { keyId, publicKeySpkiDerBase64, algorithm, protectionClass } = this.#find(params).info;
     return { keyId, publicKeySpkiDerBase64, algorithm, protectionClass };
   }
@@ -153,17 +138,13 @@ class MemoryStore implements InMemoryDeviceKeyStore {
     params: DeviceKeySignParams,
     options?: OperationOptions,
   ): Promise<DeviceKeySignResponse> {
-    await passed(this.#rules.sign(params, options));
-    const { privateKey, info } = this.#find(params);
-    for (const member of ['accountUserId', 'clientId'] as const) {
-      if (params.payload[member] !== info[member]) {
-        throw new DeviceKeyError(
-          'binding_mismatch',
-          `payload.${member}: expected the one that the key was enrolled for`,
-        );
-      }
-    }
-    const bytes = signedBytes(params.payload);
+    requireNotAborted(options);
+    this.#requireOpen();
+    const { keyId, payload } = decodeSignParams(params);
+    checkSignPayload(payload, this.#targets, unixSeconds());
+    const { privateKey, info } = this.#find({ keyId });
+    checkPayloadBinding(payload, info);
+    const bytes = signedBytes(payload);
     return {
       algorithm: 'ecdsa_p256_sha256',
       signatureDerBase64: sign('sha256', bytes, privateKey).toString('base64'),
@@ -172,18 +153,17 @@ class MemoryStore implements InMemoryDeviceKeyStore {
   }
 
   async delete(params: DeviceKeyPublicParams): Promise<void> {
-    await passed(this.#rules.delete(params));
     this.#keys.delete(this.#find(params).info.keyId);
   }
 
   async list(): Promise<DeviceKeyInfo[]> {
-    await this.#rules.list(); // rejects when closed
+    this.#requireOpen();
     const infos = Array.from(this.#keys.values(), ({ info }) => ({ ...info }));
     return infos.sort((a, b) => (a.keyId < b.keyId ? -1 : 1));
   }
 
   async support(): Promise<DeviceKeySupport> {
-    await this.#rules.list(); // rejects when closed
+    this.#requireOpen();
     const available = { available: true, code: null, message: null };
     const protectionClass = this.#protectionClass;
     return {
@@ -196,50 +176,37 @@ class MemoryStore implements InMemoryDeviceKeyStore {
     };
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#keys.clear();
-    return this.#rules.close();
+    this.#closed = true;
   }
+
+  /* eslint-enable @typescript-eslint/require-await */
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #find({ keyId }: DeviceKeyPublicParams): Key {
+  #requireOpen(): void {
+    if (this.#closed) {
+      throw new DeviceKeyError('closed', 'the key store is closed; open another');
+    }
+  }
+
+  #find(params: DeviceKeyPublicParams): MemoryKey {
+    this.#requireOpen();
+    const { keyId } = decodePublicParams(params);
     const key = this.#keys.get(keyId);
     if (key) return key;
     throw new DeviceKeyError('key_not_found', `there is no key ${keyId} in this in-memory store`);
   }
 }
 
-/** Waits for a request to the empty store to pass all of its checks. */
-async function passed(request: Promise<unknown>): Promise<void> {
-  try {
-    await request;
-  } catch (error) {
-    if (!(error instanceof DeviceKeyError) || error.code !== 'key_not_found') throw error;
-  }
+function requireNotAborted(options: OperationOptions | undefined): void {
+  const signal = signalOf(options);
+  if (signal?.aborted) throw signal.canceled();
 }
 
-/** As native/protocol/rules.cc does: the addon shows its check of the shape alone. */
-function checkCreateParams(params: DeviceKeyCreateParams): void {
-  try {
-    loadNative().checkShape('create', toJson(params, 'params'));
-  } catch (error) {
-    throw thrownToError(error);
-  }
-  for (const member of ['accountUserId', 'clientId'] as const) {
-    if (params[member] === '' || params[member].includes('\0')) {
-      throw new DeviceKeyError(
-        'invalid_params',
-        `${member}: expected a string that is not empty and has no NUL`,
-      );
-    }
-  }
-}
-
-function signedBytes(payload: DeviceKeySignPayload): Buffer {
-  // A list of names has JSON.stringify write just those, in that order.
-  const text = JSON.stringify(payload, MEMBERS[payload.type]);
-  return Buffer.from(`{"domain":"codex-device-key-sign-payload/v1","payload":${text}}`);
+function unixSeconds(): number {
+  return Math.floor(Date.now() / 1000);
 }

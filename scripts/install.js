@@ -1,7 +1,7 @@
 'use strict';
 // npm runs this after it unpacked the package. It builds the addon if no prebuilt one can be loaded.
-// It always succeeds: a backend that only verifies proofs needs no addon, and the main entry says
-// what is missing when it is first used.
+// It always succeeds: node-device-key/verify and node-device-key/testing need no addon, and the main
+// entry says what is missing when it is first used.
 const { spawnSync } = require('node:child_process');
 const { existsSync } = require('node:fs');
 const path = require('node:path');
@@ -21,11 +21,11 @@ function build() {
 }
 
 // A checkout has no dist/ at first; scripts/bootstrap builds everything there.
-// A checkout has no dist/ at first; scripts/bootstrap builds everything there.
 if (existsSync(loader) && !canLoad() && !build()) {
   console.error(
     `node-device-key: installed without its addon, because none fits ${process.platform} ` +
-      `${process.arch} and none could be built. Only node-device-key/verify works without it. ` +
+      `${process.arch} and none could be built. Only node-device-key/verify and ` +
+      'node-device-key/testing work without it. ' +
       'The section "Install" of its README.md lists what a build needs.',
   );
 }

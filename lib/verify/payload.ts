@@ -1,39 +1,12 @@
 import type { DeviceKeySignPayload } from '../../types/v2';
 import { toJson } from '../own';
+import {
+  PAYLOADS,
+  SIGNED_BYTES_DOMAIN,
+  type MemberKind,
+  type PayloadType,
+} from '../protocol/payload-types';
 import { DeviceKeyVerificationError } from './error';
-
-const DOMAIN = 'codex-device-key-sign-payload/v1';
-
-type Kind = 'string' | 'strings' | 'seconds';
-
-/** Every member of every payload type. A signed payload has all of them and no other. */
-const MEMBERS: Record<DeviceKeySignPayload['type'], Record<string, Kind>> = {
-  remoteControlClientConnection: {
-    accountUserId: 'string',
-    audience: 'string',
-    clientId: 'string',
-    nonce: 'string',
-    scopes: 'strings',
-    sessionId: 'string',
-    targetOrigin: 'string',
-    targetPath: 'string',
-    tokenExpiresAt: 'seconds',
-    tokenSha256Base64url: 'string',
-    type: 'string',
-  },
-  remoteControlClientEnrollment: {
-    accountUserId: 'string',
-    audience: 'string',
-    challengeExpiresAt: 'seconds',
-    challengeId: 'string',
-    clientId: 'string',
-    deviceIdentitySha256Base64url: 'string',
-    nonce: 'string',
-    targetOrigin: 'string',
-    targetPath: 'string',
-    type: 'string',
-  },
-};
 
 /**
  * Parses signed bytes, which must be of the payload type `type` and in canonical form: UTF-8 JSON of
@@ -45,14 +18,17 @@ const MEMBERS: Record<DeviceKeySignPayload['type'], Record<string, Kind>> = {
  */
 export function parseSignedPayload(
   signedPayload: Uint8Array,
-  type: DeviceKeySignPayload['type'],
+  type: PayloadType,
 ): DeviceKeySignPayload {
   const text = decodeUtf8(signedPayload);
   const envelope = parseJson(text);
   if (!isObject(envelope)) throw malformed('must be an object');
   requireMembers(envelope, ['domain', 'payload']);
-  if (envelope.domain !== DOMAIN) {
-    throw new DeviceKeyVerificationError('domain_mismatch', `domain must be ${DOMAIN}`);
+  if (envelope.domain !== SIGNED_BYTES_DOMAIN) {
+    throw new DeviceKeyVerificationError(
+      'domain_mismatch',
+      `domain must be ${SIGNED_BYTES_DOMAIN}`,
+    );
   }
   const payload = envelope.payload;
   if (!isObject(payload)) throw malformed('must hold payload as an object');
@@ -60,7 +36,7 @@ export function parseSignedPayload(
   if (payload.type !== type) {
     throw new DeviceKeyVerificationError('type_mismatch', `payload type must be ${type}`);
   }
-  const members = MEMBERS[type];
+  const { members } = PAYLOADS[type];
   requireMembers(payload, Object.keys(members));
   for (const [member, kind] of Object.entries(members)) {
     requireKind(member, payload[member], kind);
@@ -74,7 +50,7 @@ export function parseSignedPayload(
   return payload as unknown as DeviceKeySignPayload;
 }
 
-function requireKind(member: string, value: unknown, kind: Kind): void {
+function requireKind(member: string, value: unknown, kind: MemberKind): void {
   switch (kind) {
     case 'string':
       if (typeof value !== 'string') throw malformed(`must hold ${member} as a string`);

@@ -4,6 +4,7 @@ import type {
   DeviceKeySignResponse,
 } from '../../types/v2';
 import { ownMembers } from '../own';
+import { isPayloadType, PAYLOADS } from '../protocol/payload-types';
 import { base64UrlByteLength } from './base64';
 import { DeviceKeyVerificationError, type DeviceKeyVerificationCode } from './error';
 import type { NonceStore } from './nonce-store';
@@ -77,30 +78,18 @@ const CHECKS_OF_EVERY_TYPE: readonly MemberCheck[] = [
   { member: 'clientId', code: 'client_id_mismatch' },
 ];
 
-const RULES: Record<
-  ExpectedProof['type'],
-  { checks: readonly MemberCheck[]; digest: string; expiry: string; audience: string }
-> = {
-  remoteControlClientConnection: {
-    audience: 'remote_control_client_websocket',
-    checks: [
-      ...CHECKS_OF_EVERY_TYPE,
-      { member: 'sessionId', code: 'session_id_mismatch' },
-      { member: 'tokenSha256Base64url', code: 'token_sha256_mismatch' },
-    ],
-    digest: 'tokenSha256Base64url',
-    expiry: 'tokenExpiresAt',
-  },
-  remoteControlClientEnrollment: {
-    audience: 'remote_control_client_enrollment',
-    checks: [
-      ...CHECKS_OF_EVERY_TYPE,
-      { member: 'challengeId', code: 'challenge_id_mismatch' },
-      { member: 'deviceIdentitySha256Base64url', code: 'device_identity_sha256_mismatch' },
-    ],
-    digest: 'deviceIdentitySha256Base64url',
-    expiry: 'challengeExpiresAt',
-  },
+/** Which code a member that is not the expected one has. */
+const CHECKS: Record<ExpectedProof['type'], readonly MemberCheck[]> = {
+  remoteControlClientConnection: [
+    ...CHECKS_OF_EVERY_TYPE,
+    { member: 'sessionId', code: 'session_id_mismatch' },
+    { member: 'tokenSha256Base64url', code: 'token_sha256_mismatch' },
+  ],
+  remoteControlClientEnrollment: [
+    ...CHECKS_OF_EVERY_TYPE,
+    { member: 'challengeId', code: 'challenge_id_mismatch' },
+    { member: 'deviceIdentitySha256Base64url', code: 'device_identity_sha256_mismatch' },
+  ],
 };
 
 /**
@@ -138,7 +127,7 @@ export async function verifyDeviceKeyProof<Expected extends ExpectedProof>(
   const payload = parseSignedPayload(signedPayload, wanted.type);
   requireExpectedMembers(payload, wanted);
 
-  const { expiry } = RULES[wanted.type];
+  const { expiry } = PAYLOADS[wanted.type];
   const expiresAt = expiryOf(payload);
   const checkedAt = now();
   requireInForce(expiry, expiresAt, checkedAt, clockSkewSeconds);
@@ -166,9 +155,9 @@ function expiryOf(payload: DeviceKeySignPayload): number {
 function requireExpectedMembers(payload: DeviceKeySignPayload, expected: ExpectedProof): void {
   const said = payload as unknown as Record<string, unknown>;
   const wanted = expected as unknown as Record<string, unknown>;
-  const { checks, expiry } = RULES[expected.type];
+  const { expiry } = PAYLOADS[expected.type];
   // Plain comparisons: the signature holds, so whoever could learn by timing is the key's owner.
-  for (const { member, code } of checks) {
+  for (const { member, code } of CHECKS[expected.type]) {
     if (said[member] !== wanted[member]) throw mismatch(code, member);
   }
   if (expected.type === 'remoteControlClientConnection') {
@@ -246,22 +235,22 @@ function usableOptions(options: VerifyDeviceKeyProofOptions) {
  * them too. It also catches a forgotten member, which in JavaScript would compare as undefined.
  */
 function requireUsableExpectation(expected: ExpectedProof): void {
-  const rules = Object.hasOwn(RULES, expected.type) ? RULES[expected.type] : undefined;
-  if (rules === undefined) throw new TypeError('expected.type must be a payload type');
+  if (!isPayloadType(expected.type)) throw new TypeError('expected.type must be a payload type');
+  const { audience, digest, expiry } = PAYLOADS[expected.type];
   const wanted = expected as unknown as Record<string, unknown>;
-  for (const { member } of rules.checks) {
+  for (const { member } of CHECKS[expected.type]) {
     if (typeof wanted[member] !== 'string' || wanted[member] === '') {
       throw new TypeError(`expected.${member} must be a string that is not empty`);
     }
   }
-  if (expected.audience !== rules.audience) {
-    throw new TypeError(`expected.audience must be ${rules.audience} for this type`);
+  if (expected.audience !== audience) {
+    throw new TypeError(`expected.audience must be ${audience} for this type`);
   }
   if ((base64UrlByteLength(expected.nonce) ?? 0) < 32) {
     throw new TypeError('expected.nonce must be unpadded base64url of at least 32 bytes');
   }
-  if (base64UrlByteLength(wanted[rules.digest] as string) !== 32) {
-    throw new TypeError(`expected.${rules.digest} must be unpadded base64url of 32 bytes`);
+  if (base64UrlByteLength(wanted[digest] as string) !== 32) {
+    throw new TypeError(`expected.${digest} must be unpadded base64url of 32 bytes`);
   }
   if (expected.type === 'remoteControlClientConnection') {
     const { scopes } = expected;
@@ -269,7 +258,7 @@ function requireUsableExpectation(expected: ExpectedProof): void {
       throw new TypeError('expected.scopes must be an array that is not empty');
     }
   }
-  if (wanted[rules.expiry] !== undefined && !Number.isSafeInteger(wanted[rules.expiry])) {
-    throw new TypeError(`expected.${rules.expiry} must be a whole number of Unix seconds`);
+  if (wanted[expiry] !== undefined && !Number.isSafeInteger(wanted[expiry])) {
+    throw new TypeError(`expected.${expiry} must be a whole number of Unix seconds`);
   }
 }

@@ -1,4 +1,5 @@
-// The native decoder accepts exactly the documents that the schemas accept.
+// The native decoder accepts exactly the documents that the schemas accept, and so does the decoder in
+// TypeScript that node-device-key/testing uses.
 //
 // Ajv is the referee. It judges the parsed document, the decoder the text; the generators keep to
 // texts that both read alike. What only a text can have (members given twice, lone surrogates,
@@ -7,7 +8,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import Ajv, { type ValidateFunction } from 'ajv';
 import fc from 'fast-check';
+import { DeviceKeyError } from '../../dist/errors';
 import { loadNative } from '../../dist/native';
+import {
+  decodeCreateParams,
+  decodePublicParams,
+  decodeSignParams,
+} from '../../dist/protocol/decode';
 
 type Kind = 'create' | 'public' | 'sign';
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -35,16 +42,46 @@ function schemaAccepts(kind: Kind, text: string): boolean {
   return schemas[kind](JSON.parse(text));
 }
 
-function decoderAccepts(kind: Kind, text: string): boolean {
+interface Refusal {
+  code: string;
+  message: string;
+}
+
+/** What the native decoder refuses the text with, or undefined. */
+function nativeRefusal(kind: Kind, text: string): Refusal | undefined {
   try {
     loadNative().checkShape(kind, text);
-    return true;
+    return undefined;
   } catch (error) {
-    const { code, message } = error as { code: string; message: string };
+    const { code, message } = error as Refusal;
     expect(['invalid_params', 'invalid_payload']).toContain(code);
     expect(message).toContain('expected');
-    return false;
+    return { code, message };
   }
+}
+
+const decoders: Record<Kind, (params: unknown) => unknown> = {
+  create: decodeCreateParams,
+  public: decodePublicParams,
+  sign: decodeSignParams,
+};
+
+/** What the decoder in TypeScript refuses the document with, or undefined. */
+function refusal(kind: Kind, text: string): Refusal | undefined {
+  try {
+    decoders[kind](JSON.parse(text));
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof DeviceKeyError)) throw error;
+    return { code: error.code, message: error.message };
+  }
+}
+
+function decoderAccepts(kind: Kind, text: string): boolean {
+  const refused = nativeRefusal(kind, text);
+  // Of several mistakes the two decoders may name another one.
+  expect(refusal(kind, text)?.code).toBe(refused?.code);
+  return refused === undefined;
 }
 
 // "binary" is any code point but a surrogate.

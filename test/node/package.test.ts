@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
+import { binding, connectionPayload } from '../support/payloads';
 import { SoftwareSigner } from '../support/software-signer';
 
 const root = path.join(__dirname, '../..');
@@ -149,6 +150,25 @@ describe('the npm package', () => {
         const bytes = verifyDeviceKeySignature(${JSON.stringify(proof)});
         console.log(JSON.stringify(Buffer.from(bytes).toString()));`;
       expect(await evaluate(program)).toBe('the signed bytes');
+    });
+
+    test('signs with the store of node-device-key/testing, as a key does', async () => {
+      const program = `
+        import { createInMemoryDeviceKeyStore } from 'node-device-key/testing';
+        import { verifyDeviceKeySignature } from 'node-device-key/verify';
+        const store = createInMemoryDeviceKeyStore({ protectionClass: 'hardware_tpm' });
+        const { keyId, publicKeySpkiDerBase64 } = await store.create(${JSON.stringify(binding)});
+        const payload = ${JSON.stringify(connectionPayload())};
+        const proof = await store.sign({ keyId, payload });
+        const bytes = verifyDeviceKeySignature({ publicKeySpkiDerBase64, ...proof });
+        const refused = await store
+          .sign({ keyId, payload: { ...payload, nonce: 'short' } })
+          .catch((error) => error.code);
+        console.log(JSON.stringify({ signed: JSON.parse(Buffer.from(bytes)).domain, refused }));`;
+      expect(await evaluate(program)).toEqual({
+        signed: 'codex-device-key-sign-payload/v1',
+        refused: 'invalid_payload',
+      });
     });
 
     test('says at the first use of a key what is missing', async () => {

@@ -294,7 +294,7 @@ describe('app-server', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const answers = stdout.trimEnd().split('\n');
     expect(JSON.parse(answers[0]!)).toMatchObject({
-      result: { codexHome: expect.stringMatching(/^\/.*device-keys$/) as string },
+      result: { codexHome: user.store },
     });
     expect(JSON.parse(answers[1]!)).toEqual({
       id: 1,

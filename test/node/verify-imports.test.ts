@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
+import { join, posix, sep } from 'node:path';
 
 import { preProcessFile } from 'typescript';
 
@@ -9,7 +9,7 @@ const sources = [
   'verify.mts',
   ...readdirSync(join(lib, 'verify'), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts'))
-    .map((file) => `verify/${file}`),
+    .map((file) => `verify/${file.replaceAll(sep, '/')}`),
   'protocol/payload-types.ts',
 ];
 
@@ -23,7 +23,7 @@ test.each(sources)(
     const foreign = importedFiles
       .map(({ fileName }) => fileName)
       .filter((name) => name !== 'node:crypto')
-      .map((name) => (name.startsWith('.') ? normalize(join(dirname(source), name)) : name))
+      .map((name) => (name.startsWith('.') ? posix.join(posix.dirname(source), name) : name))
       .filter((name) => !isAllowed.test(name) && !typesAlone.includes(name));
     expect(foreign).toEqual([]);
   },

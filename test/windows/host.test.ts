@@ -1,6 +1,7 @@
 // The addon in executables of other names, and beside DLLs that were planted for it.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
 import path from 'node:path';
 
 import { TestMachine } from '../support/machine';
@@ -26,16 +27,13 @@ afterEach(async () => {
 
 function createIn(executable: string, packageRoot = root): unknown {
   const input = { options: machine.options, method: 'create', params: binding };
-  const { stdout } = spawnSync(
-    executable,
-    [path.join(packageRoot, script), JSON.stringify(input)],
-    {
-      cwd: place,
-      encoding: 'utf8',
-      env: essentialEnvironment,
-    },
-  );
-  return JSON.parse(stdout);
+  const ended = spawnSync(executable, [path.join(packageRoot, script), JSON.stringify(input)], {
+    cwd: place,
+    encoding: 'utf8',
+    env: essentialEnvironment,
+  });
+  if (ended.stdout === '') throw new Error(`no answer: ${JSON.stringify(ended)}`);
+  return JSON.parse(ended.stdout);
 }
 
 const aKey = { result: expect.objectContaining({ protectionClass: 'hardware_tpm' }) as unknown };
@@ -48,12 +46,13 @@ test('the addon works in an executable that is not called node.exe', () => {
 
 test.each(['ncrypt.dll', 'tbs.dll'])(
   'no %s that lies beside the addon and the executable is loaded',
-  (dll) => {
+  async (dll) => {
     const addons = path.join(place, 'prebuilds/win32-x64');
     mkdirSync(addons, { recursive: true });
     copyFileSync(path.join(built, 'device_key.node'), path.join(addons, 'node-device-key.node'));
+    // Not with cpSync, which loses directories whose path is not ASCII (nodejs/node#61878).
     for (const file of ['package.json', 'dist', script]) {
-      cpSync(path.join(root, file), path.join(place, file), { recursive: true });
+      await cp(path.join(root, file), path.join(place, file), { recursive: true });
     }
     const executable = path.join(place, 'node.exe');
     copyFileSync(process.execPath, executable);

@@ -5,6 +5,12 @@
  * @packageDocumentation
  */
 import type {
+  DeviceKeyActivateAttestationParams,
+  DeviceKeyActivateAttestationResponse,
+  DeviceKeyAttestation,
+  DeviceKeyAttestParams,
+} from '../types/extensions';
+import type {
   DeviceKeyCreateParams,
   DeviceKeyCreateResponse,
   DeviceKeyPublicParams,
@@ -12,12 +18,6 @@ import type {
   DeviceKeySignParams,
   DeviceKeySignResponse,
 } from '../types/v2';
-import type {
-  DeviceKeyActivateAttestationParams,
-  DeviceKeyActivateAttestationResponse,
-  DeviceKeyAttestation,
-  DeviceKeyAttestParams,
-} from './attestation';
 import {
   DeviceKeyStore,
   type DeviceKeyInfo,
@@ -27,8 +27,8 @@ import {
   type SupportOptions,
 } from './store';
 
+export type * from '../types/extensions';
 export type * from '../types/v2';
-export type * from './attestation';
 export { deviceIdentitySha256 } from './verify/device-identity';
 export { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
 export {

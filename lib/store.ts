@@ -1,4 +1,10 @@
 import type {
+  DeviceKeyActivateAttestationParams,
+  DeviceKeyActivateAttestationResponse,
+  DeviceKeyAttestation,
+  DeviceKeyAttestParams,
+} from '../types/extensions';
+import type {
   DeviceKeyCreateParams,
   DeviceKeyCreateResponse,
   DeviceKeyProtectionClass,
@@ -7,12 +13,6 @@ import type {
   DeviceKeySignParams,
   DeviceKeySignResponse,
 } from '../types/v2';
-import type {
-  DeviceKeyActivateAttestationParams,
-  DeviceKeyActivateAttestationResponse,
-  DeviceKeyAttestation,
-  DeviceKeyAttestParams,
-} from './attestation';
 import { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
 import {
   loadNative,

@@ -26,7 +26,7 @@ export {
   type VerifyDeviceKeyProofOptions,
 } from './verify/proof';
 export { verifyDeviceKeySignature, type DeviceKeySignature } from './verify/signature';
-export type { DeviceKeyAttestation } from './attestation';
+export type { DeviceKeyAttestation } from '../types/extensions';
 export {
   verifyTpmKeyAttestation,
   type CheckedAttestation,

@@ -1,5 +1,5 @@
-// Generates types/v2.d.ts from types/schema/v2/*.json. With --check it writes nothing and exits
-// with 1 when the file is not what it would write.
+// Generates types/v2.d.ts from types/schema/v2/*.json, and likewise types/extensions.d.ts. With --check
+// it writes nothing and exits with 1 when a file is not what it would write.
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,14 +7,11 @@ import { compile } from 'json-schema-to-typescript';
 import prettier from 'prettier';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
-const schemaDirectory = path.join(root, 'types/schema/v2');
-const output = path.join(root, 'types/v2.d.ts');
-
-const banner = `// Generated from types/schema/v2 by \`npm run generate\`. Do not edit: change the schemas.`;
+const sets = ['v2', 'extensions'];
 
 // All schemas as the definitions of one. Compiled one by one, each would bring a copy of the
 // definitions that it shares with others.
-function combine(title) {
+function combine(schemaDirectory, title) {
   const definitions = {};
   const files = fs
     .readdirSync(schemaDirectory)
@@ -29,12 +26,13 @@ function combine(title) {
   return { title, definitions, oneOf: names.map((name) => ({ $ref: `#/definitions/${name}` })) };
 }
 
-async function generate() {
+async function generate(set, output) {
   // The compiler starts from one type. This union of all is of no use to anyone and is taken out.
   const entry = 'CompilerEntry';
-  const generated = await compile(combine(entry), entry, {
+  const schemas = combine(path.join(root, 'types/schema', set), entry);
+  const generated = await compile(schemas, entry, {
     additionalProperties: false, // unknown members are ignored, not offered
-    bannerComment: banner,
+    bannerComment: `// Generated from types/schema/${set} by \`npm run generate\`. Do not edit: change the schemas.`,
   });
   const declarations = generated.replace(new RegExp(`export type ${entry} =[^;]*;\\n`), '');
   if (declarations.includes(entry)) throw new Error(`${entry} is still in the generated types`);
@@ -42,13 +40,13 @@ async function generate() {
   return prettier.format(declarations, { ...style, parser: 'typescript' });
 }
 
-const wanted = await generate();
-if (process.argv.includes('--check')) {
-  const found = fs.existsSync(output) ? fs.readFileSync(output, 'utf8') : '';
-  if (found !== wanted) {
-    console.error('types/v2.d.ts is stale: run `npm run generate` and commit the result');
+for (const set of sets) {
+  const output = path.join(root, `types/${set}.d.ts`);
+  const wanted = await generate(set, output);
+  if (!process.argv.includes('--check')) {
+    fs.writeFileSync(output, wanted);
+  } else if (!fs.existsSync(output) || fs.readFileSync(output, 'utf8') !== wanted) {
+    console.error(`types/${set}.d.ts is stale: run \`npm run generate\` and commit the result`);
     process.exitCode = 1;
   }
-} else {
-  fs.writeFileSync(output, wanted);
 }

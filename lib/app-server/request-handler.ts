@@ -1,4 +1,8 @@
 import type {
+  DeviceKeyActivateAttestationParams,
+  DeviceKeyAttestParams,
+} from '../../types/extensions';
+import type {
   DeviceKeyCreateParams,
   DeviceKeyPublicParams,
   DeviceKeySignParams,
@@ -15,12 +19,15 @@ import {
   type Message,
 } from './messages';
 
-/** The methods of {@link DeviceKeyStore} that requests call. The store checks their params. */
+/**
+ * The methods of {@link DeviceKeyStore} that requests call. The store checks their params. Without `attest`
+ * and `activateAttestation` their requests are refused with `attestation_unsupported`.
+ */
 export type DeviceKeyRequestStore = Pick<
   DeviceKeyStore,
   'create' | 'public' | 'sign' | 'delete' | 'list' | 'support'
 > &
-  Partial<Pick<DeviceKeyStore, 'directory'>>;
+  Partial<Pick<DeviceKeyStore, 'attest' | 'activateAttestation' | 'directory'>>;
 
 const LOCAL = { stdio: true, 'in-process': true, websocket: false, remote: false };
 
@@ -55,8 +62,8 @@ export type DeviceKeyRequestHandler = (
 
 /**
  * A handler of the methods `device/key/create`, `device/key/public` and `device/key/sign`, and of the
- * extensions `device/key/delete`, `device/key/list` and `device/key/support`, to be called by a server
- * with what begins with `device/key/`.
+ * extensions `device/key/delete`, `device/key/list`, `device/key/support`, `device/key/attest` and
+ * `device/key/activateAttestation`, to be called by a server with what begins with `device/key/`.
  *
  * @throws DeviceKeyError `invalid_params` without a store, and for a transport that it does not know.
  */
@@ -99,6 +106,13 @@ class MethodNotFound extends Error {
   readonly code = 'method_not_found';
 }
 
+function attestationUnsupported(): DeviceKeyError {
+  return new DeviceKeyError(
+    'attestation_unsupported',
+    'the key store of this server cannot attest keys',
+  );
+}
+
 /** The result of a method. Rejects with what the store rejects with. */
 export async function callMethod(
   store: DeviceKeyRequestStore,
@@ -121,6 +135,12 @@ export async function callMethod(
       return { keys: await store.list() };
     case 'device/key/support':
       return store.support();
+    case 'device/key/attest':
+      if (!store.attest) throw attestationUnsupported();
+      return store.attest(params as DeviceKeyAttestParams, options);
+    case 'device/key/activateAttestation':
+      if (!store.activateAttestation) throw attestationUnsupported();
+      return store.activateAttestation(params as DeviceKeyActivateAttestationParams, options);
     default:
       throw new MethodNotFound('there is no such method');
   }

@@ -9,6 +9,7 @@ export const commandNames = [
   'public',
   'sign',
   'verify',
+  'attest',
   'list',
   'delete',
   'app-server',

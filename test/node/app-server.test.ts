@@ -75,6 +75,30 @@ describe('the methods', () => {
   test('device/key/support answers what protects keys', async () => {
     expect(await call('device/key/support')).toEqual(await store.support());
   });
+
+  test.each(['attest', 'activateAttestation'] as const)(
+    'device/key/%s is passed to the store, with its signal',
+    async (name) => {
+      const method = jest.fn(() => Promise.resolve({ secret: 'c2VjcmV0' } as never));
+      const handle = handlerOf({ store: stubStore({ [name]: method }) });
+      const { signal } = new AbortController();
+      const params = { keyId: 'key', challenge: 'challenge' };
+      const answer = await handle({ id: 1, method: `device/key/${name}`, params }, { signal });
+      expect(answer).toEqual({ id: 1, result: { secret: 'c2VjcmV0' } });
+      expect(method).toHaveBeenCalledWith(params, { signal });
+    },
+  );
+
+  test.each(['device/key/attest', 'device/key/activateAttestation'])(
+    '%s is refused where the store has no such method',
+    async (method) => {
+      const answer = await handlerOf({})({ id: 1, method, params: { keyId: 'key' } });
+      expect(errorOf(answer)).toMatchObject({
+        code: -32600,
+        data: { code: 'attestation_unsupported' },
+      });
+    },
+  );
 });
 
 describe('answers', () => {

@@ -7,6 +7,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
+import Ajv from 'ajv';
+
+import { createDeviceKeyRequestHandler } from '../../lib/app-server';
 import { DeviceKeyStore, type DeviceKeyAttestation } from '../../lib/index';
 import {
   InMemoryAttestationStateStore,
@@ -132,6 +135,36 @@ describe('the exchange', () => {
     const second = await store.attest({ keyId, challenge });
     expect(second.attestationKeyPublicArea).toBe(first.attestationKeyPublicArea);
   });
+});
+
+test('an app-server gives the same to clients in other languages', async () => {
+  const handle = createDeviceKeyRequestHandler({ store, transport: 'stdio' });
+  const call = async <Result>(method: string, params: object): Promise<Result> => {
+    const answer = await handle({ id: 1, method, params });
+    if (!answer || !('result' in answer)) throw new Error(JSON.stringify(answer));
+    return answer.result as Result;
+  };
+  const exchange = exchangeTrusting(trustOf(tpm));
+  const { attestationId, challenge } = await exchange.challenge({ publicKeySpkiDerBase64 });
+  const attestation = await call<DeviceKeyAttestation>('device/key/attest', { keyId, challenge });
+  const made = await exchange.makeCredential(attestationId, attestation);
+  const { credentialBlob, encryptedSecret } = made;
+  const { secret } = await call<{ secret: string }>('device/key/activateAttestation', {
+    ...{ keyId, credentialBlob, encryptedSecret },
+  });
+  expect(await exchange.complete(made.attestationId, secret)).toMatchObject({
+    endorsement: 'chained',
+  });
+  const answers = {
+    DeviceKeyAttestation: attestation,
+    DeviceKeyActivateAttestationResponse: { secret },
+  };
+  for (const [name, value] of Object.entries(answers)) {
+    const file = path.join(__dirname, '../../types/schema/extensions', `${name}.json`);
+    const schema = JSON.parse(await readFile(file, 'utf8')) as object;
+    const validate = new Ajv({ allowUnionTypes: true }).compile(schema);
+    expect(validate(value) || validate.errors).toBe(true);
+  }
 });
 
 describe('the exchange refuses', () => {

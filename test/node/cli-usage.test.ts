@@ -5,7 +5,7 @@ import path from 'node:path';
 import { CliUser } from '../support/cli';
 
 const commands = [
-  ...['doctor', 'create', 'public', 'sign', 'verify', 'list', 'delete', 'app-server'],
+  ...['doctor', 'create', 'public', 'sign', 'verify', 'attest', 'list', 'delete', 'app-server'],
   'self-test',
 ];
 
@@ -94,6 +94,12 @@ describe('mistakes', () => {
     ['no account', ['create', ...client], '--account is missing'],
     ['no client', ['create', ...account], '--client is missing'],
     ['no key', ['public'], 'KEY_ID is missing'],
+    ['no step of an attestation', ['attest', 'a'], '--challenge is missing, or --activate'],
+    [
+      'both steps of an attestation',
+      ['attest', 'a', '--challenge', 'b', '--activate', 'c'],
+      'give one of them',
+    ],
     ['two keys', ['public', 'a', 'b'], 'an argument too many'],
     ['an unknown policy', ['create', ...account, ...client, '--policy', 'any'], 'hardware_only or'],
     ['a timeout that is no number', ['list', '--timeout-ms', 'soon'], '--timeout-ms: expected'],

@@ -6,7 +6,7 @@ import path from 'node:path';
 import Ajv from 'ajv';
 
 const root = path.join(__dirname, '../..');
-const schemaDirectory = path.join(root, 'types/schema/v2');
+const sets = ['v2', 'extensions'];
 
 interface Schema {
   $schema?: string;
@@ -24,10 +24,18 @@ interface Schema {
   anyOf?: Schema[];
 }
 
-const names = fs.readdirSync(schemaDirectory).map((file) => path.basename(file, '.json'));
+/** The file of each schema, by its name. */
+const files = new Map<string, string>();
+for (const set of sets) {
+  const directory = path.join(root, 'types/schema', set);
+  for (const file of fs.readdirSync(directory)) {
+    files.set(path.basename(file, '.json'), path.join(directory, file));
+  }
+}
+const names = [...files.keys()];
 
 function load(name: string): Schema {
-  return JSON.parse(fs.readFileSync(path.join(schemaDirectory, `${name}.json`), 'utf8')) as Schema;
+  return JSON.parse(fs.readFileSync(files.get(name)!, 'utf8')) as Schema;
 }
 
 function members(schema: Schema): string[] {
@@ -70,14 +78,21 @@ describe('the generated types', () => {
   });
 
   test('are each exported once, under the names of the protocol', () => {
-    const generated = fs.readFileSync(path.join(root, 'types/v2.d.ts'), 'utf8');
+    const generated = sets
+      .map((set) => fs.readFileSync(path.join(root, `types/${set}.d.ts`), 'utf8'))
+      .join('');
     const exported = [...generated.matchAll(/^export (?:type|interface) (\w+)/gm)].map(
       ([, name]) => name,
     );
     expect(exported.sort()).toEqual([
+      'DeviceKeyActivateAttestationParams',
+      'DeviceKeyActivateAttestationResponse',
       'DeviceKeyAlgorithm',
+      'DeviceKeyAttestParams',
+      'DeviceKeyAttestation',
       'DeviceKeyCreateParams',
       'DeviceKeyCreateResponse',
+      'DeviceKeyEndorsementKey',
       'DeviceKeyProtectionClass',
       'DeviceKeyProtectionPolicy',
       'DeviceKeyPublicParams',
@@ -111,6 +126,17 @@ describe('the schemas', () => {
     ],
     ['DeviceKeySignParams', ['keyId', 'payload'], []],
     ['DeviceKeySignResponse', ['algorithm', 'signatureDerBase64', 'signedPayloadBase64'], []],
+    ['DeviceKeyAttestParams', ['keyId', 'challenge'], []],
+    [
+      'DeviceKeyAttestation',
+      [
+        ...['format', 'keyId', 'attest', 'signature', 'keyPublicArea', 'attestationKeyPublicArea'],
+        'endorsementKeys',
+      ],
+      [],
+    ],
+    ['DeviceKeyActivateAttestationParams', ['keyId', 'credentialBlob', 'encryptedSecret'], []],
+    ['DeviceKeyActivateAttestationResponse', ['secret'], []],
   ])('%s has its members', (name, required, optional) => {
     const schema = load(name);
     expect(schema.title).toBe(name);
@@ -119,13 +145,14 @@ describe('the schemas', () => {
     expect(members(schema)).toEqual([...required, ...optional]);
   });
 
-  test('are six', () => {
-    expect(names).toHaveLength(6);
+  test('are six, and four of this package', () => {
+    const counts = sets.map((set) => fs.readdirSync(path.join(root, 'types/schema', set)).length);
+    expect(counts).toEqual([6, 4]);
   });
 
   test('are valid draft-07, and every $ref leads somewhere', () => {
     for (const name of names) {
-      const ajv = new Ajv({ strict: true, formats: { int64: true } });
+      const ajv = new Ajv({ strict: true, allowUnionTypes: true, formats: { int64: true } });
       expect(() => ajv.compile(load(name))).not.toThrow();
     }
   });
@@ -148,6 +175,7 @@ describe('the schemas', () => {
     }
     expect([...seen.keys()].sort()).toEqual([
       'DeviceKeyAlgorithm',
+      'DeviceKeyEndorsementKey',
       'DeviceKeyProtectionClass',
       'DeviceKeyProtectionPolicy',
       'DeviceKeySignPayload',
@@ -158,7 +186,7 @@ describe('the schemas', () => {
 
   test('describe a key id alike wherever there is one', () => {
     const keyIds = names.map((name) => load(name).properties?.keyId).filter(Boolean);
-    expect(keyIds).toHaveLength(4);
+    expect(keyIds).toHaveLength(7);
     for (const keyId of keyIds) expect(keyId).toEqual(keyIds[0]);
   });
 

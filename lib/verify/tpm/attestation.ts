@@ -1,6 +1,6 @@
 import { verify, type X509Certificate } from 'node:crypto';
 
-import type { DeviceKeyAttestation } from '../../attestation';
+import type { DeviceKeyAttestation } from '../../../types/extensions';
 import { ownMembers } from '../../own';
 import { decodeBase64 } from '../base64';
 import { DeviceKeyVerificationError, type DeviceKeyVerificationCode } from '../error';

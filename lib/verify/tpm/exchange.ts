@@ -1,6 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual, X509Certificate } from 'node:crypto';
 
-import type { DeviceKeyAttestation } from '../../attestation';
+import type { DeviceKeyAttestation } from '../../../types/extensions';
 import { ownMembers, toJson } from '../../own';
 import { decodeBase64 } from '../base64';
 import { DeviceKeyVerificationError } from '../error';

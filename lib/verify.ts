@@ -6,18 +6,24 @@
  */
 export { deviceIdentitySha256 } from './verify/device-identity';
 export { DeviceKeyVerificationError, type DeviceKeyVerificationCode } from './verify/error';
+export {
+  type DeviceKeyRegistry,
+  type DeviceKeyToEnroll,
+  type EnrolledDeviceKey,
+  type RotationChallenge,
+} from './verify/key-registry';
 export { InMemoryNonceStore, type NonceStore } from './verify/nonce-store';
-export { PostgresNonceStore, type PostgresPool } from './verify/postgres-nonce-store';
+export type { PostgresPool } from './verify/postgres';
+export { PostgresKeyRegistry } from './verify/postgres-key-registry';
+export { PostgresNonceStore } from './verify/postgres-nonce-store';
 export {
   RedisNonceStore,
   type IoredisClient,
   type NodeRedisClient,
 } from './verify/redis-nonce-store';
-export {
-  SqliteNonceStore,
-  type SqliteDatabase,
-  type SqliteStatement,
-} from './verify/sqlite-nonce-store';
+export type { SqliteDatabase, SqliteStatement } from './verify/sqlite';
+export { SqliteKeyRegistry } from './verify/sqlite-key-registry';
+export { SqliteNonceStore } from './verify/sqlite-nonce-store';
 export {
   verifyDeviceKeyProof,
   type ExpectedConnectionProof,

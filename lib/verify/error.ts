@@ -1,4 +1,4 @@
-/** Why a proof was refused. docs/verify.md says what each one means and what a backend should do. */
+/** Why a proof or a key was refused. docs/verify.md says what each one means and what a backend should do. */
 export type DeviceKeyVerificationCode =
   | 'proof_malformed'
   | 'algorithm_unsupported'
@@ -50,11 +50,17 @@ export type DeviceKeyVerificationCode =
   | 'endorsement_certificate_invalid'
   | 'endorsement_certificate_untrusted'
   | 'credential_mismatch'
-  | 'attestation_unknown';
+  | 'attestation_unknown'
+  | 'device_key_malformed'
+  | 'key_already_enrolled'
+  | 'client_already_enrolled'
+  | 'key_not_enrolled'
+  | 'key_revoked'
+  | 'key_registry_failed';
 
 /**
- * Thrown (or rejected with) whenever a proof does not hold. The message names the member at fault and
- * never contains what the proof says, so it can be logged.
+ * Thrown (or rejected with) whenever a proof does not hold or a key registry refuses. The message names
+ * the member at fault and never contains what the client sent, so it can be logged.
  */
 export class DeviceKeyVerificationError extends Error {
   override readonly name = 'DeviceKeyVerificationError';

@@ -1,19 +1,16 @@
 import type { NonceStore } from './nonce-store';
-
-/** A `Pool` of the package `pg`. */
-export interface PostgresPool {
-  query(text: string, values: unknown[]): Promise<{ rowCount: number | null }>;
-}
+import { requirePool, schemaLock, type PostgresPool } from './postgres';
 
 /**
  * A {@link NonceStore} in PostgreSQL. The primary key on the nonce lets exactly one `INSERT` succeed; an
  * answer that the server could not commit rejects.
  *
  * Give it a pool: on one client inside a transaction, a rollback would forget nonces that were accepted.
- * Create the table once, with {@link PostgresNonceStore.schema}.
+ * Create the table with {@link PostgresNonceStore.schema}.
  */
 export class PostgresNonceStore implements NonceStore {
-  static readonly schema = `
+  /** Run it at any start, in any number of processes: it changes nothing that is there. */
+  static readonly schema = `${schemaLock}
     CREATE TABLE IF NOT EXISTS device_key_nonces (
       nonce text PRIMARY KEY,
       expires_at double precision NOT NULL -- Unix seconds
@@ -24,9 +21,7 @@ export class PostgresNonceStore implements NonceStore {
 
   /** @param pool the caller's pool, which the caller ends */
   constructor(pool: PostgresPool) {
-    if (typeof (pool as Partial<PostgresPool> | undefined)?.query !== 'function') {
-      throw new TypeError('pool must be a Pool of the package pg');
-    }
+    requirePool(pool);
     this.#pool = pool;
   }
 

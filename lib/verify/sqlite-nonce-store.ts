@@ -1,19 +1,11 @@
 import { ownMembers } from '../own';
 import type { NonceStore } from './nonce-store';
-
-/** A `DatabaseSync` of `node:sqlite`, or a `Database` of the package `better-sqlite3`. */
-export interface SqliteDatabase {
-  exec(sql: string): unknown;
-  prepare(sql: string): SqliteStatement;
-  /** better-sqlite3: whether a transaction is open. */
-  readonly inTransaction?: boolean;
-  /** node:sqlite: whether a transaction is open. */
-  readonly isTransaction?: boolean;
-}
-
-export interface SqliteStatement {
-  run(...values: (string | number)[]): { changes: number | bigint };
-}
+import {
+  requireNoTransaction,
+  requireSqlite,
+  type SqliteDatabase,
+  type SqliteStatement,
+} from './sqlite';
 
 /**
  * A {@link NonceStore} in a SQLite file, for the processes of one host. The primary key on the nonce lets
@@ -37,9 +29,7 @@ export class SqliteNonceStore implements NonceStore {
    */
   constructor(database: SqliteDatabase, options: { now?: () => number } = {}) {
     const { now = () => Date.now() / 1000 } = ownMembers(options);
-    if (typeof (database as Partial<SqliteDatabase> | undefined)?.prepare !== 'function') {
-      throw new TypeError('database must be one of node:sqlite or of the package better-sqlite3');
-    }
+    requireSqlite(database);
     database.exec(`
       CREATE TABLE IF NOT EXISTS device_key_nonces (
         nonce TEXT PRIMARY KEY,
@@ -57,9 +47,7 @@ export class SqliteNonceStore implements NonceStore {
   // Async so that what is thrown rejects, though nothing is awaited.
   // eslint-disable-next-line @typescript-eslint/require-await
   async consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean> {
-    if (this.#database.inTransaction === true || this.#database.isTransaction === true) {
-      throw new Error('the SQLite connection has a transaction open, whose rollback would forget');
-    }
+    requireNoTransaction(this.#database);
     // An expired nonce may have been swept already, so it is never the first.
     if (!(expiresAtUnixSeconds > this.#now())) return false;
     return Number(this.#insert.run(nonce, expiresAtUnixSeconds).changes) === 1;

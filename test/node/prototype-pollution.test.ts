@@ -23,10 +23,12 @@ import {
   InMemoryAttestationStateStore,
   InMemoryNonceStore,
   makeTpmCredential,
+  SqliteKeyRegistry,
   TpmAttestationExchange,
   verifyDeviceKeyProof,
   verifyDeviceKeySignature,
   verifyTpmKeyAttestation,
+  type SqliteDatabase,
 } from '../../dist/verify.js';
 import { binding, connectionPayload, enrollmentPayload, secondsAhead } from '../support/payloads';
 import { SoftwareKeys } from '../support/software-attestation';
@@ -188,6 +190,7 @@ const verify: Entry = {
     ...['nonces', 'now', 'clockSkewSeconds', 'maxLifetimeSeconds', 'capacity', 'toJSON'],
     ...['publicKeySpkiDerBase64', 'signedPayloadBase64', 'signatureDerBase64', 'algorithm'],
     ...['dsaEncoding', 'padding', 'saltLength', 'passphrase', 'encoding'],
+    ...['key', 'keyId', 'protectionClass', 'attestation', 'challengeId', 'onDecision'],
     ...payloadMembers,
   ],
   async observe() {
@@ -202,7 +205,29 @@ const verify: Entry = {
         nonces: new InMemoryNonceStore({}),
       });
     };
-    return endings([
+    const written: unknown[] = [];
+    const statement = {
+      run: () => ({ changes: 0 }),
+      all: (...values: unknown[]) => {
+        written.push(values.filter((value) => typeof value !== 'number')); // but for the time
+        return [];
+      },
+    };
+    const database: SqliteDatabase = { exec: () => undefined, prepare: () => statement };
+    const registry = new SqliteKeyRegistry(database, {});
+    const key = {
+      keyId: unknownKey,
+      publicKeySpkiDerBase64,
+      algorithm: 'ecdsa_p256_sha256',
+      protectionClass: 'hardware_tpm',
+    } as const;
+    const ended = await endings([
+      () => registry.enroll({ ...binding, key }),
+      () => registry.enroll({ ...binding, key: {} as never }),
+      () => registry.enroll({ ...binding } as never),
+      () => registry.enroll({ key } as never),
+      () => registry.inForce({} as never),
+      () => registry.rotate({ ...binding, key }, {} as never, {} as never, {} as never),
       () => verifyProof(freshPayload),
       () => verifyProof(freshPayload, ['tokenExpiresAt']),
       () => verifyProof(freshPayload, ['nonce']),
@@ -228,6 +253,7 @@ const verify: Entry = {
       () => verifyDeviceKeySignature({} as never),
       ...attestationCalls(),
     ]);
+    return [ended, written];
   },
 };
 

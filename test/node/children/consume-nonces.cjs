@@ -24,8 +24,11 @@ const open = {
     return [new verify.PostgresNonceStore(pool), () => pool.end()];
   },
   async sqlite(file) {
-    const database = require('better-sqlite3')(file);
-    database.pragma('synchronous = NORMAL');
+    const nodeSqlite = process.getBuiltinModule('node:sqlite');
+    const database = nodeSqlite
+      ? new nodeSqlite.DatabaseSync(file)
+      : new (require('better-sqlite3'))(file);
+    database.exec('PRAGMA busy_timeout = 60000; PRAGMA synchronous = NORMAL');
     return [new verify.SqliteNonceStore(database), () => database.close()];
   },
 };

@@ -26,6 +26,7 @@ export { SqliteKeyRegistry } from './verify/sqlite-key-registry';
 export { SqliteNonceStore } from './verify/sqlite-nonce-store';
 export {
   verifyDeviceKeyProof,
+  type DeviceKeyProofDecision,
   type ExpectedConnectionProof,
   type ExpectedEnrollmentProof,
   type ExpectedProof,

@@ -2,12 +2,15 @@
  * A backend that enrolls device keys, and at each connection wants a proof made with one.
  *
  *   POST …/client/enroll/start  login, { clientId }   → { challengeId, nonce, challengeExpiresAt }
- *   POST …/client/enroll        login, { challengeId, key, proof }   → {}
+ *   POST …/client/enroll        login, { challengeId, key, proof, predecessor? }   → {}
  *   POST …/client/start         login, { clientId }   → { sessionId, nonce, token, tokenExpiresAt }
  *   POST …/client               token, { sessionId, proof }                   → { connected: true }
+ *   GET  /metrics               Prometheus' text format; keep it off the public address
  *
- * Login and token are sent as `Authorization: Bearer …`. What is in maps here is a database
- * elsewhere; several processes also need a shared nonce store (docs/verify.md). What matters: the
+ * Login and token are sent as `Authorization: Bearer …`. `predecessor` is { challengeId, proof }: the
+ * client's key in force names the new key as its successor, with a challenge of its own.
+ *
+ * All that has to be remembered is in one SQLite file, so a restart forgets nothing. What matters: the
  * expectations below are made of this backend's own records alone, never of what the client says.
  */
 import { createHash, randomBytes } from 'node:crypto';
@@ -18,15 +21,22 @@ import type { AddressInfo } from 'node:net';
 import type { DeviceKeyPublicResponse, DeviceKeySignResponse } from 'node-device-key';
 import {
   DeviceKeyVerificationError,
-  InMemoryNonceStore,
+  SqliteKeyRegistry,
+  SqliteNonceStore,
   deviceIdentitySha256,
   verifyDeviceKeyProof,
 } from 'node-device-key/verify';
+
+import { auditLine, type Evidence } from './audit';
+import { openDatabase } from './database';
+import { Metrics } from './metrics';
+import { Records } from './records';
 
 const CLIENT_PATH = '/wham/remote/control/client';
 const ENROLL_PATH = `${CLIENT_PATH}/enroll`;
 const CHALLENGE_SECONDS = 120;
 const TOKEN_SECONDS = 600;
+const SWEEP_MS = 300_000;
 const MAX_BODY_BYTES = 16 * 1024; // a proof is around 1 kB
 
 /** The installation of an app on which an account is logged in. */
@@ -44,103 +54,173 @@ interface Session extends Client {
   tokenExpiresAt: number;
 }
 
-/** Ends a request with this status. The client learns nothing more. */
+/** What this backend itself refuses. The verifier and the registry have codes of their own. */
+type RefusalCode =
+  | 'not_found'
+  | 'request_malformed'
+  | 'request_too_long'
+  | 'login_unknown'
+  | 'challenge_unknown'
+  | 'session_unknown';
+
 class Refused extends Error {
   override readonly name = 'Refused';
 
   constructor(
-    readonly status: number,
+    readonly code: RefusalCode,
     message: string,
   ) {
     super(message);
   }
 }
 
+/** HTTP statuses by code; 401 for all others. The client learns nothing more. */
+const STATUS: Record<string, number> = {
+  not_found: 404,
+  request_malformed: 400,
+  request_too_long: 413,
+  key_already_enrolled: 409,
+  client_already_enrolled: 409,
+  nonce_store_failed: 503,
+  key_registry_failed: 503,
+  internal_error: 500,
+};
+
+const OPERATIONS: Record<string, string> = {
+  [`POST ${ENROLL_PATH}/start`]: 'start_enrollment',
+  [`POST ${ENROLL_PATH}`]: 'enroll',
+  [`POST ${CLIENT_PATH}/start`]: 'start_session',
+  [`POST ${CLIENT_PATH}`]: 'connect',
+};
+
 export interface BackendOptions {
   /** Who may enroll: login secret → account. */
   logins: ReadonlyMap<string, string>;
-  /** Where refusals and their reasons go. Never answer with them: they help whoever is guessing. */
-  log: (line: string) => void;
+  /** The SQLite file with all that the backend remembers. It is created if it is absent. */
+  databaseFile: string;
+  /** On loopback. Default: a free one. */
+  port?: number;
+  /**
+   * Takes one line of JSON for each request: what was decided, about whom, and the signed statement.
+   * Never answer with it: it helps whoever is guessing.
+   */
+  audit: (line: string) => void;
 }
 
-/** Starts on a free port of loopback. */
-export async function startBackend({ logins, log }: BackendOptions) {
-  const challenges = new Map<string, Challenge>();
-  const sessions = new Map<string, Session>();
-  const publicKeys = new Map<string, string>(); // by nameOf(client)
-  const nonces = new InMemoryNonceStore();
+export async function startBackend({ logins, databaseFile, port = 0, audit }: BackendOptions) {
+  const database = openDatabase(databaseFile);
+  const nonces = new SqliteNonceStore(database);
+  const registry = new SqliteKeyRegistry(database);
+  const challenges = new Records<Challenge>(database, 'challenges');
+  const sessions = new Records<Session>(database, 'sessions');
+  const sweeper = setInterval(() => {
+    for (const store of [nonces, challenges, sessions]) store.sweep();
+  }, SWEEP_MS);
+  const metrics = new Metrics();
+  const verification = { nonces, onDecision: metrics.countProof };
 
   const server = createServer((request, response) => {
-    handle(request).then(
-      (body) => response.writeHead(200, { 'content-type': 'application/json' }).end(body),
-      (error: unknown) => {
-        log(error instanceof Error ? `${codeOf(error)}: ${error.message}` : String(error));
-        response.writeHead(statusOf(error)).end();
-      },
-    );
+    if (request.url === '/metrics') {
+      const type = 'text/plain; version=0.0.4';
+      response.writeHead(200, { 'content-type': type }).end(metrics.toString());
+      return;
+    }
+    const operation = OPERATIONS[`${request.method ?? ''} ${request.url ?? ''}`] ?? 'none';
+    const evidence: Evidence = {};
+    const decided = (code: string, error?: unknown) => {
+      metrics.countRequest(operation, code);
+      audit(auditLine({ operation, code, error, evidence, secret: bearerOf(request) }));
+    };
+    handle(operation, request, evidence)
+      .then((body) => {
+        decided('accepted');
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.end(JSON.stringify(body));
+      })
+      .catch((error: unknown) => {
+        const code = codeOf(error);
+        decided(code, error);
+        response.writeHead(STATUS[code] ?? 401).end();
+      });
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
-  async function handle(request: IncomingMessage): Promise<string> {
+  /** Notes in `evidence` what the decision is about, as soon as it is known. */
+  async function handle(operation: string, request: IncomingMessage, evidence: Evidence) {
     const body = await readJson(request);
-    switch (`${request.method ?? ''} ${request.url ?? ''}`) {
-      case `POST ${ENROLL_PATH}/start`:
-        return JSON.stringify(startEnrollment(clientOf(request, body)));
-      case `POST ${ENROLL_PATH}`:
-        return JSON.stringify(await finishEnrollment(accountOf(request), body));
-      case `POST ${CLIENT_PATH}/start`:
-        return JSON.stringify(startSession(clientOf(request, body)));
-      case `POST ${CLIENT_PATH}`:
-        return JSON.stringify(await connect(bearerOf(request), body));
+    switch (operation) {
+      case 'start_enrollment':
+        return startEnrollment(clientOf(request, body, evidence));
+      case 'enroll':
+        return finishEnrollment(accountOf(request), body, evidence);
+      case 'start_session':
+        return startSession(clientOf(request, body, evidence));
+      case 'connect':
+        return connect(bearerOf(request), body, evidence);
       default:
-        throw new Refused(404, 'no such path');
+        throw new Refused('not_found', 'no such path');
     }
   }
 
   function startEnrollment(client: Client) {
     const challengeId = newSecret();
-    const challenge = {
-      ...client,
-      nonce: newSecret(),
-      challengeExpiresAt: inSeconds(CHALLENGE_SECONDS),
-    };
-    challenges.set(challengeId, challenge);
-    const { nonce, challengeExpiresAt } = challenge;
+    const nonce = newSecret();
+    const challengeExpiresAt = inSeconds(CHALLENGE_SECONDS);
+    challenges.put(challengeId, { ...client, nonce, challengeExpiresAt }, challengeExpiresAt);
     return { challengeId, nonce, challengeExpiresAt };
   }
 
-  async function finishEnrollment(accountUserId: string, body: Record<string, unknown>) {
+  /** What is taken is gone: a challenge is for one attempt. */
+  function takeChallenge(accountUserId: string, body: Record<string, unknown>) {
     const challengeId = textOf(body, 'challengeId');
-    const challenge = takeFrom(challenges, challengeId);
-    if (challenge.accountUserId !== accountUserId) throw new Refused(401, 'not their challenge');
+    const challenge = challenges.take(challengeId);
+    if (challenge?.accountUserId !== accountUserId) {
+      throw new Refused('challenge_unknown', 'not known, used before, or of another account');
+    }
+    const { clientId, nonce, challengeExpiresAt } = challenge;
+    const target = { targetOrigin: origin, targetPath: ENROLL_PATH };
+    return { clientId, challenge: { challengeId, nonce, challengeExpiresAt, ...target } };
+  }
+
+  async function finishEnrollment(
+    accountUserId: string,
+    body: Record<string, unknown>,
+    evidence: Evidence,
+  ) {
+    const { clientId, challenge } = takeChallenge(accountUserId, body);
     const key = keyOf(body);
     const { publicKeySpkiDerBase64 } = key;
+    const client = { accountUserId, clientId };
+    Object.assign(evidence, client, { publicKeySpkiDerBase64, proof: body['proof'] });
     await verifyDeviceKeyProof(
       proofOf(body),
       {
         publicKeySpkiDerBase64,
         type: 'remoteControlClientEnrollment',
         audience: 'remote_control_client_enrollment',
-        nonce: challenge.nonce,
-        challengeId,
-        targetOrigin: origin,
-        targetPath: ENROLL_PATH,
-        accountUserId,
-        clientId: challenge.clientId,
-        challengeExpiresAt: challenge.challengeExpiresAt,
+        ...challenge,
+        ...client,
         deviceIdentitySha256Base64url: deviceIdentitySha256(key),
       },
-      { nonces },
+      verification,
     );
-    // Whoever has only a login must not be able to put a key of their own in place of a device's.
-    if (publicKeys.has(nameOf(challenge))) throw new Refused(409, 'enrolled already; revoke first');
-    // A key is for one account: that of another is a record that was copied, or a mistake.
-    if ([...publicKeys.values()].includes(publicKeySpkiDerBase64)) {
-      throw new Refused(409, 'the key is enrolled for another client');
+    if (body['predecessor'] !== undefined) {
+      const predecessor = objectIn(body, 'predecessor');
+      const own = takeChallenge(accountUserId, predecessor);
+      evidence.predecessorProof = predecessor['proof'];
+      await registry.rotate({ ...client, key }, proofOf(predecessor), own.challenge, verification);
+      return {};
     }
-    publicKeys.set(nameOf(challenge), publicKeySpkiDerBase64);
+    try {
+      await registry.enroll({ ...client, key });
+    } catch (error) {
+      // A client that did not get the answer enrolls its key again. It has just proven that it has the key.
+      if (codeOf(error) !== 'key_already_enrolled') throw error;
+      const inForce = await registry.inForce(client);
+      if (inForce?.publicKeySpkiDerBase64 !== publicKeySpkiDerBase64) throw error;
+    }
     return {};
   }
 
@@ -153,74 +233,85 @@ export async function startBackend({ logins, log }: BackendOptions) {
       tokenSha256Base64url: sha256(token), // what is stored cannot be used to log in
       tokenExpiresAt: inSeconds(TOKEN_SECONDS),
     };
-    sessions.set(sessionId, session);
+    sessions.put(sessionId, session, session.tokenExpiresAt);
     return { sessionId, nonce: session.nonce, token, tokenExpiresAt: session.tokenExpiresAt };
   }
 
-  async function connect(token: string, body: Record<string, unknown>) {
+  async function connect(token: string, body: Record<string, unknown>, evidence: Evidence) {
     const sessionId = textOf(body, 'sessionId');
     const session = sessions.get(sessionId);
-    if (session?.tokenSha256Base64url !== sha256(token)) throw new Refused(401, 'no such session');
-    const publicKeySpkiDerBase64 = publicKeys.get(nameOf(session));
-    if (!publicKeySpkiDerBase64) throw new Refused(401, 'no key is enrolled');
+    if (session?.tokenSha256Base64url !== sha256(token)) {
+      throw new Refused('session_unknown', 'no such session, or another token');
+    }
+    const { accountUserId, clientId, nonce, tokenSha256Base64url, tokenExpiresAt } = session;
+    const client = { accountUserId, clientId };
+    Object.assign(evidence, client, { proof: body['proof'] });
+    const key = await registry.inForce(client);
+    if (key === undefined) {
+      throw new DeviceKeyVerificationError('key_not_enrolled', 'the client has no key in force');
+    }
+    const { publicKeySpkiDerBase64 } = key;
+    evidence.publicKeySpkiDerBase64 = publicKeySpkiDerBase64;
     await verifyDeviceKeyProof(
       proofOf(body),
       {
         publicKeySpkiDerBase64,
         type: 'remoteControlClientConnection',
         audience: 'remote_control_client_websocket',
-        nonce: session.nonce,
-        sessionId,
         targetOrigin: origin,
         targetPath: CLIENT_PATH,
-        accountUserId: session.accountUserId,
-        clientId: session.clientId,
-        tokenSha256Base64url: session.tokenSha256Base64url,
-        tokenExpiresAt: session.tokenExpiresAt,
+        ...{ nonce, sessionId, ...client, tokenSha256Base64url, tokenExpiresAt },
         scopes: ['remote_control_controller_websocket'],
       },
-      { nonces },
+      verification,
     );
+    await registry.recordUse(publicKeySpkiDerBase64); // refuses a key that was revoked just now
     return { connected: true };
   }
 
   function accountOf(request: IncomingMessage): string {
     const accountUserId = logins.get(bearerOf(request));
-    if (accountUserId === undefined) throw new Refused(401, 'no such login');
+    if (accountUserId === undefined) throw new Refused('login_unknown', 'no such login');
     return accountUserId;
   }
 
-  function clientOf(request: IncomingMessage, body: Record<string, unknown>): Client {
-    return { accountUserId: accountOf(request), clientId: textOf(body, 'clientId') };
+  function clientOf(
+    request: IncomingMessage,
+    body: Record<string, unknown>,
+    evidence: Evidence,
+  ): Client {
+    const accountUserId = accountOf(request);
+    const clientId = textOf(body, 'clientId');
+    if (!/^[\x20-\x7e]{1,256}$/.test(clientId)) {
+      throw new Refused('request_malformed', 'clientId: not 1 to 256 characters of ASCII');
+    }
+    const client = { accountUserId, clientId };
+    Object.assign(evidence, client);
+    return client;
   }
 
   return {
     origin,
+    /** For the operator's tools: to list an account's keys, and to revoke one. */
+    registry,
     async close(): Promise<void> {
       server.close();
       server.closeAllConnections();
       await once(server, 'close');
+      clearInterval(sweeper);
+      database.close();
     },
   };
 }
 
-function codeOf(error: Error): string {
-  return error instanceof DeviceKeyVerificationError ? error.code : error.name;
-}
-
-function statusOf(error: unknown): number {
-  if (error instanceof Refused) return error.status;
-  if (!(error instanceof DeviceKeyVerificationError)) return 500; // a mistake in this file
-  return error.code === 'nonce_store_failed' ? 503 : 401;
+function codeOf(error: unknown): string {
+  if (error instanceof Refused || error instanceof DeviceKeyVerificationError) return error.code;
+  return 'internal_error'; // a mistake in this file
 }
 
 const newSecret = (): string => randomBytes(32).toString('base64url');
 const sha256 = (data: string): string => createHash('sha256').update(data).digest('base64url');
 const inSeconds = (seconds: number): number => Math.floor(Date.now() / 1000) + seconds;
-
-/** As JSON, so that no pair of ids reads like another pair. */
-const nameOf = ({ accountUserId, clientId }: Client): string =>
-  JSON.stringify([accountUserId, clientId]);
 
 const bearerOf = (request: IncomingMessage): string =>
   /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
@@ -231,47 +322,41 @@ const proofOf = (body: Record<string, unknown>): DeviceKeySignResponse =>
 
 /** The key as the client's `create` answered it. The proof says the same, or is refused. */
 function keyOf(body: Record<string, unknown>): DeviceKeyPublicResponse {
-  const key = body['key'];
-  if (typeof key !== 'object' || key === null) throw new Refused(400, 'key: not an object');
-  const members = key as Record<string, unknown>;
+  const key = objectIn(body, 'key');
   return {
-    keyId: textOf(members, 'keyId'),
-    publicKeySpkiDerBase64: textOf(members, 'publicKeySpkiDerBase64'),
-    algorithm: textOf(members, 'algorithm') as DeviceKeyPublicResponse['algorithm'],
-    protectionClass: textOf(
-      members,
-      'protectionClass',
-    ) as DeviceKeyPublicResponse['protectionClass'],
+    keyId: textOf(key, 'keyId'),
+    publicKeySpkiDerBase64: textOf(key, 'publicKeySpkiDerBase64'),
+    algorithm: textOf(key, 'algorithm') as DeviceKeyPublicResponse['algorithm'],
+    protectionClass: textOf(key, 'protectionClass') as DeviceKeyPublicResponse['protectionClass'],
   };
+}
+
+function objectIn(body: Record<string, unknown>, member: string): Record<string, unknown> {
+  const value = body[member];
+  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  throw new Refused('request_malformed', `${member}: not an object`);
 }
 
 function textOf(body: Record<string, unknown>, member: string): string {
   const value = body[member];
-  if (typeof value !== 'string' || value === '') throw new Refused(400, `${member}: not a string`);
-  return value;
-}
-
-/** What is taken is gone: a challenge is for one attempt. */
-function takeFrom<Value>(map: Map<string, Value>, key: string): Value {
-  const value = map.get(key);
-  if (value === undefined) throw new Refused(401, 'not known, or used before');
-  map.delete(key);
-  return value;
+  if (typeof value === 'string' && value !== '') return value;
+  throw new Refused('request_malformed', `${member}: not a string`);
 }
 
 async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BODY_BYTES) throw new Refused(413, 'too long');
-    chunks.push(chunk);
-  }
   try {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > MAX_BODY_BYTES) throw new Refused('request_too_long', 'too long');
+      chunks.push(chunk);
+    }
     const body: unknown = JSON.parse(Buffer.concat(chunks).toString());
     if (typeof body === 'object' && body !== null) return body as Record<string, unknown>;
-  } catch {
-    // refused below
+  } catch (error) {
+    if (error instanceof Refused) throw error;
+    // The body ended early, or is no JSON.
   }
-  throw new Refused(400, 'not a JSON object');
+  throw new Refused('request_malformed', 'not a JSON object');
 }

@@ -59,6 +59,19 @@ export interface VerifyDeviceKeyProofOptions {
   clockSkewSeconds?: number;
   /** How far ahead an expiry may lie, in seconds. Default 900, the most that a device key signs. */
   maxLifetimeSeconds?: number;
+  /**
+   * Called once for each proof that was accepted or refused, before the promise settles: for metrics.
+   * The promise rejects with what it throws.
+   */
+  onDecision?: (decision: DeviceKeyProofDecision) => void;
+}
+
+/** How a verification ended. */
+export interface DeviceKeyProofDecision {
+  code: 'accepted' | DeviceKeyVerificationCode;
+  type: ExpectedProof['type'];
+  /** From the call on. The wait for a thread and for the nonce store are in it. */
+  seconds: number;
 }
 
 /** The payload that goes with an expectation. */
@@ -111,7 +124,29 @@ export async function verifyDeviceKeyProof<Expected extends ExpectedProof>(
 ): Promise<PayloadOf<Expected>> {
   const wanted = ownMembers(expected) as Expected;
   requireUsableExpectation(wanted);
-  const { nonces, now, clockSkewSeconds, maxLifetimeSeconds } = usableOptions(options);
+  const usable = usableOptions(options);
+  const { onDecision } = usable;
+  if (onDecision === undefined) return decide(proof, wanted, usable);
+  const start = performance.now();
+  const decided = (code: DeviceKeyProofDecision['code']) => {
+    onDecision({ code, type: wanted.type, seconds: (performance.now() - start) / 1000 });
+  };
+  let payload: PayloadOf<Expected>;
+  try {
+    payload = await decide(proof, wanted, usable);
+  } catch (error) {
+    if (error instanceof DeviceKeyVerificationError) decided(error.code);
+    throw error;
+  }
+  decided('accepted');
+  return payload;
+}
+
+async function decide<Expected extends ExpectedProof>(
+  proof: DeviceKeySignResponse,
+  wanted: Expected,
+  { nonces, now, clockSkewSeconds, maxLifetimeSeconds }: ReturnType<typeof usableOptions>,
+): Promise<PayloadOf<Expected>> {
   const { signedPayloadBase64, signatureDerBase64, algorithm } = readStrings(proof, [
     'signedPayloadBase64',
     'signatureDerBase64',
@@ -218,6 +253,7 @@ function usableOptions(options: VerifyDeviceKeyProofOptions) {
     now = () => Date.now() / 1000,
     clockSkewSeconds = 30,
     maxLifetimeSeconds = 900,
+    onDecision,
   } = ownMembers(options);
   if (typeof nonces?.consume !== 'function') {
     throw new TypeError('options.nonces must be a NonceStore');
@@ -227,7 +263,10 @@ function usableOptions(options: VerifyDeviceKeyProofOptions) {
       throw new TypeError(`options.${name} must be a number of seconds, 0 or more`);
     }
   }
-  return { nonces, now, clockSkewSeconds, maxLifetimeSeconds };
+  if (onDecision !== undefined && typeof onDecision !== 'function') {
+    throw new TypeError('options.onDecision must be a function');
+  }
+  return { nonces, now, clockSkewSeconds, maxLifetimeSeconds, onDecision };
 }
 
 /**

@@ -4,11 +4,13 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import ts from 'typescript';
 
 import { startBackend } from '../../examples/backend/server';
 import { deviceIdentitySha256, type DeviceKeyPublicResponse } from '../../dist/index.js';
+import { verifyDeviceKeySignature } from '../../dist/verify.js';
 import type { FromMain, ToMain } from '../support/electron-stand-in';
 import { SoftwareSigner } from '../support/software-signer';
 import { SoftwareTpm } from '../support/swtpm';
@@ -19,16 +21,31 @@ const sha256 = (data: string | Buffer) => createHash('sha256').update(data).dige
 const account = { login, accountUserId: 'user-7f3a', clientId: 'cli_42' };
 
 let backend: Awaited<ReturnType<typeof startBackend>>;
-let log: string[];
-beforeEach(async () => {
-  log = [];
+let databaseFile: string;
+let audit: Record<string, unknown>[];
+/** The codes of what the backend refused. */
+const refusals = () => audit.map(({ code }) => code).filter((code) => code !== 'accepted');
+
+async function start(port = 0): Promise<void> {
   const logins = new Map([
     [login, 'user-7f3a'],
     ['login-of-user-other', 'user-other'],
   ]);
-  backend = await startBackend({ logins, log: (line) => log.push(line) });
+  backend = await startBackend({
+    ...{ logins, databaseFile, port },
+    audit: (line) => audit.push(JSON.parse(line) as Record<string, unknown>),
+  });
+}
+
+beforeEach(async () => {
+  audit = [];
+  databaseFile = path.join(await mkdtemp(path.join(tmpdir(), 'dk-backend-')), 'backend.db');
+  await start();
 });
-afterEach(() => backend.close());
+afterEach(async () => {
+  await backend.close();
+  await rm(path.dirname(databaseFile), { recursive: true });
+});
 
 describe('the Electron example', () => {
   let tpm: SoftwareTpm;
@@ -139,7 +156,7 @@ describe('the Electron example', () => {
     expect(await second.connect()).toEqual(connected);
     expect(await second.quit()).toBe(0);
     expect(await keyFiles()).toEqual(keys);
-    expect([log, first.errorBoxes, second.errorBoxes]).toEqual([[], [], []]);
+    expect([refusals(), first.errorBoxes, second.errorBoxes]).toEqual([[], [], []]);
   });
 
   test('enrolls once when two windows connect at the same time', async () => {
@@ -187,7 +204,7 @@ describe('the Electron example', () => {
     const refused = await app.connect({ ...account, accountUserId: 'user-other' });
     expect(refused).toMatchObject({ ok: false, message: expect.stringContaining('401') as string });
     expect(await keyFiles()).toEqual([]);
-    expect(log).toEqual([expect.stringContaining('account_user_id_mismatch')]);
+    expect(refusals()).toEqual(['account_user_id_mismatch']);
     await app.quit();
   });
 });
@@ -199,7 +216,8 @@ describe('the backend example', () => {
   async function post(urlPath: string, bearer: string, body: unknown) {
     const response = await fetch(backend.origin + urlPath, {
       method: 'POST',
-      headers: { authorization: `Bearer ${bearer}` },
+      // A connection that is kept open does not survive a restart of the backend.
+      headers: { authorization: `Bearer ${bearer}`, connection: 'close' },
       body: typeof body === 'string' ? body : JSON.stringify(body),
     });
     const text = await response.text();
@@ -282,13 +300,14 @@ describe('the backend example', () => {
     expect((await enroll()).status).toBe(200);
     expect((await connect()).body).toEqual({ connected: true });
     expect((await connect()).body).toEqual({ connected: true });
-    expect(log).toEqual([]);
+    expect(refusals()).toEqual([]);
   });
 
-  /** Refusals tell the client no more than that; the log tells why. */
-  function expectRefused(response: { status: number; text: string }, status: number, why: string) {
+  /** Refusals tell the client no more than that; the audit log tells why. */
+  function expectRefused(response: { status: number; text: string }, status: number, code: string) {
     expect([response.status, response.text]).toEqual([status, '']);
-    expect(log.splice(0)).toEqual([expect.stringContaining(why)]);
+    expect(refusals()).toEqual([code]);
+    audit = [];
   }
 
   test.each([
@@ -313,7 +332,7 @@ describe('the backend example', () => {
     ['expiry', { challengeExpiresAt: 2_000_000_000 }, 'expiry_mismatch'],
   ])('refuses an enrollment for another %s, and enrolls nothing', async (_, changes, code) => {
     expectRefused(await enroll(signer, changes), 401, code);
-    expectRefused(await connect(), 401, 'no key is enrolled');
+    expectRefused(await connect(), 401, 'key_not_enrolled');
   });
 
   test.each([
@@ -344,38 +363,43 @@ describe('the backend example', () => {
 
   test('refuses a challenge that was used before, or by somebody else', async () => {
     const request = await enrollmentOf(signer);
-    expectRefused(await post(`${clientPath}/enroll`, 'login-of-user-other', request), 401, 'their');
-    expectRefused(await post(`${clientPath}/enroll`, login, request), 401, 'used before');
+    expectRefused(
+      await post(`${clientPath}/enroll`, 'login-of-user-other', request),
+      401,
+      'challenge_unknown',
+    );
+    expectRefused(await post(`${clientPath}/enroll`, login, request), 401, 'challenge_unknown');
   });
 
   test('does not let a login alone replace the key of a device', async () => {
     await enroll();
-    expectRefused(await enroll(new SoftwareSigner()), 409, 'revoke first');
+    expectRefused(await enroll(new SoftwareSigner()), 409, 'client_already_enrolled');
     expect((await connect()).status).toBe(200);
   });
 
   test('takes a key for one client alone', async () => {
     await enroll();
     const request = await enrollmentOf(signer, { clientId: 'cli_other' }, 'cli_other');
-    expectRefused(await post(`${clientPath}/enroll`, login, request), 409, 'another client');
+    expectRefused(await post(`${clientPath}/enroll`, login, request), 409, 'key_already_enrolled');
   });
 
   test('wants the token of the session', async () => {
     await enroll();
     const { body } = await connectionOf(signer);
-    expectRefused(await post(clientPath, 'other', body), 401, 'no such session');
-    expectRefused(await post(clientPath, login, body), 401, 'no such session');
+    expectRefused(await post(clientPath, 'other', body), 401, 'session_unknown');
+    expectRefused(await post(clientPath, login, body), 401, 'session_unknown');
   });
 
-  test.each<[string, string, string, unknown, number]>([
-    ['a login that it does not know', '/enroll/start', 'nobody', { clientId: 'c' }, 401],
-    ['no client', '/start', login, {}, 400],
-    ['no JSON', '/enroll', login, 'text', 400],
-    ['an array', '/start', login, [], 400],
-    ['a request that is too long', '/enroll', login, { proof: 'x'.repeat(20_000) }, 413],
-    ['another path', '/elsewhere', login, {}, 404],
-  ])('refuses %s', async (_, urlPath, bearer, body, status) => {
-    expectRefused(await post(clientPath + urlPath, bearer, body), status, 'Refused');
+  test.each<[string, string, string, unknown, number, string]>([
+    ['an unknown login', '/enroll/start', 'nobody', { clientId: 'c' }, 401, 'login_unknown'],
+    ['no client', '/start', login, {}, 400, 'request_malformed'],
+    ['a client that is no text', '/start', login, { clientId: '\ud800' }, 400, 'request_malformed'],
+    ['no JSON', '/enroll', login, 'text', 400, 'request_malformed'],
+    ['an array', '/start', login, [], 400, 'request_malformed'],
+    ['a long request', '/enroll', login, { proof: 'x'.repeat(20_000) }, 413, 'request_too_long'],
+    ['another path', '/elsewhere', login, {}, 404, 'not_found'],
+  ])('refuses %s', async (_, urlPath, bearer, body, status, code) => {
+    expectRefused(await post(clientPath + urlPath, bearer, body), status, code);
   });
 
   test('answers a proof that is none without falling over', async () => {
@@ -384,5 +408,144 @@ describe('the backend example', () => {
       const { token, body } = await connectionOf(signer);
       expectRefused(await post(clientPath, token, { ...body, proof }), 401, 'proof_malformed');
     }
+  });
+
+  test('takes the enrollment of a client again that did not get the answer', async () => {
+    expect((await enroll()).status).toBe(200);
+    expect((await enroll()).status).toBe(200);
+    expect(await backend.registry.list(account.accountUserId)).toHaveLength(1);
+  });
+
+  test('refuses a key that was revoked, and its enrollment', async () => {
+    await enroll();
+    await backend.registry.revoke(signer.publicKeySpkiDerBase64);
+    expectRefused(await connect(), 401, 'key_not_enrolled');
+    expectRefused(await enroll(), 409, 'key_already_enrolled');
+  });
+
+  describe('a successor', () => {
+    /** An enrollment of `successor` to which `old` agrees. */
+    async function rotationOf(old: SoftwareSigner, successor: SoftwareSigner) {
+      const request = await enrollmentOf(successor);
+      const identity = deviceIdentitySha256(enrolledAs(successor));
+      const agreement = await enrollmentOf(old, { deviceIdentitySha256Base64url: identity });
+      const { challengeId, proof } = agreement;
+      return { ...request, predecessor: { challengeId, proof } };
+    }
+    const send = (request: object) => post(`${clientPath}/enroll`, login, request);
+
+    test('takes the place of the key that names it', async () => {
+      await enroll();
+      const successor = new SoftwareSigner();
+      expect((await send(await rotationOf(signer, successor))).status).toBe(200);
+      expect((await connect(successor)).status).toBe(200);
+      expectRefused(await connect(signer), 401, 'signature_mismatch');
+    });
+
+    test('that another key names is refused', async () => {
+      await enroll();
+      const thief = new SoftwareSigner();
+      expectRefused(await send(await rotationOf(thief, thief)), 401, 'signature_mismatch');
+      expect((await connect(signer)).status).toBe(200);
+    });
+  });
+
+  describe('a restart', () => {
+    async function restart(): Promise<void> {
+      const { port } = new URL(backend.origin);
+      await backend.close();
+      await start(Number(port));
+    }
+
+    test('forgets no key, no challenge and no session', async () => {
+      const enrollment = await enrollmentOf(signer);
+      await restart();
+      expect((await post(`${clientPath}/enroll`, login, enrollment)).status).toBe(200);
+      const { token, body } = await connectionOf(signer);
+      await restart();
+      expect((await post(clientPath, token, body)).status).toBe(200);
+    });
+
+    test('forgets no nonce', async () => {
+      await enroll();
+      const { token, body } = await connectionOf(signer);
+      expect((await post(clientPath, token, body)).status).toBe(200);
+      await restart();
+      expectRefused(await post(clientPath, token, body), 401, 'nonce_replayed');
+    });
+  });
+
+  describe('the audit log', () => {
+    test('has what was signed, in a form that anybody can verify', async () => {
+      await enroll();
+      const { token, body } = await connectionOf(signer);
+      await post(clientPath, token, body);
+      const line = audit.at(-1)!;
+      expect(line).toMatchObject({ operation: 'connect', code: 'accepted' });
+      expect(line).toMatchObject({ accountUserId: 'user-7f3a', clientId: 'cli_42' });
+      const signed = verifyDeviceKeySignature({
+        algorithm: 'ecdsa_p256_sha256',
+        ...(line as Record<'publicKeySpkiDerBase64', string>),
+        ...(line as Record<'signedPayloadBase64' | 'signatureDerBase64', string>),
+      });
+      expect(Buffer.from(signed).toString()).toContain(sha256(token));
+    });
+
+    test('has what was signed of a refused proof too', async () => {
+      await enroll();
+      await connect(signer, { targetOrigin: 'https://evil.test' });
+      const { signedPayloadBase64 } = audit.at(-1) as Record<string, string>;
+      expect(Buffer.from(signedPayloadBase64!, 'base64').toString()).toContain('evil.test');
+    });
+
+    test.each<[string, (secret: string) => object]>([
+      ['in its statement', (secret) => ({ proof: signer.signPayload({ nonce: secret }) })],
+      ['as its statement', (secret) => ({ proof: { signedPayloadBase64: secret } })],
+      ['in an object', (secret) => ({ proof: { signatureDerBase64: { a: [secret] } } })],
+      ['as the id of the session', (secret) => ({ sessionId: secret })],
+    ])('never has the token, also where a client puts it %s', async (_, changes) => {
+      await enroll();
+      const { token, body } = await connectionOf(signer);
+      await post(clientPath, token, { ...body, ...changes(token) });
+      await post(clientPath, token, body);
+      const all = JSON.stringify(audit);
+      const encodings = [token, Buffer.from(token).toString('base64').slice(0, -4)];
+      for (const secret of [...encodings, login]) expect(all).not.toContain(secret);
+      const decoded = Array.from(all.matchAll(/[\w+/=-]{40,}/g), ([text]) =>
+        Buffer.from(text, 'base64').toString('latin1'),
+      );
+      expect(decoded.join()).not.toContain(token);
+    });
+
+    test('never has the login, also where a client puts it as its id', async () => {
+      await post(`${clientPath}/start`, login, { clientId: login });
+      expect(JSON.stringify(audit)).not.toContain(login);
+      expect(audit).toHaveLength(1);
+    });
+  });
+
+  test('counts what it decided, for Prometheus', async () => {
+    await enroll();
+    await connect();
+    await connect(new SoftwareSigner());
+    const response = await fetch(`${backend.origin}/metrics`);
+    expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4');
+    const lines = (await response.text()).split('\n');
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        '# TYPE device_key_requests_total counter',
+        'device_key_requests_total{operation="enroll",code="accepted"} 1',
+        'device_key_requests_total{operation="connect",code="accepted"} 1',
+        'device_key_requests_total{operation="connect",code="signature_mismatch"} 1',
+        'device_key_proofs_total{type="remoteControlClientEnrollment",code="accepted"} 1',
+        'device_key_proofs_total{type="remoteControlClientConnection",code="signature_mismatch"} 1',
+        'device_key_verification_seconds_bucket{le="+Inf"} 3',
+        'device_key_verification_seconds_count 3',
+      ]),
+    );
+    const sample = /^[a-z_]+(\{[a-z]+="[\w+.]+"(,[a-z]+="\w+")*\})? [\d.e-]+$/;
+    expect(
+      lines.filter((line) => !/^(# (HELP|TYPE) .+|)$/.test(line) && !sample.test(line)),
+    ).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import {
   verifyDeviceKeyProof,
+  type DeviceKeyProofDecision,
   type ExpectedProof,
   type NonceStore,
   type VerifyDeviceKeyProofOptions,
@@ -261,6 +262,47 @@ describe('a proof of another shape', () => {
   });
 });
 
+describe('onDecision', () => {
+  const decisionsOn = async (
+    payload: object,
+    options: Partial<VerifyDeviceKeyProofOptions> = {},
+  ) => {
+    const decisions: DeviceKeyProofDecision[] = [];
+    const onDecision = (decision: DeviceKeyProofDecision) => decisions.push(decision);
+    await codeFor({ payload, options: optionsAt(NOW, { onDecision, ...options }) });
+    return decisions;
+  };
+  const type = 'remoteControlClientConnection';
+  const seconds = expect.any(Number) as number;
+
+  test('hears once of a proof that holds', async () => {
+    expect(await decisionsOn(connectionPayload)).toEqual([{ code: 'accepted', type, seconds }]);
+  });
+
+  test.each<[string, object, Partial<VerifyDeviceKeyProofOptions>]>([
+    ['session_id_mismatch', { ...connectionPayload, sessionId: 'other' }, {}],
+    ['nonce_replayed', connectionPayload, { nonces: new ScriptedNonceStore(() => false) }],
+    ['nonce_store_failed', connectionPayload, { nonces: new ScriptedNonceStore(() => 'OK') }],
+  ])('hears once of a refusal: %s', async (code, payload, options) => {
+    expect(await decisionsOn(payload, options)).toEqual([{ code, type, seconds }]);
+  });
+
+  test('that throws lets no proof pass', async () => {
+    const onDecision = () => {
+      throw new Error('the disk of the metrics is full');
+    };
+    const verification = codeFor({ options: optionsAt(NOW, { onDecision }) });
+    await expect(verification).rejects.toThrow('the disk of the metrics is full');
+  });
+
+  test("does not hear of a caller's mistake", async () => {
+    const onDecision = jest.fn();
+    const options = { ...optionsAt(), onDecision, clockSkewSeconds: -1 };
+    await expect(codeFor({ options })).rejects.toThrow(TypeError);
+    expect(onDecision).not.toHaveBeenCalled();
+  });
+});
+
 describe("a caller's mistake is a TypeError, not a verdict on the proof", () => {
   const verifyWith = (changes: object, expected: ExpectedProof = expectedConnection) =>
     verifyDeviceKeyProof(
@@ -305,6 +347,7 @@ describe("a caller's mistake is a TypeError, not a verdict on the proof", () => 
     ['clockSkewSeconds', -1],
     ['clockSkewSeconds', Infinity],
     ['maxLifetimeSeconds', NaN],
+    ['onDecision', 'log'],
   ])('options.%s %p', async (name, value) => {
     const options = { ...optionsAt(), [name]: value };
     const proof = signer.signPayload(connectionPayload);

@@ -1,0 +1,54 @@
+/** What a decision is about. `proof` and `predecessorProof` are as the client sent them. */
+export interface Evidence {
+  accountUserId?: string;
+  clientId?: string;
+  publicKeySpkiDerBase64?: string;
+  proof?: unknown;
+  predecessorProof?: unknown;
+}
+
+interface Decision {
+  operation: string;
+  /** `accepted`, or why the request was refused. */
+  code: string;
+  error: unknown;
+  evidence: Evidence;
+  /** The login or token of the request, which must not be in the line. */
+  secret: string;
+}
+
+/**
+ * One line of JSON. With the public key anybody can verify later what was signed. The statement names its
+ * token by a hash.
+ */
+export function auditLine({ operation, code, error, evidence, secret }: Decision): string {
+  const { proof, predecessorProof, ...about } = evidence;
+  const line = {
+    time: new Date().toISOString(),
+    ...{ operation, code },
+    reason: error instanceof Error ? error.message : undefined,
+    ...about,
+    ...statementOf(proof),
+    predecessor: predecessorProof === undefined ? undefined : statementOf(predecessorProof),
+  };
+  if (!mentions(line, secret)) return JSON.stringify(line);
+  // A client that puts its secret where it does not belong must not get it into the log.
+  const { time } = line;
+  return JSON.stringify({ time, operation, code, withheld: 'the request repeats its secret' });
+}
+
+function statementOf(proof: unknown) {
+  if (typeof proof !== 'object' || proof === null) return {};
+  const { signedPayloadBase64, signatureDerBase64 } = proof as Record<string, unknown>;
+  return { signedPayloadBase64, signatureDerBase64 };
+}
+
+function mentions(line: object, secret: string): boolean {
+  if (secret === '') return false;
+  return Object.values(line).some((value: unknown) => {
+    if (typeof value === 'object' && value !== null) return mentions(value, secret);
+    if (typeof value !== 'string') return false;
+    if (value.includes(secret)) return true;
+    return Buffer.from(value, 'base64').includes(secret);
+  });
+}

@@ -1,0 +1,21 @@
+import { createRequire } from 'node:module';
+
+import type { SqliteDatabase } from 'node-device-key/verify';
+
+export type Database = SqliteDatabase & { close(): void };
+
+type Open = new (file: string) => Database;
+
+/** Opens a SQLite file with `node:sqlite`, or where Node.js has none (before 22.13) with better-sqlite3. */
+export function openDatabase(file: string): Database {
+  const nodeSqlite = process.getBuiltinModule('node:sqlite' as never) as
+    { DatabaseSync: Open } | undefined;
+  const database = new (nodeSqlite?.DatabaseSync ?? betterSqlite3())(file);
+  // The first one first: the others may have to wait for another process.
+  database.exec('PRAGMA busy_timeout = 5000');
+  database.exec('PRAGMA journal_mode = WAL');
+  database.exec('PRAGMA synchronous = FULL'); // what was answered survives a loss of power
+  return database;
+}
+
+const betterSqlite3 = () => createRequire(__filename)('better-sqlite3') as Open;

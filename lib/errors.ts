@@ -1,26 +1,26 @@
-/** Why an operation failed, for programs. Stable: new codes may be added, none changes its meaning. */
+/** Why an operation failed, for programs. Codes may be added; existing ones keep their meaning. */
 export type DeviceKeyErrorCode =
-  /** The parameters have the wrong shape; the message names the member and what was expected. */
+  /** The parameters have the wrong shape; the message names the member and the expected value. */
   | 'invalid_params'
-  /** The payload breaks a rule; the message names the member and what was expected. */
+  /** The payload breaks a rule; the message names the member and the expected value. */
   | 'invalid_payload'
   /** This store has no key with that id. */
   | 'key_not_found'
   /** The payload is for another account or client than the key was enrolled for. */
   | 'binding_mismatch'
-  /** There is no usable security hardware; the message says what is missing. */
+  /** There is no usable security hardware; the message names the missing part. */
   | 'hardware_unavailable'
   /** Only a weaker protection than the policy allows is available; the message names it. */
   | 'degraded_protection_not_allowed'
-  /** The PKCS#11 token that holds the key, or that was chosen, is not there; the message names it. */
+  /** The PKCS#11 token that holds the key, or that was chosen, is not present; the message names it. */
   | 'token_missing'
   /** The provider of the key cannot prove where the key lives; keys in a TPM on Linux can. */
   | 'attestation_unsupported'
-  /** The hardware is there, and this user may not use it. */
+  /** This user may not use the hardware. */
   | 'permission_denied'
   /** A system library that talks to the hardware is not installed; the message names the package. */
   | 'library_missing'
-  /** Somebody else is using the hardware; trying again may succeed. */
+  /** Another program is using the hardware; trying again may succeed. */
   | 'device_busy'
   /** The operation did not end within `timeoutMs`, counted from the call. */
   | 'device_timeout'
@@ -28,7 +28,7 @@ export type DeviceKeyErrorCode =
   | 'tpm_lockout'
   /** The TPM's owner has set a password that is needed here. */
   | 'tpm_owner_auth_required'
-  /** The hardware has been cleared or exchanged: the key is gone for good. */
+  /** The hardware has been cleared or exchanged: the key no longer exists. */
   | 'key_lost'
   | 'user_canceled'
   | 'user_presence_required'
@@ -36,7 +36,7 @@ export type DeviceKeyErrorCode =
   | 'missing_entitlement'
   /** The token needs its PIN, and none was given or it could not be read. */
   | 'pin_required'
-  /** The token refused the PIN, or refused it before: a wrong PIN is tried once only. */
+  /** The token refused the PIN, now or before: a wrong PIN is tried only once. */
   | 'pin_incorrect'
   /** The token's PIN is locked, or the next wrong one would lock it. */
   | 'pin_locked'
@@ -53,14 +53,14 @@ export type DeviceKeyErrorCode =
   /** The store has been closed. */
   | 'closed'
   | 'remote_transport_refused'
-  /** The operating system or a driver failed in a way that has no code of its own. */
+  /** The operating system or a driver failed in a way that no other code describes. */
   | 'platform_error'
   /** A signature did not verify, or cryptography failed otherwise. */
   | 'crypto_error';
 
 /**
- * The one error class of this package. `message` says what happened and what to do about it, for
- * people; it never holds payload contents, PINs or tokens.
+ * The only error class of this package. `message` says, for people, what happened and what to do about
+ * it; it never contains payload contents, PINs or tokens.
  */
 export class DeviceKeyError extends Error {
   readonly code: DeviceKeyErrorCode;

@@ -47,7 +47,7 @@ export {
 
 let opened: DeviceKeyStore | undefined;
 
-/** Opened on first use with the default options. A process does not wait for it to be closed. */
+/** Opened on first use with the default options. It does not keep the process alive. */
 function defaultStore(): DeviceKeyStore {
   return (opened ??= DeviceKeyStore.open());
 }
@@ -108,7 +108,7 @@ export async function probeDeviceKeySupport(options?: SupportOptions): Promise<D
 
 /**
  * Closes the default store, if one is open; the next call of a function here opens another. Programs
- * need not call it; test runners that look for open handles are quiet after it.
+ * need not call it; test runners that look for open handles find none after it.
  */
 export async function closeDefaultStore(): Promise<void> {
   const store = opened;

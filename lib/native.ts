@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
 import { ownMembers } from './own';
 
-/** What the addon throws and reports; `toDeviceKeyError` makes the public error of it. */
+/** An error of the addon; `toDeviceKeyError` makes the public error from it. */
 export interface NativeError {
   code: DeviceKeyErrorCode;
   message: string;
@@ -11,9 +11,9 @@ export interface NativeError {
 }
 
 /**
- * The addon's store. Arguments and results are JSON texts, so that one strict decoder serves every
- * way in. Each method starts a request and returns its number; `onSettled` is called later, with the
- * JSON text of the result or with what went wrong.
+ * The addon's store. Arguments and results are JSON texts, so that one strict decoder serves all
+ * callers. Each method starts a request and returns its number; `onSettled` is called later, with the
+ * JSON text of the result or with an error.
  */
 export interface NativeStore {
   create(params: string): number;
@@ -27,11 +27,11 @@ export interface NativeStore {
   list(): number;
   support(all: boolean): number;
   close(): number;
-  /** The directory of the key records, absolute; the disk is not touched. */
+  /** The directory of the key records, absolute. Does not read the disk. */
   directory(): string;
-  /** The token that a request lacked the PIN of, as the JSON text of a `Pkcs11PinQuestion`; once. */
+  /** Returns once, as the JSON text of a `Pkcs11PinQuestion`, the token whose PIN a request needs. */
   takePinQuestion(): string;
-  /** For the next request that needs it. */
+  /** Sets the PIN for the next request that needs it. */
   answerPin(pin: string): void;
   /** True if the request will never be settled. */
   cancel(request: number): boolean;
@@ -65,7 +65,7 @@ export function loadNative(): Native {
  * them. Each `require` stands directly in a `try` block, because bundlers then accept that a file is
  * missing, as all files but one are. */
 
-/** What node-gyp compiled on this machine. */
+/** The addon that node-gyp compiled on this machine. */
 function sourceBuild(failures: Error[]): Native | undefined {
   try {
     return checked(require('../build/Release/device_key.node'));
@@ -75,7 +75,7 @@ function sourceBuild(failures: Error[]): Native | undefined {
   }
 }
 
-/** What the package was published with. The file names are those that prebuildify gives. */
+/** The addon that the package contains. The file names are those that prebuildify gives. */
 function prebuild(failures: Error[]): Native | undefined {
   try {
     switch (target()) {
@@ -112,7 +112,7 @@ function checked(exports: unknown): Native {
   throw new Error('the addon that was found is not the one of node-device-key');
 }
 
-/** The platform, as the names of prebuilds tell it. */
+/** The platform, as in the names of prebuilds. */
 function target(): string {
   const { platform, arch } = process;
   if (platform !== 'linux') return `${platform}-${arch}`;
@@ -145,7 +145,7 @@ function loadError(failures: Error[]): DeviceKeyError {
   return new DeviceKeyError('platform_error', message, { cause });
 }
 
-/** Whether a bundler put this module into a file of its own. */
+/** Whether a bundler has put this module into a bundle. */
 function isBundled(): boolean {
   // A bundle that is an ES module has no `__filename`.
   return typeof __filename === 'undefined' || !/[\\/]dist[\\/]native\.js$/.test(__filename);
@@ -156,7 +156,7 @@ export function toDeviceKeyError(error: NativeError): DeviceKeyError {
   return new DeviceKeyError(code, message, { platformStatus });
 }
 
-/** What to reject with for what a call of the addon threw, or what kept it from being made. */
+/** The error to reject with, from the value that was thrown in or before a call of the addon. */
 export function thrownToError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : toDeviceKeyError(thrown as NativeError);
 }

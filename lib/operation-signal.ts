@@ -1,10 +1,10 @@
 import { DeviceKeyError } from './errors';
 import { readOptions } from './own';
 
-/** The AbortSignal of one operation. Nothing but a DeviceKeyError is thrown here, whatever the caller's object does. */
+/** The AbortSignal of one operation. Throws only DeviceKeyError, also when the caller's object throws. */
 export interface OperationSignal {
   readonly aborted: boolean;
-  /** What the operation rejects with once the signal is aborted. */
+  /** The error with which the operation rejects once the signal is aborted. */
   canceled(): DeviceKeyError;
   /** Returns the function that stops listening. */
   listen(onAbort: () => void): () => void;
@@ -14,8 +14,8 @@ export interface OperationSignal {
 const watches = new WeakMap<AbortSignal, { actions: Set<() => void>; listener: () => void }>();
 
 /**
- * The `signal` of an operation's options, if there is one. Recognised by its shape, since a signal of
- * another realm (a vm context, jsdom) is no instance of ours.
+ * The `signal` of an operation's options, if there is one. Recognised by its shape, because a
+ * signal of another realm (a vm context, jsdom) is not an instance of this realm's AbortSignal.
  *
  * @throws DeviceKeyError `invalid_params` for anything but an AbortSignal.
  */

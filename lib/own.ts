@@ -1,15 +1,15 @@
 /**
- * Reading what callers hand over: options, params, expectations.
+ * Reads the objects that callers pass: options, params, expectations.
  *
- * Only own members count. A program that merges untrusted JSON into its objects carelessly gets members
- * on `Object.prototype` (prototype pollution, CWE-1321), and every object then seems to have them. An
- * option that a caller leaves out must not come from there.
+ * Reads own members only. A program that merges untrusted JSON carelessly into its objects adds members to
+ * `Object.prototype` (prototype pollution, CWE-1321), and every object then inherits them. They must not
+ * act as options.
  */
 import { DeviceKeyError } from './errors';
 
 /**
- * A copy of an object's own enumerable members. Each is read once, so later reads of the copy cannot
- * give another value. The copy has no prototype. Null and undefined have no members.
+ * A copy of an object's own enumerable members. Each is read once, so the copy
+ * does not change. The copy has no prototype. Null and undefined have no members.
  */
 export function ownMembers<T extends object>(value: T | null | undefined): Partial<T> {
   return { __proto__: null, ...value } as unknown as Partial<T>;
@@ -36,14 +36,13 @@ export function readOptions<T extends object>(
 }
 
 /**
- * JSON text of what a caller passed as `what`, for the native decoder, which refuses what does not fit.
+ * The JSON text of the value that a caller passed as `what`, for the native decoder, which checks it.
  * `convert` may replace the value of a member.
  *
- * `toJSON` of a prototype is not obeyed and array elements are own members too. Without `convert` that
- * is looked at only where a prototype has `toJSON`: the replacer triples the time of JSON.stringify,
- * and each signature pays it.
+ * Ignores `toJSON` of a prototype and inherited array elements. Without `convert` it does so only when a
+ * prototype has `toJSON`, because the replacer triples the time of JSON.stringify for each signature.
  *
- * @throws DeviceKeyError `invalid_params` for what JSON cannot express: a BigInt, a cycle.
+ * @throws DeviceKeyError `invalid_params` for a value that JSON cannot express, such as a BigInt or a cycle.
  */
 export function toJson(
   value: unknown,
@@ -56,7 +55,7 @@ export function toJson(
   }
   try {
     const isPlain = convert === undefined && !('toJSON' in Array.prototype);
-    // Undefined for functions and symbols, whatever the declared type says.
+    // Undefined for functions and symbols, contrary to the declared type.
     const text: unknown = JSON.stringify(value, isPlain ? undefined : ownValue);
     return typeof text === 'string' ? text : 'null';
   } catch (cause) {

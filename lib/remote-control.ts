@@ -1,11 +1,11 @@
 /**
  * The four functions that desktop apps' macOS-only device-key module has, with its arguments and
- * results, so that this can stand in for it where there is no such module.
+ * results, so that this module can replace it where there is none.
  *
- * The caller forms the bytes to sign. There is still no signing of arbitrary bytes: they must be one
- * of the two payloads in canonical form, down to the last byte, and obey every rule that
- * `DeviceKeyStore.sign` has. A key has no account and client when it is made; the first enrollment
- * payload that it signs gives it both, for good, and until then it signs nothing else.
+ * The caller forms the bytes to sign. It still cannot sign arbitrary bytes: they must be exactly one of
+ * the two payloads in canonical form, and obey every rule of `DeviceKeyStore.sign`. A new key has no
+ * account and no client; the first enrollment payload that it signs gives it both, permanently, and until
+ * then it signs nothing else.
  *
  * @packageDocumentation
  */
@@ -24,7 +24,7 @@ import { DeviceKeyStore, type DeviceKeyStoreOptions, type TargetPolicy } from '.
 /**
  * Apps append `/codex/remote/control/client` or `/wham/remote/control/client` to the base that they are
  * configured with. Bases seen: `https://chatgpt.com/backend-api`, `http://localhost:8000/api` and
- * `http://127.0.0.1:3847/api`; the bare origin is the protocol's own.
+ * `http://127.0.0.1:3847/api`; the protocol itself uses the bare origin.
  */
 const connectionPaths = [
   '/api/codex/remote/control/client',
@@ -33,7 +33,7 @@ const connectionPaths = [
   '/backend-api/wham/remote/control/client',
 ];
 
-/** What apps append to a connection path when they enroll a key or refresh its enrollment. */
+/** The suffixes that apps append to a connection path to enroll a key or refresh its enrollment. */
 const enrollmentSteps = ['enroll', 'enroll/finish', 'refresh/finish'];
 
 /**
@@ -61,23 +61,23 @@ export interface RemoteControlDeviceKeys {
   /** As `DeviceKeyStore.public`. */
   getDeviceKeyPublic(keyId: string): Promise<DeviceKeyPublicResponse>;
   /**
-   * Signs `bytes`, which stay as they are: a view into a larger buffer is exactly its own bytes.
+   * Signs `bytes` without changing them. Of a view into a larger buffer it signs only the view.
    * Rejects with `invalid_payload` for bytes that are not a payload in canonical form or break a
    * rule, with `binding_mismatch` for another account or client than the key's, and for anything but
    * an enrollment while it has none; otherwise as `DeviceKeyStore.sign`.
    */
   signDeviceKey(keyId: string, bytes: Uint8Array | ArrayBuffer): Promise<RemoteControlSignature>;
   /**
-   * As `DeviceKeyStore.delete`, but resolves when the key is not there, as other modules do: clients
-   * that delete before they forget would be stuck otherwise. Also for an id in another module's form.
-   * This does not revoke the key; see `DeviceKeyStore.delete`.
+   * As `DeviceKeyStore.delete`, but resolves when the key is not there, as other modules do: otherwise
+   * clients that delete a key before they forget it would fail for ever. Also for an id in another module's
+   * form. This does not revoke the key; see `DeviceKeyStore.delete`.
    */
   deleteDeviceKey(keyId: string): Promise<void>;
   /** As `DeviceKeyStore.close`. */
   close(): Promise<void>;
 }
 
-/** The four functions on a store of their own; `targets` defaults to {@link remoteControlTargets}. */
+/** The four functions on a separate store; `targets` defaults to {@link remoteControlTargets}. */
 export function openRemoteControl(options: DeviceKeyStoreOptions = {}): RemoteControlDeviceKeys {
   const own = readOptions(options);
   const store = DeviceKeyStore.open({ ...own, targets: own.targets ?? remoteControlTargets });
@@ -156,7 +156,7 @@ export async function deleteDeviceKey(keyId: string): Promise<void> {
 }
 
 /**
- * The same memory, not a copy: its caller reads it at once. `isArrayBuffer` and `isView` are right
+ * The same memory, not a copy, because the caller reads it at once. `isArrayBuffer` and `isView` are right
  * also for buffers and views of another realm (a `vm` context, Electron's contexts).
  */
 function toBuffer(bytes: Uint8Array | ArrayBuffer): Buffer {
@@ -166,7 +166,7 @@ function toBuffer(bytes: Uint8Array | ArrayBuffer): Buffer {
     }
     if (isArrayBuffer(bytes)) return Buffer.from(bytes);
   } catch {
-    // Detached: transferred to another thread, so that there are no bytes any more.
+    // Detached: the buffer was transferred to another thread and has no bytes any more.
   }
   throw new DeviceKeyError(
     'invalid_params',

@@ -25,13 +25,13 @@ import { signalOf } from './operation-signal';
 import { readOptions, toJson } from './own';
 
 /**
- * Where proofs may be addressed to, and for how long. What is absent takes the default. Can be set
- * in code alone, never through the environment.
+ * Where proofs may be addressed to, and for how long. An absent member takes the
+ * default. Can be set only in code, never through the environment.
  */
 export interface TargetPolicy {
   /**
    * Hosts that may be reached over `https`: a name, or `*.` and a name for all its subdomains. Without
-   * a port it allows any port; with one (`rc.example.com:8443`) that port alone. 443 is never written.
+   * a port it allows any port; with one (`rc.example.com:8443`) only that port. Never write 443.
    * Default: `chatgpt.com`, `chatgpt-staging.com` and their subdomains.
    */
   httpsHosts?: readonly string[];
@@ -47,15 +47,15 @@ export interface TargetPolicy {
 
 /** A PKCS#11 token whose PIN is needed. */
 export interface Pkcs11PinQuestion {
-  /** An RFC 7512 URI that names this token alone. */
+  /** An RFC 7512 URI that matches only this token. */
   uri: string;
   label: string;
   serial: string;
   manufacturer: string;
   model: string;
-  /** Whether the last PIN that the token was given was wrong. */
+  /** Whether the token refused the last PIN. */
   lastPinWasWrong: boolean;
-  /** Whether another wrong one locks the token. Asked for only with `allowFinalTry`. */
+  /** Whether another wrong PIN locks the token. Asked for only with `allowFinalTry`. */
   finalTry: boolean;
 }
 
@@ -64,7 +64,7 @@ export interface Pkcs11Options {
   /**
    * The module: an absolute path, or a file name that the system's loader finds. Default:
    * `module-path` of `token`, `DEVICE_KEY_PKCS11_MODULE`, else p11-kit's proxy, which offers all
-   * modules that are registered with the system. Not loaded before it is needed.
+   * modules that are registered with the system. Loaded only when it is needed.
    */
   module?: string;
   /**
@@ -73,13 +73,13 @@ export interface Pkcs11Options {
    */
   token?: string;
   /**
-   * The user's PIN, or a function that asks for it: called when the token wants it, once for all
-   * operations that wait, and again only after the token was taken out or the program restarted; not
-   * called for a token with a PIN pad. A wrong PIN is never tried twice. Default: `pin-source` or `pin-value` of `token`,
+   * The user's PIN, or a function that asks for it: called when the token requires it, once for all waiting
+   * operations, and again only after the token was removed or the program restarted; not called for a token
+   * with a PIN pad. A wrong PIN is never tried twice. Default: `pin-source` or `pin-value` of `token`,
    * `DEVICE_KEY_PKCS11_PIN`, else the token's own PIN pad.
    */
   pin?: string | ((question: Pkcs11PinQuestion) => string | Promise<string>);
-  /** A regular file with the PIN, read whenever the token wants it. */
+  /** A regular file with the PIN, read whenever the token requires it. */
   pinFile?: string;
   /** Whether to try a PIN when a wrong one would lock the token. Default false. */
   allowFinalTry?: boolean;
@@ -99,30 +99,30 @@ export interface DeviceKeyStoreOptions {
    */
   tcti?: string;
   /**
-   * Whether a TPM simulator (`swtpm:`) may stand in for hardware. It protects nothing; for
-   * tests and demonstrations. Default: whether `DEVICE_KEY_ALLOW_SIMULATOR` is `1`.
+   * Whether a TPM simulator (`swtpm:`) may stand in for hardware. It protects nothing: use it for
+   * tests and demonstrations only. Default: whether `DEVICE_KEY_ALLOW_SIMULATOR` is `1`.
    */
   allowSimulator?: boolean;
   /**
-   * Whether environment variables may stand in for options that are absent. With `false` none is read
-   * for this store: `DEVICE_KEY_TCTI`, `DEVICE_KEY_ALLOW_SIMULATOR`, `DEVICE_KEY_HOME` and
-   * `DEVICE_KEY_PKCS11_*` have no effect, nor have `HOME` and `XDG_DATA_HOME` on the default
-   * directory, which is then below the home directory of the user database (on Windows, name
-   * `directory`). An option given in code wins over its variable in any case. Default true.
+   * Whether environment variables replace absent options. With `false` this store reads none:
+   * `DEVICE_KEY_TCTI`, `DEVICE_KEY_ALLOW_SIMULATOR`, `DEVICE_KEY_HOME` and `DEVICE_KEY_PKCS11_*` have no
+   * effect. The default directory then does not depend on `HOME` and `XDG_DATA_HOME` but is below the home
+   * directory of the user database (on Windows, set `directory`). An option given in code always takes
+   * precedence over its variable. Default true.
    */
   environment?: boolean;
   pkcs11?: Pkcs11Options;
   /**
-   * Whether each use of a key that this store makes has to be confirmed with Touch ID or the login
-   * password; on macOS alone, elsewhere it has no effect. With `reuseSeconds` (1 to 3,600) one
-   * confirmation holds for that long, in this store alone. Default false.
+   * Whether the user must confirm each use of a key that this store makes, with Touch ID or the login
+   * password. Only on macOS; it has no effect elsewhere. With `reuseSeconds` (1 to 3,600) one
+   * confirmation is valid for that long, in this store only. Default false.
    */
   userPresence?: boolean | { reuseSeconds: number };
   targets?: TargetPolicy;
   /**
    * How long one operation may take, in milliseconds, counted from the call: it includes the wait for
-   * operations that were started before. One that still waits at the end rejects with `device_timeout`
-   * and never touches the hardware. Default 30,000.
+   * operations that were started before. An operation that still waits then rejects with
+   * `device_timeout` and never uses the hardware. Default 30,000.
    */
   timeoutMs?: number;
   /** How many operations may wait for their turn before `queue_full`. Default 4,096. */
@@ -136,8 +136,8 @@ export interface SupportOptions {
 
 export interface OperationOptions {
   /**
-   * Aborting it rejects the operation with `canceled`. One that waits never touches the hardware; of
-   * one that runs the result is thrown away, and a key that was being created is deleted again.
+   * Aborting it rejects the operation with `canceled`. A waiting operation never uses the
+   * hardware. The result of a running one is discarded, and a key that was being created is deleted.
    */
   signal?: AbortSignal;
 }
@@ -151,13 +151,13 @@ export interface DeviceKeyInfo extends DeviceKeyPublicResponse {
   createdAt: number;
 }
 
-/** A record that cannot be read; it has been left as it is. */
+/** A record that cannot be read. The store does not change it. */
 export interface DeviceKeyUnreadable {
   keyId: string;
   error: { code: DeviceKeyErrorCode; message: string };
 }
 
-/** What one kind of hardware can do on this machine. */
+/** The state of one provider on this machine. */
 export interface DeviceKeyProviderSupport {
   provider: string;
   protectionClass: DeviceKeyProtectionClass;
@@ -167,7 +167,7 @@ export interface DeviceKeyProviderSupport {
   available: boolean;
   /** Why not; null when available or not asked. */
   code: DeviceKeyErrorCode | null;
-  /** What is missing and how to get it; null when available. */
+  /** The missing part and how to get it; null when available. */
   message: string | null;
   /** Facts about the hardware, for people: manufacturer, firmware, lockout state and the like. */
   details: Record<string, unknown>;
@@ -176,9 +176,9 @@ export interface DeviceKeyProviderSupport {
 export interface DeviceKeySupport {
   /** In the order in which `create` tries them. */
   providers: DeviceKeyProviderSupport[];
-  /** What a new key would be protected by under the most lenient policy; null when by nothing. */
+  /** The protection of a new key under the most lenient policy; null when no key can be made. */
   protectionClass: DeviceKeyProtectionClass | null;
-  /** Whether that is hardware: whether `create` succeeds under `hardware_only`. */
+  /** Whether `protectionClass` is hardware, so that `create` succeeds under `hardware_only`. */
   hardware: boolean;
   store: {
     directory: string;
@@ -191,7 +191,7 @@ export interface DeviceKeySupport {
 /** The outcome of a native request: the JSON text of its result, or an error. */
 type Outcome = string | NativeError;
 
-/** What to call with the outcome of each native request that has started, by its number. */
+/** The callback for the outcome of each started native request, by its number. */
 type Requests = Map<number, (outcome: Outcome) => void>;
 
 interface Pending {
@@ -211,10 +211,9 @@ interface Pending {
 /**
  * Device keys in this machine's secure hardware, with their records in one directory.
  *
- * Operations run on threads of the store's own, one after the other; nothing here blocks the event
- * loop or libuv's pool. A process waits for operations that are outstanding and does not wait for an
- * open store. Every method rejects with a {@link DeviceKeyError}. May be used in worker threads, each
- * with a store of its own; the hardware is shared.
+ * Operations run on the store's own threads, one after the other, and never block the event loop or libuv's
+ * pool. Outstanding operations keep the process alive; an open store does not. Every method rejects with a
+ * {@link DeviceKeyError}. Worker threads may use stores, each its own; the hardware is shared.
  */
 export class DeviceKeyStore {
   /** The directory of the key records: absolute. It need not exist yet. */
@@ -222,7 +221,7 @@ export class DeviceKeyStore {
   readonly #native: NativeStore;
   readonly #requests: Requests = new Map();
   readonly #askPin: AskPin | undefined;
-  /** Set while somebody is asked for a PIN. */
+  /** Set while a question for a PIN is open. */
   #pin: Promise<void> | undefined;
   readonly #waitingForPin = new Set<Pending>();
   #closing: Promise<void> | undefined;
@@ -230,8 +229,8 @@ export class DeviceKeyStore {
   private constructor(options: DeviceKeyStoreOptions) {
     const { NativeStore } = loadNative();
     let askPin: AskPin | undefined;
-    // JSON has no functions, and each JSON text with a PIN would be one more copy of it in memory:
-    // the native store only gets to know that it can ask for the PIN.
+    // Tell the native store only that it can ask for a PIN: JSON has no functions, and a JSON text with a
+    // PIN would be another copy of it in memory.
     const json = toJson(options, 'options', (name, value) => {
       if (name !== 'pin') return value;
       if (isText(value)) {
@@ -254,8 +253,7 @@ export class DeviceKeyStore {
   }
 
   /**
-   * Opens a store. Touches neither disk nor hardware; what is wrong with those is what operations
-   * reject with.
+   * Opens a store. Uses neither disk nor hardware; operations reject with the errors of those.
    *
    * @throws DeviceKeyError `invalid_params` for an option that is unknown or malformed,
    *   `platform_error` when there is no build of the addon for this platform.
@@ -265,10 +263,10 @@ export class DeviceKeyStore {
   }
 
   /**
-   * Makes a new ECDSA P-256 key that cannot leave the hardware, bound for good to an account and a
-   * client, and records it. Under the policy `hardware_only` (the default) it rejects with what
-   * keeps hardware from being used; `allow_os_protected_nonextractable` permits a weaker protection
-   * when the hardware is missing for good, never when it is merely busy.
+   * Makes a new ECDSA P-256 key that cannot leave the hardware, permanently bound to an account and
+   * a client, and records it. Under the policy `hardware_only` (the default) it rejects with the reason
+   * why hardware cannot be used. `allow_os_protected_nonextractable` permits a weaker protection when
+   * the reason is lasting, never when the hardware is only busy.
    *
    * Rejects with `invalid_params`, `hardware_unavailable`, `permission_denied`, `library_missing`,
    * `degraded_protection_not_allowed`, `device_busy`, `device_timeout`, `tpm_lockout`,
@@ -294,19 +292,19 @@ export class DeviceKeyStore {
     return this.#request(() => this.#native.createUnbound(toJson(params, 'params')));
   }
 
-  /** The public key, from the record alone. Rejects with `key_not_found` or `store_corrupt`. */
+  /** The public key, from the record only. Rejects with `key_not_found` or `store_corrupt`. */
   public(params: DeviceKeyPublicParams): Promise<DeviceKeyPublicResponse> {
     return this.#request(() => this.#native.public(toJson(params, 'params')));
   }
 
   /**
    * Signs one of the two payloads, after checking every rule about it: there is no way to sign
-   * arbitrary bytes. Send `signedPayloadBase64` along with the signature: it holds the exact bytes
-   * that were signed, which a verifier must verify and must not write anew. The signature has been
-   * verified before it is returned.
+   * arbitrary bytes. Send `signedPayloadBase64` with the signature: it holds the exact signed bytes.
+   * A verifier must verify these bytes and must not build them again. The store verifies the signature
+   * before it returns it.
    *
    * A key that `node-device-key/remote-control` made has no account and client yet: the first
-   * enrollment payload that it signs, here or there, gives it both for good.
+   * enrollment payload that it signs, here or there, gives it both, permanently.
    *
    * Rejects with `invalid_params`, `invalid_payload`, `binding_mismatch`, `key_not_found`,
    * `key_lost`, `store_corrupt`, and the hardware's errors as `create` does.
@@ -316,7 +314,7 @@ export class DeviceKeyStore {
   }
 
   /**
-   * As `sign`, for a caller that has formed the signed bytes itself: they must be in canonical form.
+   * As `sign`, for a caller that forms the signed bytes itself; they must be in canonical form.
    *
    * @internal
    */
@@ -330,7 +328,7 @@ export class DeviceKeyStore {
   /**
    * Deletes a key from this machine. Rejects with `key_not_found` when there is no such key.
    *
-   * This does not revoke the key: a copy of a TPM key's record signs again when it is put back on the
+   * This does not revoke the key: a copy of a TPM key's record signs again when it is restored on the
    * same machine. Remove the public key at the backend.
    */
   async delete(params: DeviceKeyPublicParams): Promise<void> {
@@ -381,14 +379,13 @@ export class DeviceKeyStore {
    * have. Resolves when the store's threads have ended and the hardware is released. Calling it
    * again returns the same promise.
    *
-   * A store that is garbage collected without having been closed is closed then, but nobody can say
-   * when that is.
+   * A store that was not closed is closed when it is garbage collected, at an unknown time.
    */
   close(): Promise<void> {
     if (!this.#closing) {
       droppedStores.unregister(this);
       this.#closing = closeNative(this.#native, this.#requests);
-      // Whoever is asked may never answer.
+      // The question for a PIN may never be answered.
       const closed = new DeviceKeyError('closed', 'the key store is closed; open another');
       for (const pending of this.#waitingForPin) this.#fail(pending, closed);
     }
@@ -405,7 +402,7 @@ export class DeviceKeyStore {
       try {
         const signal = signalOf(options);
         if (signal?.aborted) throw signal.canceled();
-        // Before it starts: an operation that has started must be told of.
+        // Listen before the operation starts, so that no abort is missed.
         pending.release = signal?.listen(() => {
           // Without a request it waits for a PIN.
           if (pending.request !== undefined && !this.#native.cancel(pending.request)) return;
@@ -454,11 +451,11 @@ export class DeviceKeyStore {
     }
   }
 
-  /** Has the PIN asked for, once for all operations that wait for it, and starts the operation again. */
+  /** Asks for the PIN, once for all operations that wait for it, and starts the operation again. */
   async #startWithPin(pending: Pending, error: NativeError): Promise<void> {
     this.#waitingForPin.add(pending);
     try {
-      // Wrong PINs end operations; this is for a token that wants to be logged in to for ever.
+      // A wrong PIN ends an operation. This limit is for a token that requires a login again and again.
       pending.pinRounds = (pending.pinRounds ?? 0) + 1;
       if (pending.pinRounds > maxPinRounds) throw toDeviceKeyError(error);
       await (this.#pin ??= this.#answerPinQuestion(error).finally(() => (this.#pin = undefined)));
@@ -470,7 +467,7 @@ export class DeviceKeyStore {
 
   async #answerPinQuestion(error: NativeError): Promise<void> {
     const question = JSON.parse(this.#native.takePinQuestion()) as Pkcs11PinQuestion | null;
-    // The answer that another operation has got since may do for this one.
+    // Another operation may have answered the question meanwhile.
     if (!question || !this.#askPin) return;
     let pin: unknown;
     try {
@@ -483,12 +480,12 @@ export class DeviceKeyStore {
     if (!isText(pin)) {
       throw new DeviceKeyError('user_canceled', `${error.message}; no PIN was given when asked`);
     }
-    // A PIN that nobody waits for any more would stay.
+    // Without a waiting operation the PIN would stay in memory.
     if (this.#waitingForPin.size > 0) this.#native.answerPin(pin);
   }
 }
 
-/** How often one operation may be started again for want of a PIN. */
+/** How often one operation may be started again because it needs a PIN. */
 const maxPinRounds = 10;
 
 /** Whether a PIN can be given to a token: not empty, and without lone surrogates. */

@@ -1,5 +1,5 @@
 // An app-server of one's own: JSON-RPC, one message a line, on standard input and output. It has a
-// method of its own, `clock/now`, and leaves whatever begins with `device/key/` to node-device-key.
+// method, `clock/now`, and passes every method that begins with `device/key/` to node-device-key.
 //
 //   npx tsc -p examples/app-server && node .cache/examples/app-server/server.js
 //   {"id":1,"method":"clock/now"}
@@ -19,7 +19,7 @@ interface Message {
 const store = DeviceKeyStore.open();
 
 // This server knows who is at the other end: the process that started it. A server that also listens
-// on a WebSocket makes a second handler, with `transport: 'websocket'`, for what comes from there:
+// on a WebSocket makes a second handler, with `transport: 'websocket'`, for its messages:
 // that one refuses everything, and says why.
 const answerDeviceKeyRequest = createDeviceKeyRequestHandler({
   store,

@@ -102,7 +102,7 @@ export interface BackendOptions {
   port?: number;
   /**
    * Takes one line of JSON for each request: what was decided, about whom, and the signed statement.
-   * Never answer with it: it helps whoever is guessing.
+   * Never answer with it: it helps an attacker.
    */
   audit: (line: string) => void;
 }
@@ -230,7 +230,7 @@ export async function startBackend({ logins, databaseFile, port = 0, audit }: Ba
     const session = {
       ...client,
       nonce: newSecret(),
-      tokenSha256Base64url: sha256(token), // what is stored cannot be used to log in
+      tokenSha256Base64url: sha256(token), // the stored hash cannot be used to log in
       tokenExpiresAt: inSeconds(TOKEN_SECONDS),
     };
     sessions.put(sessionId, session, session.tokenExpiresAt);

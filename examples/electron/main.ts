@@ -8,7 +8,7 @@
  * The renderer asks for a connection, by
  * `ipcRenderer.invoke('remote-control:connect', { login, accountUserId, clientId })`, and gets
  * `{ ok: true, token }` or `{ ok: false, code, message }`. It never asks for a signature, so that
- * whatever gets into a page can have nothing signed that this file did not form.
+ * code that gets into a page can only have payloads signed that this file forms.
  *
  * Leave the addon outside the asar archive: `"asarUnpack": ["node_modules/node-device-key/**"]`
  * with electron-builder, `packagerConfig.asar.unpack` with Forge. A .node file cannot be loaded
@@ -38,7 +38,7 @@ interface Account {
 }
 
 // One store for the whole app. Opening it touches neither disk nor TPM, so it cannot delay or break
-// the start; it works on a thread of its own, so it never blocks a window.
+// the start; it works on its own thread, so it never blocks a window.
 // Neither the environment nor a default decides what counts as hardware.
 const store = DeviceKeyStore.open({
   directory: path.join(app.getPath('userData'), 'device-keys'),
@@ -52,7 +52,7 @@ ipcMain.handle('remote-control:connect', async (_event, account: Account) => {
   try {
     return { ok: true, token: await connect(account) };
   } catch (error) {
-    // Of an error that is thrown here Electron hands on the text alone, with a prefix of its own.
+    // Electron passes on only the text of an error that is thrown here, with a prefix.
     const { code, message } = describe(error);
     dialog.showErrorBox('This device could not be verified', message);
     return { ok: false, code, message };

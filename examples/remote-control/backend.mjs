@@ -2,7 +2,7 @@
 /**
  * A small remote-control backend on loopback: it enrolls device keys over HTTP and lets their
  * holders in over WebSocket. Its users, keys and tokens live in memory. Proofs are verified by
- * node-device-key/verify; what is left for a backend to do is to say what it expects, all of it from
+ * node-device-key/verify; a backend only has to say what it expects, all of it from
  * its own records and none of it from the proof.
  *
  *   POST …/client/enroll/start  login + client id          → a challenge
@@ -59,7 +59,7 @@ export async function startBackend({ logins, now = () => Math.floor(Date.now() /
   const verification = { nonces: new InMemoryNonceStore({ now }), now };
   /** Enrolled public keys by account and client. @type {Map<string, string>} */
   const keys = new Map();
-  /** Sessions by the hash of their token: what is stored cannot be used to log in. @type {Map<string, Session>} */
+  /** Sessions by the hash of their token: the stored hash cannot be used to log in. @type {Map<string, Session>} */
   const sessions = new Map();
 
   const server = createServer((request, response) => {

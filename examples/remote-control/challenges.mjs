@@ -26,8 +26,8 @@ export class Challenges {
   }
 
   /**
-   * Returns a challenge once, undefined ever after: whatever the proof turns out to be, the
-   * challenge is spent, so nobody can guess at it twice.
+   * Returns a challenge once, undefined ever after: the challenge is used even when the
+   * proof is refused, so no client can guess at it twice.
    *
    * @param {string} challengeId
    */

@@ -140,7 +140,7 @@ export async function openChannel(account, session) {
     handshakeTimeout: 10_000,
     maxPayload: 64 * 1024,
   });
-  socket.on('error', () => {}); // 'close' follows; an error that nobody awaits must not end the app
+  socket.on('error', () => {}); // 'close' follows; an unhandled error must not end the app
   return new Channel(socket, await receive(socket, 'challenge'));
 }
 

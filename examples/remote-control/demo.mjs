@@ -12,7 +12,7 @@ import { startSoftwareTpm } from './software-tpm.mjs';
 const HELP = `Usage: npm run demo [-- OPTION...]
 
 Shows the whole life of a device key: a backend on loopback enrolls a key that is made in a TPM,
-accepts its proofs over a WebSocket, and refuses what is replayed, tampered with or somebody
+accepts its proofs over a WebSocket, and refuses proofs that are replayed, changed or somebody
 else's. Every step is real (HTTP, WebSocket, TPM signatures) and is checked.
 
   --tpm    use this machine's own TPM 2.0 (/dev/tpmrm0) instead of a software TPM (swtpm);
@@ -28,7 +28,7 @@ const CLOSE_LIMIT_MS = 5_000;
 const undo = /** @type {(() => void)[]} */ ([]);
 /** @param {() => void} action */
 const atExit = (action) => void undo.push(action);
-// Whatever ends this process, short of SIGKILL, passes here.
+// Every end of this process except SIGKILL runs this.
 process.on('exit', () => undo.reverse().forEach((action) => action()));
 
 /** @type {import('node-device-key').DeviceKeyStore | undefined} */

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The app's next start: a process of its own that knows the key's id, as an app's settings would,
+ * The app's next start: a new process that knows the key's id, as an app's settings would,
  * and finds the key on disk. The demonstration forks it and speaks to it over the IPC channel, so
  * that the session token is on no command line.
  *

@@ -65,7 +65,7 @@ export async function startSoftwareTpm(directory, atExit) {
 
   return {
     tcti: `swtpm:path=${socket}`,
-    /** Stops answering, as a TPM does that nobody asks: a call that needs it waits. */
+    /** Stops answering, like a TPM that is switched off: a call that needs it waits. */
     pause: () => child.kill('SIGSTOP'),
     resume: () => child.kill('SIGCONT'),
     async stop() {

@@ -37,7 +37,7 @@ const NUMBERS: Record<AppServerErrorCode, number> = {
   key_not_found: INVALID_REQUEST,
   key_lost: INVALID_REQUEST,
   degraded_protection_not_allowed: INVALID_REQUEST,
-  // The kinds of hardware that is unavailable to this user for good, until something is set up.
+  // Hardware that this user cannot use until something is set up.
   hardware_unavailable: INVALID_REQUEST,
   token_missing: INVALID_REQUEST,
   attestation_unsupported: INVALID_REQUEST,

@@ -115,5 +115,5 @@ export function failureOf(
     if (isAppServerErrorCode(code)) return failure(to, code, error.message, platformStatus);
   }
   onUnexpectedError?.(error);
-  return failure(to, 'platform_error', 'the key store failed in a way that is no error of its own');
+  return failure(to, 'platform_error', 'the key store failed in an unexpected way');
 }

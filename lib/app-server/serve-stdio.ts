@@ -190,7 +190,7 @@ class StdioServer {
     return this.#writer.ready && this.#inFlight.size < this.#maxInFlight;
   }
 
-  /** Resolves when the condition holds, and when there is nobody left to answer. */
+  /** Resolves when the condition holds, or when no client is left. */
   async #until(condition: () => boolean): Promise<void> {
     while (!condition() && !this.#writer.ended) {
       await new Promise<void>((resolve) => (this.#wake = resolve));

@@ -72,7 +72,7 @@ export function reportFailure(error: unknown, output: Output, signal: AbortSigna
   return 1;
 }
 
-/** DeviceKeyError, DeviceKeyVerificationError, CommandError, or whatever else was thrown. */
+/** DeviceKeyError, DeviceKeyVerificationError, CommandError, or any other thrown value. */
 interface FailureLike {
   code?: string;
   message: string;

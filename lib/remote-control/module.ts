@@ -1,5 +1,5 @@
 /**
- * Exactly the four functions of desktop apps' device-key module, for loaders that check what a module
+ * Exactly the four functions of desktop apps' device-key module, for loaders that check a module's
  * exports. `node-device-key/remote-control` has the options as well.
  */
 export {

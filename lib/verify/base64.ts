@@ -1,8 +1,8 @@
 /**
  * The bytes of canonical, padded base64 (RFC 4648 §4), or undefined for any other text.
  *
- * Node's decoder skips what it does not know and takes the URL alphabet as well. Encoding is injective,
- * so the one text that survives the way back is the canonical one.
+ * Node's decoder ignores invalid characters and accepts the URL alphabet too. So the bytes are encoded
+ * again, and only the canonical text is equal to the result.
  */
 export function decodeBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64');

@@ -6,10 +6,10 @@ import { ownMembers, toJson } from '../own';
 /**
  * What `deviceIdentitySha256Base64url` of an enrollment payload says about a key: SHA-256, in unpadded
  * base64url, of the UTF-8 JSON text of `{algorithm,keyId,protectionClass,publicKeySpkiDerBase64}`,
- * members in this order, no white space. Other members of `key` do not count.
+ * members in this order, no white space. Ignores other members of `key`.
  *
- * The client hashes what `create` or `public` answered; the backend hashes what the client sent at
- * enrollment and expects the proof to say the same.
+ * The client hashes the answer of `create` or `public`. The backend hashes the key that the client sent at
+ * enrollment and expects the same hash in the proof.
  *
  * @throws TypeError when one of the four is not a string.
  */

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 
-/** About 3 KB each, most of it OpenSSL's. */
+/** Each takes about 3 KB, most of it in OpenSSL. */
 const CAPACITY = 10_000;
 
 /** Imported public keys by their base64 text, the least recently used first. */

@@ -4,7 +4,7 @@ import { ownMembers } from '../own';
 export interface NonceStore {
   /**
    * Marks the nonce as used. Resolves to true for the first caller and to false for every later one;
-   * of callers at the same moment exactly one gets true. Must remember the nonce until its own clock
+   * of simultaneous callers exactly one gets true. Must remember the nonce until its own clock
    * reads `expiresAtUnixSeconds`, and must reject when it cannot promise that.
    */
   consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean>;
@@ -13,8 +13,8 @@ export interface NonceStore {
 /**
  * A {@link NonceStore} for a backend of one process.
  *
- * It holds at most `capacity` nonces. When they are all still in force, further ones are refused with
- * a rejection: forgetting one instead would let an old proof pass a second time.
+ * It holds at most `capacity` nonces. When none of them has expired, it rejects further ones, because
+ * forgetting one would let an old proof pass a second time.
  */
 export class InMemoryNonceStore implements NonceStore {
   readonly #expiryByNonce = new Map<string, number>();
@@ -35,12 +35,12 @@ export class InMemoryNonceStore implements NonceStore {
     this.#now = now;
   }
 
-  /** The number of nonces held, those included that have expired and were not yet swept. */
+  /** The number of nonces held, including expired ones that were not yet swept. */
   get size(): number {
     return this.#expiryByNonce.size;
   }
 
-  // Async so that what is thrown rejects, though nothing is awaited: that is what makes it atomic.
+  // Async, so that an error becomes a rejection. It awaits nothing, and is therefore atomic.
   // eslint-disable-next-line @typescript-eslint/require-await
   async consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean> {
     const now = this.#now();

@@ -10,11 +10,11 @@ import { DeviceKeyVerificationError } from './error';
 
 /**
  * Parses signed bytes, which must be of the payload type `type` and in canonical form: UTF-8 JSON of
- * `{"domain":…,"payload":{…}}`, keys sorted, no white space, no escape that JSON does not demand, no
+ * `{"domain":…,"payload":{…}}`, keys sorted, no white space, only the escapes that JSON requires, no
  * lone surrogates, all members of the type and no other.
  *
- * Insisting on the one form means that no two parsers can read two statements out of the same bytes
- * (repeated keys are the usual way), and that one statement has one text.
+ * With only one form, two parsers cannot read two statements from the same bytes (with repeated keys, for
+ * example), and a statement has only one text.
  */
 export function parseSignedPayload(
   signedPayload: Uint8Array,
@@ -32,7 +32,7 @@ export function parseSignedPayload(
   }
   const payload = envelope.payload;
   if (!isObject(payload)) throw malformed('must hold payload as an object');
-  // Before the members: the type decides which there must be.
+  // Before the members, because the type decides which ones are required.
   if (payload.type !== type) {
     throw new DeviceKeyVerificationError('type_mismatch', `payload type must be ${type}`);
   }
@@ -63,7 +63,7 @@ function requireKind(member: string, value: unknown, kind: MemberKind): void {
       value.forEach(requireWellFormed);
       return;
     case 'seconds':
-      // An int64 beyond 2^53 would be rounded here; no expiry that is in force is so far away.
+      // An int64 beyond 2^53 would be rounded here; no valid expiry is so far away.
       if (!Number.isSafeInteger(value)) {
         throw malformed(`must hold ${member} as a whole number of Unix seconds`);
       }
@@ -71,14 +71,14 @@ function requireKind(member: string, value: unknown, kind: MemberKind): void {
 }
 
 /**
- * Bytes of valid UTF-8 hold no lone surrogate, but an escape can name one, and JSON.stringify would
- * write it back as it came.
+ * Valid UTF-8 has no lone surrogates, but an escape can contain one, and JSON.stringify would write the
+ * same escape.
  */
 function requireWellFormed(value: string): void {
   if (/\p{Surrogate}/u.test(value)) throw malformed('must not hold lone surrogates');
 }
 
-/** Whether the keys are sorted. JSON.parse keeps the order of the text, and JSON.stringify too. */
+/** Whether the keys are sorted. JSON.parse and JSON.stringify keep the order of the text. */
 function inOrder(object: Record<string, unknown>): boolean {
   let previous = '';
   return Object.keys(object).every((key) => {
@@ -106,7 +106,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Without the cause: its message quotes the text.
+    // No cause, because its message quotes the text.
     throw new DeviceKeyVerificationError('payload_not_json', 'signedPayloadBase64 must hold JSON');
   }
 }

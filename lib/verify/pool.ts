@@ -16,7 +16,7 @@ let madeInThisTurn = 0;
 let inPool = 0;
 const waiting = new Set<() => void>();
 
-/** Whether the calling thread may verify by itself now; it counts the verification if so. */
+/** Whether the calling thread may verify now. If so, counts the verification. */
 export function mayVerifyHere(): boolean {
   if (inPool > 0 || waiting.size > 0 || madeInThisTurn >= MAX_PER_TURN) return false;
   if (madeInThisTurn === 0) {
@@ -36,7 +36,7 @@ export interface Verification {
   der: Uint8Array;
 }
 
-/** The key as `crypto.verify` takes it. Without a prototype: polluted ones must add no option. */
+/** The key as `crypto.verify` takes it. No prototype, so that prototype pollution adds no option. */
 export function verificationKey(
   key: KeyObject,
   dsaEncoding: DSAEncoding = 'der',
@@ -45,14 +45,14 @@ export function verificationKey(
 }
 
 /**
- * Verifies on a thread of libuv's pool. `prepare` runs on the calling thread once the pool has room: a
- * burst of requests costs the event loop nothing but their places in the queue.
+ * Verifies on a thread of libuv's pool. `prepare` runs on the calling thread when the pool has room,
+ * so a burst of requests only adds them to the queue.
  */
 export async function verifyInPool(
   prepare: () => Verification,
 ): Promise<{ verification: Verification; holds: boolean }> {
   if (inPool < MAX_IN_POOL) inPool += 1;
-  // The verification that ends hands its place on.
+  // The verification that ends passes its place to the next one.
   else await new Promise<void>((resolve) => waiting.add(resolve));
   try {
     const verification = prepare();

@@ -42,7 +42,7 @@ export class PostgresNonceStore implements NonceStore {
 
   /**
    * Deletes expired nonces and resolves to their number. Call it every few minutes, in one process or in
-   * all. What expired less than an hour ago stays, in case the server's clock is set back.
+   * all. Nonces that expired less than an hour ago stay, in case the server's clock is set back.
    */
   async sweep(): Promise<number> {
     const { rowCount } = await this.#pool.query(

@@ -14,7 +14,7 @@ import { readStrings, verifyDeviceKeySignatureAsync } from './signature';
 interface ExpectedOfEveryType {
   /**
    * From the backend's record of the enrolled key. For an enrollment it is the key being enrolled, as
-   * the client sent it: here alone a malformed value counts against the proof.
+   * the client sent it: only here is a malformed value the proof's fault.
    */
   publicKeySpkiDerBase64: string;
   /** The nonce this backend issued: at least 32 random bytes in unpadded base64url. */
@@ -25,7 +25,7 @@ interface ExpectedOfEveryType {
   clientId: string;
 }
 
-/** What a connection proof must say, all of it from the backend's own records. */
+/** The required contents of a connection proof, all from the backend's own records. */
 export interface ExpectedConnectionProof extends ExpectedOfEveryType {
   type: 'remoteControlClientConnection';
   audience: 'remote_control_client_websocket';
@@ -37,7 +37,7 @@ export interface ExpectedConnectionProof extends ExpectedOfEveryType {
   tokenExpiresAt?: number | undefined;
 }
 
-/** What an enrollment proof must say, all of it from the backend's own records. */
+/** The required contents of an enrollment proof, all from the backend's own records. */
 export interface ExpectedEnrollmentProof extends ExpectedOfEveryType {
   type: 'remoteControlClientEnrollment';
   audience: 'remote_control_client_enrollment';
@@ -55,9 +55,9 @@ export interface VerifyDeviceKeyProofOptions {
   nonces: NonceStore;
   /** The time in Unix seconds, fractions allowed. Default: the system clock. */
   now?: () => number;
-  /** How far apart any two clocks of the backend may be, in seconds. Default 30. */
+  /** The largest difference between two clocks of the backend, in seconds. Default 30. */
   clockSkewSeconds?: number;
-  /** How far ahead an expiry may lie, in seconds. Default 900, the most that a device key signs. */
+  /** How far ahead an expiry may be, in seconds. Default 900, the most that a device key signs. */
   maxLifetimeSeconds?: number;
   /**
    * Called once for each proof that was accepted or refused, before the promise settles: for metrics.
@@ -106,16 +106,16 @@ const CHECKS: Record<ExpectedProof['type'], readonly MemberCheck[]> = {
 };
 
 /**
- * Verifies that the key of `expected` signed exactly the statement that the backend expects, now, and
- * for the first time. Resolves to the statement.
+ * Verifies that the key of `expected` signed exactly the statement that the backend expects, that it has
+ * not expired, and that it is used for the first time. Resolves to the statement.
  *
- * The signature is checked before anything is parsed, and the nonce is used up last, when all the rest
- * holds: a proof that fails can be sent again corrected, one that succeeded cannot.
+ * It checks the signature before it parses anything, and uses the nonce last, when everything else is
+ * valid: a client can correct a refused proof and send it again, but cannot send an accepted one again.
  *
- * @param proof the `DeviceKeySignResponse` as the client sent it; trusted in nothing, its shape included
- * @param expected what the backend knows from its own records, never copied from the proof
+ * @param proof the `DeviceKeySignResponse` as the client sent it; nothing in it is trusted, not even its shape
+ * @param expected the backend's own records, never values copied from the proof
  * @throws DeviceKeyVerificationError when the proof does not hold
- * @throws TypeError when `expected` or `options` is not usable, which is a mistake of the caller's
+ * @throws TypeError when `expected` or `options` is not usable, which is a mistake of the caller
  */
 export async function verifyDeviceKeyProof<Expected extends ExpectedProof>(
   proof: DeviceKeySignResponse,
@@ -174,9 +174,9 @@ async function decide<Expected extends ExpectedProof>(
   }
 
   await consume(nonces, payload.nonce, expiresAt + 2 * clockSkewSeconds);
-  // Asked again because the store may have answered late. With it the nonce cannot slip through twice:
-  // at an accepted answer this clock reads less than expiry + skew, hence the store's clock read less
-  // than expiry + 2 * skew, until which it remembers.
+  // Check again, because the store may have answered late. This makes a second use impossible: when the
+  // answer is accepted this clock is before expiry + skew, so the store's clock is before expiry + 2 *
+  // skew, and until then the store remembers the nonce.
   requireInForce(expiry, expiresAt, now(), clockSkewSeconds);
   return payload as PayloadOf<Expected>;
 }
@@ -191,7 +191,7 @@ function requireExpectedMembers(payload: DeviceKeySignPayload, expected: Expecte
   const said = payload as unknown as Record<string, unknown>;
   const wanted = expected as unknown as Record<string, unknown>;
   const { expiry } = PAYLOADS[expected.type];
-  // Plain comparisons: the signature holds, so whoever could learn by timing is the key's owner.
+  // Plain comparisons: the signature is valid, so only the key's owner could learn from timing.
   for (const { member, code } of CHECKS[expected.type]) {
     if (said[member] !== wanted[member]) throw mismatch(code, member);
   }
@@ -237,7 +237,7 @@ async function consume(nonces: NonceStore, nonce: string, expiresAt: number): Pr
   } catch (cause) {
     throw failed('the nonce store could not say whether the nonce is unused', { cause });
   }
-  // A store that resolves to its database's answer ('OK', 1) must not pass for one that decides.
+  // Refuse a store that resolves to its database's answer ('OK', 1): it has not decided.
   if (typeof first !== 'boolean') throw failed('the nonce store must resolve to true or false');
   if (!first) {
     throw new DeviceKeyVerificationError(
@@ -270,8 +270,8 @@ function usableOptions(options: VerifyDeviceKeyProofOptions) {
 }
 
 /**
- * Holds the expectation to the rules of the protocol; the payload, which must equal it, then keeps
- * them too. It also catches a forgotten member, which in JavaScript would compare as undefined.
+ * Checks the expectation against the rules of the protocol. A payload that is equal to it then obeys them
+ * too. This also finds a missing member, which JavaScript would compare as undefined.
  */
 function requireUsableExpectation(expected: ExpectedProof): void {
   if (!isPayloadType(expected.type)) throw new TypeError('expected.type must be a payload type');

@@ -13,11 +13,11 @@ const COMPRESSED = Buffer.concat([Buffer.of(0x30, 0x39), ALGORITHM, Buffer.of(3,
 const SPKI_BYTES = 91;
 
 /**
- * Imports the one accepted form of a public key: the 91-byte SubjectPublicKeyInfo of an uncompressed
+ * Imports a public key in the only accepted form: the 91-byte SubjectPublicKeyInfo of an uncompressed
  * point on the named curve P-256.
  *
- * Nothing else reaches OpenSSL: its decoder also takes explicit curve parameters, which have been the
- * way in for more than one attack (CVE-2020-0601 elsewhere, CVE-2022-0778).
+ * Passes nothing else to OpenSSL: its decoder also accepts explicit curve parameters, which more than one
+ * attack has used (CVE-2020-0601 in another library, CVE-2022-0778).
  */
 export function importPublicKey(publicKeySpkiDerBase64: string): KeyObject {
   const spki = decodeBase64(publicKeySpkiDerBase64);
@@ -47,7 +47,7 @@ export function importPublicKey(publicKeySpkiDerBase64: string): KeyObject {
   }
 }
 
-/** Says what kind of key was given instead, as far as its first bytes tell. */
+/** An error that names the kind of the given key, as far as its first bytes show it. */
 function unacceptable(spki: Buffer): DeviceKeyVerificationError {
   if (startsWith(spki, UNCOMPRESSED) && spki.length > SPKI_BYTES) {
     return new DeviceKeyVerificationError(
@@ -74,7 +74,7 @@ function unacceptable(spki: Buffer): DeviceKeyVerificationError {
   );
 }
 
-/** What follows the two SEQUENCE headers if an object identifier does; lengths are not believed. */
+/** The bytes after the two SEQUENCE headers if they are an object identifier. Ignores the lengths. */
 function algorithmIdentifier(spki: Buffer): Buffer | undefined {
   const outer = skipSequenceHeader(spki);
   const inner = outer && skipSequenceHeader(outer);

@@ -14,8 +14,8 @@ export interface IoredisClient {
 /**
  * A {@link NonceStore} in Redis 6.2 or later, or Valkey.
  *
- * One `SET … NX PXAT` consumes a nonce, so exactly one caller is first. An answer that does not prove this
- * rejects: a server that cannot write (a read-only replica, memory full), a connection that was cut.
+ * One `SET … NX PXAT` consumes a nonce, so exactly one caller is first. It rejects when the answer does
+ * not prove this: a server that cannot write (a read-only replica, memory full), a lost connection.
  *
  * Redis replicates asynchronously. After a failover to a replica that lags behind, nonces consumed in the
  * last moments before it are unknown; docs/backend.md says what to do about that.
@@ -26,7 +26,7 @@ export class RedisNonceStore implements NonceStore {
 
   /**
    * @param client the caller's client, which the caller closes
-   * @param options.keyPrefix what the store's keys in Redis begin with; default `device-key-nonce:`
+   * @param options.keyPrefix the prefix of the store's keys in Redis; default `device-key-nonce:`
    */
   constructor(client: NodeRedisClient | IoredisClient, options: { keyPrefix?: string } = {}) {
     const { keyPrefix = 'device-key-nonce:' } = ownMembers(options);
@@ -44,12 +44,12 @@ export class RedisNonceStore implements NonceStore {
   async consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean> {
     const key = this.#keyPrefix + nonce;
     const expiresAt = String(Math.ceil(expiresAtUnixSeconds * 1000));
-    // Both are sent at once; a connection's commands run in their order.
+    // Both are sent at once; the commands of a connection run in order.
     const [set, remaining] = await Promise.all([
       this.#send('SET', key, '1', 'NX', 'PXAT', expiresAt),
       this.#send('PTTL', key),
     ]);
-    if (set === null) return false; // the key was there
+    if (set === null) return false; // the key existed
     if (set !== 'OK') throw new Error('Redis answered SET with neither OK nor null');
     // SET with an expiry in the past answers OK and stores nothing.
     if (!(Number(remaining) > 0)) {

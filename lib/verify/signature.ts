@@ -27,10 +27,10 @@ const P256_ORDER = Buffer.from(
 /**
  * Verifies one signature over exactly the given bytes and returns those bytes.
  *
- * Nothing is said about what the bytes mean, nor whether they were seen before: that is
+ * It does not check the meaning of the bytes, nor whether they were used before; for that use
  * {@link verifyDeviceKeyProof}.
  *
- * @throws DeviceKeyVerificationError on every failure; there is no result to forget to look at.
+ * @throws DeviceKeyVerificationError on every failure, so that no caller can forget to check a result.
  */
 export function verifyDeviceKeySignature(signature: DeviceKeySignature): Uint8Array {
   const verification = prepare(signature);
@@ -39,8 +39,8 @@ export function verifyDeviceKeySignature(signature: DeviceKeySignature): Uint8Ar
 }
 
 /**
- * Like {@link verifyDeviceKeySignature}, but the event loop stays free: many at once run on libuv's pool,
- * and wait for their turn.
+ * Like {@link verifyDeviceKeySignature}, but does not block the event loop: many at once run in libuv's
+ * pool, in a queue.
  */
 export async function verifyDeviceKeySignatureAsync(
   signature: DeviceKeySignature,
@@ -50,7 +50,7 @@ export async function verifyDeviceKeySignatureAsync(
   return conclude(verification, holds);
 }
 
-/** Makes every check of a signature that needs no elliptic curve arithmetic but the key's import. */
+/** Makes every check of a signature except the elliptic curve arithmetic. */
 function prepare(signature: DeviceKeySignature): Verification {
   const { algorithm, publicKeySpkiDerBase64, signedPayloadBase64, signatureDerBase64 } =
     readStrings(signature, [
@@ -59,7 +59,7 @@ function prepare(signature: DeviceKeySignature): Verification {
       'signatureDerBase64',
       'algorithm',
     ]);
-  // Compared and no more: what a message calls its algorithm decides nothing.
+  // Only compared: the algorithm that a message names never selects one.
   if (algorithm !== 'ecdsa_p256_sha256') {
     throw new DeviceKeyVerificationError(
       'algorithm_unsupported',
@@ -120,11 +120,11 @@ export function readStrings<Name extends string>(
 }
 
 /**
- * Accepts ECDSA-Sig-Value (RFC 3279 §2.2.3) in DER alone, with r and s in [1, n-1].
+ * Accepts ECDSA-Sig-Value (RFC 3279 §2.2.3) only in DER, with r and s in [1, n-1].
  *
- * Libraries differ in what BER they let pass and in whether they check the range (CVE-2022-21449), so
- * both are settled here. High s is allowed: security chips emit it and the nonce, not the signature,
- * is what must be unique.
+ * Libraries differ in the BER that they accept and in whether they check the range (CVE-2022-21449), so
+ * this checks both. High s is allowed: security chips produce it, and only the nonce must be unique, not
+ * the signature.
  */
 function requireStrictSignature(der: Buffer): void {
   const malformed = (what: string) =>

@@ -44,7 +44,7 @@ export class SqliteNonceStore implements NonceStore {
     this.#now = now;
   }
 
-  // Async so that what is thrown rejects, though nothing is awaited.
+  // Async, so that an error becomes a rejection. It awaits nothing.
   // eslint-disable-next-line @typescript-eslint/require-await
   async consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean> {
     requireNoTransaction(this.#database);
@@ -54,8 +54,8 @@ export class SqliteNonceStore implements NonceStore {
   }
 
   /**
-   * Deletes expired nonces and returns their number. Call it every few minutes. What expired less than an
-   * hour ago stays, in case the clock is set back.
+   * Deletes expired nonces and returns their number. Call it every few minutes. Nonces that expired less
+   * than an hour ago stay, in case the clock is set back.
    */
   sweep(): number {
     return Number(this.#delete.run(this.#now() - 3600).changes);

@@ -13,7 +13,7 @@ const policies: DeviceKeyProtectionPolicy[] = [
 export const command: Command = {
   summary: 'make a key that cannot leave the hardware',
   usage: '--account ID --client ID [--policy POLICY] [OPTIONS]',
-  description: `Makes an ECDSA P-256 key in this machine's secure hardware, bound for good to one
+  description: `Makes an ECDSA P-256 key in this machine's secure hardware, permanently bound to one
 account and one client, and prints its id and public key.`,
   options: {
     account: { value: 'ID', help: 'the account that the key will sign for' },

@@ -9,7 +9,7 @@ import { reportText } from '../doctor/text';
 import { patiently, withStore } from '../store-session';
 
 export const command: Command = {
-  summary: 'tell what protects keys here, and what is missing',
+  summary: 'show how keys are protected here, and how to fix problems',
   usage: '[--all] [OPTIONS]',
   description: `Looks at the hardware, the libraries that reach it and the store of keys, and gives one
 line with a cure for each thing that is missing. Changes nothing. Exits with 0 when keys

@@ -22,7 +22,7 @@ paste into an issue. Exits with 0 when every step passed, else with 1.`,
 
   async run(invocation) {
     if (invocation.args.values.has('directory')) {
-      throw new UsageError('--directory: self-test uses a temporary directory of its own');
+      throw new UsageError('--directory: self-test uses a temporary directory');
     }
     const result = await selfTest(invocation);
     invocation.output.result(result, reportText(result));

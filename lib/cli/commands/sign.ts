@@ -21,7 +21,7 @@ bytes that were signed; verifiers check these.`,
     const { args, output, signal } = invocation;
     const [keyId = ''] = args.positionals;
     const source = args.values.get('payload') ?? '-';
-    // Whatever it is: the store's decoder decides whether it is a payload.
+    // Any JSON value: the store's decoder decides whether it is a payload.
     const payload = (await readJson(source, 'payload', invocation)) as DeviceKeySignPayload;
     const proof = await withStore(invocation, (store) =>
       patiently(invocation, store.sign({ keyId, payload }, { signal })),

@@ -106,7 +106,7 @@ function providerFindings(provider: DeviceKeyProviderSupport, hardware: boolean)
       severity: 'warning',
       code: 'simulator',
       message:
-        'THIS TPM IS A SIMULATOR: whoever can read its files has the keys. Never enroll with it; ' +
+        'THIS TPM IS A SIMULATOR: any user who can read its files has the keys. Never enroll with it; ' +
         'for real keys unset DEVICE_KEY_ALLOW_SIMULATOR and leave out --allow-simulator',
     });
   }

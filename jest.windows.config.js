@@ -29,6 +29,8 @@ module.exports = {
     ...everywhere.map((name) => `<rootDir>/test/node/${name}.test.ts`),
     '<rootDir>/test/windows/*.test.ts',
   ],
+  // Ends a test that hangs. Wine takes seconds to start a process on a busy machine.
+  testTimeout: 180_000,
   // There is one stand-in key store for all of them.
   maxWorkers: 1,
 };

@@ -17,6 +17,10 @@ namespace device_key {
 // In a user namespace (a container) owners that are not mapped show as one id, and root of the host
 // is one of them: that id is taken for root.
 //
+// On Windows the rules are those of ancestors_win.h, for each directory and link on `path` as it is
+// written and on the path that it leads to in the end. Links behind links are not checked. Throws
+// `store_unwritable` when an access list cannot be read.
+//
 // Does not check `path` itself. Stops without an error at what does not exist.
 void CheckAncestors(const std::filesystem::path& path);
 

@@ -47,7 +47,7 @@ using OpenFile = UniqueFd;
 // An open directory of small files. Opening it refuses, with `store_insecure`, one that another
 // user owns or that the group or others can read or write, one that is reached through a symbolic
 // link as its last component, and one below a directory in which another user could rename
-// (ancestors.h; POSIX alone); all further work goes through the open directory, so that a swapped
+// (ancestors.h); all further work goes through the open directory, so that a swapped
 // path cannot redirect it. File names are single components. Threads and processes may share a
 // directory; one object may be used by several threads.
 //

@@ -1,12 +1,12 @@
-#include "platform/windows_api.h"
+#include "platform/windows_access.h"
 // After <windows.h>.
-#include <aclapi.h>
 #include <sddl.h>
 
 #include <algorithm>
 #include <memory>
 #include <thread>
 
+#include "platform/ancestors.h"
 #include "platform/error.h"
 #include "platform/private_directory.h"
 
@@ -20,32 +20,13 @@ constexpr char kLockName[] = ".tmp-lock";
 constexpr uint64_t kStaleAfter = 600ULL * 10'000'000;  // in FILETIME's units of 100 ns
 constexpr std::chrono::milliseconds kPause{5};
 
-struct LocalFreeing {
-  void operator()(void* memory) const { LocalFree(memory); }
-};
-template <class T>
-using LocalPtr = std::unique_ptr<T, LocalFreeing>;
-
 struct FindClosing {
   void operator()(void* find) const { FindClose(find); }
 };
 using ScopedFind = std::unique_ptr<void, FindClosing>;
 
-[[noreturn]] void ThrowWindows(const std::string& what, DWORD error) {
-  throw DeviceKeyError(ErrorCode::kStoreUnwritable, what + ": " + WindowsMessage(error), error);
-}
-
 [[noreturn]] void ThrowInsecure(const std::string& message) {
   throw DeviceKeyError(ErrorCode::kStoreInsecure, message);
-}
-
-// The form of an absolute path that has no limit of 260 characters (\\?\, which also switches the
-// interpretation of names off: "nul" and trailing dots are names like any other).
-std::wstring Extended(const fs::path& path) {
-  const std::wstring text = path.wstring();
-  if (text.starts_with(L"\\\\?\\") || text.starts_with(L"\\\\.\\")) return text;
-  if (text.starts_with(L"\\\\")) return L"\\\\?\\UNC\\" + text.substr(2);
-  return L"\\\\?\\" + text;
 }
 
 // Absolute, with backslashes alone, as \\?\ needs it, and without a separator at the end.
@@ -53,43 +34,6 @@ fs::path Clean(const fs::path& path) {
   fs::path clean = fs::absolute(path).lexically_normal().make_preferred();
   while (clean.has_relative_path() && clean.filename().empty()) clean = clean.parent_path();
   return clean;
-}
-
-struct Sid {
-  std::vector<uint8_t> bytes;
-  PSID get() const { return const_cast<uint8_t*>(bytes.data()); }
-};
-
-Sid CurrentUser() {
-  HANDLE token = nullptr;
-  if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) {
-    ThrowWindows("the user of this process cannot be told", GetLastError());
-  }
-  const UniqueHandle scoped_token(token);
-  DWORD size = 0;
-  GetTokenInformation(token, TokenUser, nullptr, 0, &size);
-  std::vector<uint8_t> buffer(size);
-  if (!GetTokenInformation(token, TokenUser, buffer.data(), size, &size)) {
-    ThrowWindows("the user of this process cannot be told", GetLastError());
-  }
-  PSID sid = reinterpret_cast<TOKEN_USER*>(buffer.data())->User.Sid;
-  const auto* first = static_cast<const uint8_t*>(sid);
-  return {{first, first + GetLengthSid(sid)}};
-}
-
-std::wstring SidText(PSID sid) {
-  LPWSTR text = nullptr;
-  if (!ConvertSidToStringSidW(sid, &text)) return L"?";
-  const LocalPtr<wchar_t> scoped_text(text);
-  return text;
-}
-
-// Whom a file cannot be kept from in any case, or stands for its owner (CREATOR OWNER, OWNER
-// RIGHTS).
-bool IsSystem(PSID sid) {
-  return IsWellKnownSid(sid, WinLocalSystemSid) ||
-         IsWellKnownSid(sid, WinBuiltinAdministratorsSid) ||
-         IsWellKnownSid(sid, WinCreatorOwnerSid) || IsWellKnownSid(sid, WinCreatorOwnerRightsSid);
 }
 
 // Owned by this user, who alone may do anything, nothing inherited ("P"). Without an owner it
@@ -114,21 +58,12 @@ class PrivateAccess {
   SECURITY_ATTRIBUTES attributes_;
 };
 
-// As icacls takes users and groups whatever their names and the shell.
-std::string IcaclsName(PSID sid) { return '*' + Utf8FromWide(SidText(sid)); }
-
 enum class FileKind { kDirectory, kFile };
 
 // Refuses what another user owns, or could read or write. `what` begins the message.
 void CheckPrivate(HANDLE file, FileKind kind, const std::string& what, const std::string& path) {
-  PSID owner = nullptr;
-  PACL access = nullptr;
-  PSECURITY_DESCRIPTOR descriptor = nullptr;
-  const DWORD error =
-      GetSecurityInfo(file, SE_FILE_OBJECT, OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION,
-                      &owner, nullptr, &access, nullptr, &descriptor);
-  if (error != ERROR_SUCCESS) ThrowWindows(what + " cannot be examined", error);
-  const LocalPtr<void> scoped_descriptor(descriptor);
+  const FileSecurity security = SecurityOf(file, what);
+  PSID owner = security.owner;
   const Sid user = CurrentUser();
   if (owner == nullptr || (!EqualSid(owner, user.get()) && !IsSystem(owner))) {
     ThrowInsecure(what +
@@ -142,41 +77,23 @@ void CheckPrivate(HANDLE file, FileKind kind, const std::string& what, const std
            (others != nullptr ? "/remove:g \"" + IcaclsName(others) + "\" " : "") + "/grant:r \"" +
            IcaclsName(user.get()) + (kind == FileKind::kDirectory ? ":(OI)(CI)F\"`" : ":F\"`");
   };
-  if (access == nullptr) ThrowInsecure(what + " can be written by everyone" + cure(nullptr));
+  if (security.list == nullptr) {
+    ThrowInsecure(what + " can be written by everyone" + cure(nullptr));
+  }
   // FILE_READ_DATA is FILE_LIST_DIRECTORY of a directory. Attributes and access lists may be seen.
   constexpr DWORD kReading = FILE_READ_DATA | FILE_READ_EA | GENERIC_READ;
   constexpr DWORD kWriting = FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_WRITE_EA |
                              FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_WRITE |
                              GENERIC_ALL;
-  for (DWORD i = 0; i < access->AceCount; ++i) {
-    void* entry = nullptr;
-    if (!GetAce(access, i, &entry)) ThrowWindows(what + " cannot be examined", GetLastError());
-    const auto* header = static_cast<const ACE_HEADER*>(entry);
-    // A conditional entry begins as the plain one, and counts as if it applied. Allowing
-    // entries of the other types are for directory services.
-    if (header->AceType != ACCESS_ALLOWED_ACE_TYPE &&
-        header->AceType != ACCESS_ALLOWED_CALLBACK_ACE_TYPE) {
+  for (const Grant& grant : GrantsOf(security.list, /*inherit_only=*/true)) {
+    if ((grant.rights & (kWriting | kReading)) == 0 || EqualSid(grant.sid, user.get()) ||
+        IsSystem(grant.sid)) {
       continue;
     }
-    auto* allowed = static_cast<ACCESS_ALLOWED_ACE*>(entry);
-    PSID sid = &allowed->SidStart;
-    if ((allowed->Mask & (kWriting | kReading)) == 0 || EqualSid(sid, user.get()) ||
-        IsSystem(sid)) {
-      continue;
-    }
-    const bool written = (allowed->Mask & kWriting) != 0;
+    const bool written = (grant.rights & kWriting) != 0;
     ThrowInsecure(what + " can be " + (written ? "written" : "read") + " by other users (" +
-                  Utf8FromWide(SidText(sid)) + ")" + cure(sid));
+                  Utf8FromWide(SidText(grant.sid)) + ")" + cure(grant.sid));
   }
-}
-
-// Junctions and symbolic links lead elsewhere; other reparse points (OneDrive's, deduplicated
-// files) are the file itself.
-bool LeadsElsewhere(HANDLE file) {
-  FILE_ATTRIBUTE_TAG_INFO info{};
-  return GetFileInformationByHandleEx(file, FileAttributeTagInfo, &info, sizeof info) &&
-         (info.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0 &&
-         IsReparseTagNameSurrogate(info.ReparseTag);
 }
 
 bool IsMissing(DWORD error) {
@@ -187,7 +104,7 @@ bool IsMissing(DWORD error) {
 // (it is not shared for deletion), nor what it is in: the path goes on meaning this directory.
 UniqueHandle OpenChecked(const fs::path& path) {
   const std::string what = "the key store directory " + Utf8FromPath(path);
-  UniqueHandle directory(CreateFileW(Extended(path).c_str(), FILE_LIST_DIRECTORY | READ_CONTROL,
+  UniqueHandle directory(CreateFileW(ExtendedPath(path).c_str(), FILE_LIST_DIRECTORY | READ_CONTROL,
                                      FILE_SHARE_READ | FILE_SHARE_WRITE, nullptr, OPEN_EXISTING,
                                      FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT,
                                      nullptr));
@@ -207,16 +124,18 @@ UniqueHandle OpenChecked(const fs::path& path) {
     ThrowWindows(what + " cannot be opened", ERROR_DIRECTORY);
   }
   CheckPrivate(directory.get(), FileKind::kDirectory, what, Utf8FromPath(path));
+  // After it was opened: nobody can rename the directories above it any more.
+  CheckAncestors(path);
   return directory;
 }
 
 void MakeDirectories(const fs::path& path, PrivateAccess& access) {
-  if (CreateDirectoryW(Extended(path).c_str(), access.get())) return;
+  if (CreateDirectoryW(ExtendedPath(path).c_str(), access.get())) return;
   DWORD error = GetLastError();
   if (error == ERROR_ALREADY_EXISTS) return;  // whatever it is, opening it will tell
   if (error == ERROR_PATH_NOT_FOUND && path.has_relative_path() && path.parent_path() != path) {
     MakeDirectories(path.parent_path(), access);
-    if (CreateDirectoryW(Extended(path).c_str(), access.get())) return;
+    if (CreateDirectoryW(ExtendedPath(path).c_str(), access.get())) return;
     error = GetLastError();
     if (error == ERROR_ALREADY_EXISTS) return;
   }
@@ -275,7 +194,7 @@ FileStamp StampOf(HANDLE file, const std::string& path) {
 
 // Not valid when there is no such file.
 UniqueHandle OpenForReading(const fs::path& path, const std::string& name, DWORD access) {
-  const std::wstring extended = Extended(path / WideFromUtf8(name));
+  const std::wstring extended = ExtendedPath(path / WideFromUtf8(name));
   UniqueHandle file;
   const DWORD error = Persist([&] {
     file = UniqueHandle(CreateFileW(
@@ -300,7 +219,7 @@ class PrivateDirectory::NewFile {
     const uint64_t salt =
         (uint64_t{GetCurrentProcessId()} << 32 | GetCurrentThreadId()) ^ GetTickCount64() << 20;
     for (uint64_t i = 0; i < 100; ++i) {
-      path_ = Extended(directory / WideFromUtf8(kTemporaryPrefix + std::to_string(salt + i)));
+      path_ = ExtendedPath(directory / WideFromUtf8(kTemporaryPrefix + std::to_string(salt + i)));
       file_ = UniqueHandle(CreateFileW(path_.c_str(), GENERIC_WRITE, 0, access.get(), CREATE_NEW,
                                        FILE_ATTRIBUTE_NORMAL, nullptr));
       if (file_.valid()) {
@@ -338,7 +257,7 @@ class PrivateDirectory::NewFile {
   void MoveTo(const std::string& name, DWORD flags) {
     if (error_ != ERROR_SUCCESS) return;
     file_ = UniqueHandle();
-    const std::wstring target = Extended(directory_ / WideFromUtf8(name));
+    const std::wstring target = ExtendedPath(directory_ / WideFromUtf8(name));
     error_ = Persist([&] {
       if (MoveFileExW(path_.c_str(), target.c_str(), flags | MOVEFILE_WRITE_THROUGH)) {
         return DWORD{ERROR_SUCCESS};
@@ -376,6 +295,7 @@ PrivateDirectory PrivateDirectory::OpenOrCreate(const fs::path& path) {
   const fs::path clean = Clean(path);
   UniqueHandle directory = OpenChecked(clean);
   if (!directory.valid()) {
+    CheckAncestors(clean);
     PrivateAccess access;
     MakeDirectories(clean, access);
     directory = OpenChecked(clean);
@@ -461,7 +381,7 @@ void PrivateDirectory::Fill(NewFile& file, const std::string& name,
 
 // A file that one process at a time can have open, and that goes with whoever has.
 OpenFile PrivateDirectory::Lock(Deadline deadline) const {
-  const std::wstring path = Extended(path_ / WideFromUtf8(kLockName));
+  const std::wstring path = ExtendedPath(path_ / WideFromUtf8(kLockName));
   const std::string failure =
       "the key store directory " + Utf8FromPath(path_) + " cannot be locked";
   PrivateAccess access;
@@ -500,7 +420,7 @@ bool PrivateDirectory::Remove(const std::string& name, Deadline deadline) const 
   // Without the lock, an Update that has read the file already would bring it back.
   const UniqueHandle lock = Lock(deadline);
   if (!lock.valid()) return false;
-  const std::wstring path = Extended(path_ / WideFromUtf8(name));
+  const std::wstring path = ExtendedPath(path_ / WideFromUtf8(name));
   if (!IsSpelt(path, name)) return false;
   const DWORD error =
       Persist([&] { return DeleteFileW(path.c_str()) ? ERROR_SUCCESS : GetLastError(); });
@@ -511,7 +431,7 @@ bool PrivateDirectory::Remove(const std::string& name, Deadline deadline) const 
 
 std::vector<std::string> PrivateDirectory::List() const {
   WIN32_FIND_DATAW found{};
-  const HANDLE find = FindFirstFileW(Extended(path_ / L"*").c_str(), &found);
+  const HANDLE find = FindFirstFileW(ExtendedPath(path_ / L"*").c_str(), &found);
   if (find == INVALID_HANDLE_VALUE) {
     const DWORD error = GetLastError();
     if (IsMissing(error)) return {};
@@ -528,7 +448,8 @@ std::vector<std::string> PrivateDirectory::List() const {
     const std::string name = Utf8FromWide(found.cFileName);
     if (name.starts_with(kTemporaryPrefix)) {
       if (ticks(now) > ticks(found.ftLastWriteTime) + kStaleAfter) {
-        DeleteFileW(Extended(path_ / found.cFileName).c_str());  // a failure leaves it for later
+        DeleteFileW(
+            ExtendedPath(path_ / found.cFileName).c_str());  // a failure leaves it for later
       }
     } else if (name != "." && name != "..") {
       names.push_back(name);

@@ -77,6 +77,21 @@ TEST_F(PrivateDirectoryWinTest, RefusesADirectoryThatOthersCanWriteAndTellsTheCu
   EXPECT_TRUE(PrivateDirectory::Open(path_));
 }
 
+TEST_F(PrivateDirectoryWinTest, RefusesADirectoryBelowOneThatOthersCanRenameAndTellsTheCure) {
+  const fs::path above = scratch_ / "above";
+  PrivateDirectory::OpenOrCreate(above / "between" / "keys");
+  LetOthersWrite(above);
+
+  ExpectError(
+      ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(above / "between" / "keys"); },
+      "icacls \"" + Utf8FromPath(fs::path(above).make_preferred()) + "\" /remove:g \"*S-1-1-0\"`");
+  ExpectError(ErrorCode::kStoreInsecure,
+              [&] { PrivateDirectory::OpenOrCreate(above / "between" / "new"); });
+  EXPECT_FALSE(fs::exists(above / "between" / "new"));
+  KeepOthersOut(above);
+  EXPECT_TRUE(PrivateDirectory::Open(above / "between" / "keys"));
+}
+
 TEST_F(PrivateDirectoryWinTest, RefusesWhatOthersCanReadAndTellsTheCure) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "contents");

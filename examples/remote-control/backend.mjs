@@ -7,15 +7,19 @@
  *
  *   POST …/client/enroll/start  login + client id          → a challenge
  *   POST …/client/enroll        key + proof                → the key is stored, a session token
+ *   POST …/client/attest/start  public key                 → a challenge     (these two only where
+ *   POST …/client/attest        attestation                → a credential    attestation is demanded)
  *   WS   …/client               session token              → a challenge; then
  *                               {"type":"proof", …}        → {"type":"ready"} or {"type":"refused"}
  *                               {"type":"message", …}      → {"type":"answer"}
  *
  * @typedef {import('node-device-key').DeviceKeyPublicResponse} Key
  * @typedef {import('node-device-key').DeviceKeySignResponse} Proof
+ * @typedef {import('node-device-key').DeviceKeyAttestation} Attestation
  * @typedef {{ accountUserId: string, clientId: string }} Caller
  * @typedef {Caller & { expiresAt: number, tokenSha256Base64url: string,
  *                      publicKeySpkiDerBase64: string }} Session
+ * @typedef {import('node-device-key/verify').TpmKeyProof} TpmKeyProof
  * @typedef {import('node:http').IncomingMessage} Request
  */
 import { createHash, randomBytes } from 'node:crypto';
@@ -23,7 +27,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import {
   DeviceKeyVerificationError,
+  InMemoryAttestationStateStore,
   InMemoryNonceStore,
+  TpmAttestationExchange,
   deviceIdentitySha256,
   verifyDeviceKeyProof,
 } from 'node-device-key/verify';
@@ -32,6 +38,7 @@ import { Challenges, newNonce } from './challenges.mjs';
 
 const CONNECT_PATH = '/api/codex/remote/control/client';
 const ENROLL_PATH = `${CONNECT_PATH}/enroll`;
+const ATTEST_PATH = `${CONNECT_PATH}/attest`;
 const SCOPES = ['remote_control_controller_websocket'];
 const CHALLENGE_SECONDS = 120;
 const TOKEN_SECONDS = 600;
@@ -51,13 +58,30 @@ class Refused extends Error {
 /**
  * @param {object} options
  * @param {Record<string, string>} options.logins who may enroll: login secret → account
+ * @param {import('node-device-key/verify').TpmAttestationExchangeOptions['trust']} [options.attestationTrust]
+ *   demands attestation, with these certificates of TPM makers, or null for any TPM
  * @param {() => number} [options.now] Unix seconds
  */
-export async function startBackend({ logins, now = () => Math.floor(Date.now() / 1000) }) {
+export async function startBackend({
+  logins,
+  attestationTrust,
+  now = () => Math.floor(Date.now() / 1000),
+}) {
   /** @type {Challenges<Caller>} */
   const challenges = new Challenges();
   const verification = { nonces: new InMemoryNonceStore({ now }), now };
-  /** Enrolled public keys by account and client. @type {Map<string, string>} */
+  const attestations =
+    attestationTrust !== undefined &&
+    new TpmAttestationExchange({
+      states: new InMemoryAttestationStateStore({ now }),
+      trust: attestationTrust,
+      now,
+    });
+  /**
+   * Enrolled public keys by account and client, with what was proven of each.
+   *
+   * @type {Map<string, { publicKeySpkiDerBase64: string, attestation: TpmKeyProof | null }>}
+   */
   const keys = new Map();
   /** Sessions by the hash of their token: the stored hash cannot be used to log in. @type {Map<string, Session>} */
   const sessions = new Map();
@@ -84,6 +108,15 @@ export async function startBackend({ logins, now = () => Math.floor(Date.now() /
     }
     if (request.method === 'POST' && request.url === ENROLL_PATH) {
       return finishEnrollment(accountUserId, body);
+    }
+    if (attestations && request.method === 'POST' && request.url === `${ATTEST_PATH}/start`) {
+      const publicKeySpkiDerBase64 = text(body, 'publicKeySpkiDerBase64');
+      return attestations.challenge({ publicKeySpkiDerBase64 });
+    }
+    if (attestations && request.method === 'POST' && request.url === ATTEST_PATH) {
+      // The verifier trusts nothing about its shape.
+      const attestation = /** @type {Attestation} */ (body.attestation);
+      return attestations.makeCredential(text(body, 'attestationId'), attestation);
     }
     throw new Refused('not_found', 'there is nothing at this path');
   }
@@ -126,13 +159,26 @@ export async function startBackend({ logins, now = () => Math.floor(Date.now() /
       },
       verification,
     );
+    const attestation = attestations ? await completeAttestation(attestations, body) : null;
+    if (attestation && attestation.publicKeySpkiDerBase64 !== publicKeySpkiDerBase64) {
+      throw new Refused('attestation_required', 'the attestation is about another key');
+    }
     // Nothing is awaited from here on, so of two enrollments at once one is refused.
     refuseSecondKey(challenge);
-    if ([...keys.values()].includes(publicKeySpkiDerBase64)) {
+    if ([...keys.values()].some((key) => key.publicKeySpkiDerBase64 === publicKeySpkiDerBase64)) {
       throw new Refused('already_enrolled', 'this key is enrolled for another client');
     }
-    keys.set(keyName(challenge), publicKeySpkiDerBase64);
+    keys.set(keyName(challenge), { publicKeySpkiDerBase64, attestation });
     return issueToken(challenge, publicKeySpkiDerBase64);
+  }
+
+  /** @param {TpmAttestationExchange} exchange @param {Record<string, unknown>} body */
+  function completeAttestation(exchange, body) {
+    if (body.attestation === undefined) {
+      throw new Refused('attestation_required', 'a key must be proven to be in a TPM');
+    }
+    const answer = /** @type {Record<string, unknown>} */ (Object(body.attestation));
+    return exchange.complete(text(answer, 'attestationId'), text(answer, 'secret'));
   }
 
   /** A login alone must not be able to replace a device's key. @param {Caller} caller */
@@ -242,6 +288,8 @@ export async function startBackend({ logins, now = () => Math.floor(Date.now() /
     origin,
     /** How many device keys are enrolled: what a refused enrollment must not change. */
     enrolledKeys: () => keys.size,
+    /** What was proven of a client's key. @param {Caller} caller */
+    attestationOf: (caller) => keys.get(keyName(caller))?.attestation ?? null,
     async close() {
       for (const socket of sockets.clients) socket.terminate();
       const closed = once(server, 'close');

@@ -19,6 +19,7 @@ import { WebSocket } from 'ws';
 
 const CONNECT_PATH = '/api/codex/remote/control/client';
 const ENROLL_PATH = `${CONNECT_PATH}/enroll`;
+const ATTEST_PATH = `${CONNECT_PATH}/attest`;
 
 /** The backend said no. `code` is the backend's. */
 export class BackendRefused extends Error {
@@ -99,14 +100,34 @@ export const enrollmentPayload = (account, challenge, key) =>
  * @param {EnrollmentChallenge} challenge
  * @param {Key} key
  * @param {Proof} proof
+ * @param {{ attestationId: string, secret: string }} [attestation] where the backend demands it: the
+ *   answer to the credential of `requestCredential`
  * @returns {Promise<Session>}
  */
-export const submitEnrollment = (account, challenge, key, proof) =>
+export const submitEnrollment = (account, challenge, key, proof, attestation) =>
   post(account, ENROLL_PATH, {
     challengeId: challenge.challengeId,
     key,
     proof,
+    ...(attestation && { attestation }),
   });
+
+/**
+ * @param {Account} account
+ * @param {Pick<Key, 'publicKeySpkiDerBase64'>} key
+ * @returns {Promise<{ attestationId: string, challenge: string }>}
+ */
+export const requestAttestation = (account, { publicKeySpkiDerBase64 }) =>
+  post(account, `${ATTEST_PATH}/start`, { publicKeySpkiDerBase64 });
+
+/**
+ * @param {Account} account
+ * @param {string} attestationId
+ * @param {import('node-device-key').DeviceKeyAttestation} attestation
+ * @returns {Promise<{ attestationId: string, credentialBlob: string, encryptedSecret: string }>}
+ */
+export const requestCredential = (account, attestationId, attestation) =>
+  post(account, ATTEST_PATH, { attestationId, attestation });
 
 /**
  * @param {Account} account

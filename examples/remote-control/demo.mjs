@@ -15,6 +15,8 @@ Shows the whole life of a device key: a backend on loopback enrolls a key that i
 accepts its proofs over a WebSocket, and refuses proofs that are replayed, changed or somebody
 else's. Every step is real (HTTP, WebSocket, TPM signatures) and is checked.
 
+  --attest the backend enrolls a key only when the TPM proves that the key is in it; the software
+           TPM gets certificates of a maker, this machine's own TPM is only recognised
   --tpm    use this machine's own TPM 2.0 (/dev/tpmrm0) instead of a software TPM (swtpm);
            the keys made are deleted at the end
   --json   print one JSON document instead of lines
@@ -56,7 +58,12 @@ if (options.help) {
 function readOptions() {
   try {
     return parseArgs({
-      options: { tpm: { type: 'boolean' }, json: { type: 'boolean' }, help: { type: 'boolean' } },
+      options: {
+        attest: { type: 'boolean' },
+        tpm: { type: 'boolean' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
     }).values;
   } catch (error) {
     process.stderr.write(`${/** @type {Error} */ (error).message}\n\n${HELP}`);
@@ -65,10 +72,10 @@ function readOptions() {
 }
 
 /**
- * @param {{ tpm?: boolean, json?: boolean }} options
+ * @param {{ attest?: boolean, tpm?: boolean, json?: boolean }} options
  * @returns {Promise<number>} the exit status
  */
-async function run({ tpm = false, json = false }) {
+async function run({ attest = false, tpm = false, json = false }) {
   const report = new Report({ json });
   // It holds a Unix socket, whose path must fit into 107 bytes.
   const parent = tmpdir().length < 70 ? tmpdir() : '/tmp';
@@ -79,7 +86,9 @@ async function run({ tpm = false, json = false }) {
   try {
     // Not a static import: it needs the built package, and --help does not.
     const { lifeOfAKey } = await import('./life-of-a-key.mjs');
-    const softwareTpm = tpm ? undefined : await startSoftwareTpm(directory, atExit);
+    const softwareTpm = tpm
+      ? undefined
+      : await startSoftwareTpm(directory, atExit, { manufacture: attest });
     report.begin(
       'The life of a device key',
       softwareTpm
@@ -89,6 +98,8 @@ async function run({ tpm = false, json = false }) {
     await lifeOfAKey({
       report,
       softwareTpm,
+      // Null: nobody vouches for the TPM, but it can be recognised.
+      ...(attest && { attestationTrust: softwareTpm?.certificates ?? null }),
       storeOptions: {
         directory: join(directory, 'keys'),
         tcti: softwareTpm ? softwareTpm.tcti : 'device:/dev/tpmrm0',

@@ -10,6 +10,7 @@
  * @typedef {Awaited<ReturnType<typeof import('./software-tpm.mjs').startSoftwareTpm>>} SoftwareTpm
  */
 import { fork } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { DeviceKeyStore } from 'node-device-key';
@@ -25,13 +26,23 @@ const REFUSAL_MS = 2_000;
  * @param {import('./report.mjs').Report} options.report
  * @param {DeviceKeyStoreOptions} options.storeOptions
  * @param {SoftwareTpm | undefined} options.softwareTpm undefined with the machine's own TPM
+ * @param {import('node-device-key/verify').TpmAttestationExchangeOptions['trust']} [options.attestationTrust]
+ *   as the backend's: without it no attestation is demanded
  * @param {(store: DeviceKeyStore) => void} options.onStore called with each store that is opened
  * @param {(kill: () => void) => void} options.atExit called with what must not outlive the demo
  */
-export async function lifeOfAKey({ report, storeOptions, softwareTpm, onStore, atExit }) {
+export async function lifeOfAKey({
+  report,
+  storeOptions,
+  softwareTpm,
+  attestationTrust,
+  onStore,
+  atExit,
+}) {
   let clockAdvance = 0;
   const backend = await startBackend({
     logins: { 'login-of-alice': 'user-alice', 'login-of-mallory': 'user-mallory' },
+    ...(attestationTrust !== undefined && { attestationTrust }),
     now: () => Math.floor(Date.now() / 1000) + clockAdvance,
   });
   const open = () => {
@@ -91,16 +102,42 @@ export async function lifeOfAKey({ report, storeOptions, softwareTpm, onStore, a
         }),
       describeProof,
     );
+    const attestation =
+      attestationTrust === undefined
+        ? undefined
+        : await attestationSteps(report, store, alice, deviceKey);
     const session = await report.step(
       'backend verifies it and stores the public key',
       async () => {
-        const issued = await client.submitEnrollment(alice, challenge, deviceKey, enrollmentProof);
+        const issued = await client.submitEnrollment(
+          alice,
+          challenge,
+          deviceKey,
+          enrollmentProof,
+          attestation,
+        );
         check(backend.enrolledKeys() === 1, 'no key was enrolled');
         return issued;
       },
       ({ expiresAt }) =>
         `session token issued, until ${new Date(expiresAt * 1000).toISOString().slice(11, 19)} UTC`,
     );
+
+    if (attestation) {
+      await report.step(
+        'and what was proven of it',
+        async () => {
+          const proven = backend.attestationOf(alice);
+          check(proven, 'nothing was proven');
+          check(proven.endorsement === (attestationTrust ? 'chained' : 'pinned'), 'no chain');
+          return proven;
+        },
+        ({ certificate }) =>
+          certificate
+            ? `in a TPM that is certified by ${certificate.issuer.replaceAll('\n', ', ')}`
+            : 'in a TPM that can be recognised; nobody vouches for its maker',
+      );
+    }
 
     report.section('Connection: every time');
 
@@ -214,6 +251,34 @@ export async function lifeOfAKey({ report, storeOptions, softwareTpm, onStore, a
         clockAdvance = 0;
       }
     });
+    if (attestation) {
+      const tablet = { ...alice, clientId: 'tablet' };
+      const claimed = await store.create({ accountUserId, clientId: tablet.clientId });
+      await refusedStep(
+        'a key that only claims to be in a TPM',
+        'attestation_required',
+        async () => {
+          const asked = await client.requestChallenge(tablet);
+          const payload = client.enrollmentPayload(tablet, asked, claimed);
+          const proof = await store.sign({ keyId: claimed.keyId, payload });
+          await client.submitEnrollment(tablet, asked, claimed, proof);
+        },
+      );
+      await refusedStep(
+        'a software key, with the TPM key attested',
+        'attested_key_mismatch',
+        async () => {
+          const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+          const spki = publicKey.export({ format: 'der', type: 'spki' });
+          const asked = await client.requestAttestation(tablet, {
+            publicKeySpkiDerBase64: spki.toString('base64'),
+          });
+          const made = await store.attest({ keyId, challenge: asked.challenge });
+          await client.requestCredential(tablet, asked.attestationId, made);
+        },
+      );
+      await store.delete({ keyId: claimed.keyId });
+    }
     await report.step(
       'and nothing was enrolled meanwhile',
       () => check(backend.enrolledKeys() === 1, `${backend.enrolledKeys()} keys are enrolled`),
@@ -276,6 +341,37 @@ export async function lifeOfAKey({ report, storeOptions, softwareTpm, onStore, a
     await store.close();
     await backend.close();
   }
+}
+
+/**
+ * Proves to the backend that the key is in a TPM.
+ *
+ * @param {import('./report.mjs').Report} report
+ * @param {DeviceKeyStore} store
+ * @param {Account} account
+ * @param {import('node-device-key').DeviceKeyCreateResponse} key
+ */
+async function attestationSteps(report, store, account, key) {
+  const { keyId } = key;
+  const asked = await client.requestAttestation(account, key);
+  const attestation = await report.step(
+    'TPM certifies that the key is in it',
+    () => store.attest({ keyId, challenge: asked.challenge }),
+    ({ endorsementKeys }) =>
+      `with ${endorsementKeys.filter(({ certificate }) => certificate).length} certificates of its maker`,
+  );
+  const credential = await report.step(
+    'backend encrypts a secret for this TPM',
+    () => client.requestCredential(account, asked.attestationId, attestation),
+    () => 'statement, attributes and chain of certificates hold',
+  );
+  const { credentialBlob, encryptedSecret } = credential;
+  const { secret } = await report.step(
+    'TPM decrypts the secret',
+    () => store.activateAttestation({ keyId, credentialBlob, encryptedSecret }),
+    () => 'no other TPM can',
+  );
+  return { attestationId: credential.attestationId, secret };
 }
 
 /** @param {Proof} proof */

@@ -3,12 +3,13 @@
  * A software TPM (swtpm) for the time of a demonstration. It speaks to the same libraries as a
  * chip does, and protects nothing: its keys are in files that any process of this user can read.
  */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 const START_TIMEOUT_MS = 10_000;
 
@@ -24,8 +25,10 @@ export class MissingSoftware extends Error {
  *
  * @param {string} directory an empty directory of ours; short, for it holds a Unix socket
  * @param {(kill: () => void) => void} atExit called with what must not outlive this process
+ * @param {{ manufacture?: boolean }} [options] manufacture: gives the TPM endorsement keys with
+ *   certificates, as the maker of a chip does
  */
-export async function startSoftwareTpm(directory, atExit) {
+export async function startSoftwareTpm(directory, atExit, { manufacture = false } = {}) {
   const swtpm = findProgram('swtpm');
   if (!swtpm) {
     throw new MissingSoftware(
@@ -38,6 +41,9 @@ export async function startSoftwareTpm(directory, atExit) {
   const socket = join(directory, 'tpm.sock');
   const control = `${socket}.ctrl`; // where the swtpm TCTI of tpm2-tss looks for it
   mkdirSync(state, { mode: 0o700 });
+  const certificates = manufacture
+    ? await certifySoftwareTpm(state, join(directory, 'maker'))
+    : undefined;
 
   const setpriv = findProgram('setpriv');
   const [program, ...args] = [
@@ -65,6 +71,7 @@ export async function startSoftwareTpm(directory, atExit) {
 
   return {
     tcti: `swtpm:path=${socket}`,
+    certificates,
     /** Stops answering, like a TPM that is switched off: a call that needs it waits. */
     pause: () => child.kill('SIGSTOP'),
     resume: () => child.kill('SIGCONT'),
@@ -72,6 +79,51 @@ export async function startSoftwareTpm(directory, atExit) {
       kill();
       await ended;
     },
+  };
+}
+
+/**
+ * Plays the maker of the TPM: a certification authority in `authority`, and certificates of the TPM's
+ * endorsement keys in its NV memory.
+ *
+ * @param {string} state
+ * @param {string} authority
+ * @returns the certificates that a backend has to know, in PEM
+ */
+async function certifySoftwareTpm(state, authority) {
+  const [setup, localca] = [findProgram('swtpm_setup'), findProgram('swtpm_localca')];
+  if (!setup || !localca) {
+    throw new MissingSoftware(
+      'swtpm_setup and swtpm_localca, which certify a software TPM, are not installed. Install them ' +
+        'with "apt-get install swtpm-tools" (Debian, Ubuntu), "dnf install swtpm-tools" (Fedora) or ' +
+        '"pacman -S swtpm" (Arch)',
+    );
+  }
+  mkdirSync(authority, { mode: 0o700 });
+  /** @param {string} name */
+  const file = (name) => join(authority, name);
+  /** @param {string} name @param {Record<string, string>} settings */
+  const write = (name, settings) => {
+    const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}\n`);
+    writeFileSync(file(name), lines.join(''));
+    return file(name);
+  };
+  const config = write('setup.conf', {
+    create_certs_tool: localca,
+    create_certs_tool_config: write('localca.conf', {
+      statedir: authority,
+      signingkey: file('key.pem'),
+      issuercert: file('intermediate.pem'),
+      certserial: file('serial'),
+    }),
+    create_certs_tool_options: write('localca.options', {}),
+  });
+  await promisify(execFile)(setup, [
+    ...['--tpm2', '--tpmstate', `dir://${state}`, '--config', config, '--create-ek-cert'],
+  ]);
+  return {
+    roots: [readFileSync(file('swtpm-localca-rootca-cert.pem'), 'utf8')],
+    intermediates: [readFileSync(file('intermediate.pem'), 'utf8')],
   };
 }
 

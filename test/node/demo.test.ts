@@ -1,6 +1,14 @@
 // The demonstration, as a reader of the README runs it.
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -88,6 +96,34 @@ describe('npm run demo', () => {
     ]);
     expect(processesLeft()).toEqual([]);
     expect(readdirSync(temporary)).toEqual([]);
+  });
+
+  test('with --attest enrolls the key only when the TPM proves that the key is in it', () => {
+    const { status, stdout } = run(['--attest', '--json']);
+    const report = JSON.parse(stdout) as Report;
+    expect(report.error).toBeUndefined();
+    expect({ status, ok: report.ok }).toEqual({ status: 0, ok: true });
+    const details = new Map(report.steps.map(({ title, detail }) => [title, detail]));
+    expect(details.get('TPM certifies that the key is in it')).toContain('2 certificates');
+    expect(details.get('and what was proven of it')).toContain('certified by CN=swtpm-localca');
+    expect(details.get('a key that only claims to be in a TPM')).toMatch(
+      /^refused: attestation_required/,
+    );
+    expect(details.get('a software key, with the TPM key attested')).toMatch(
+      /^refused: attested_key_mismatch/,
+    );
+    expect(processesLeft()).toEqual([]);
+    expect(readdirSync(temporary)).toEqual([]);
+  });
+
+  test('with --attest and without swtpm_setup says what to install', () => {
+    const bin = join(temporary, 'bin');
+    mkdirSync(bin);
+    symlinkSync('/usr/bin/swtpm', join(bin, 'swtpm'));
+    const { status, stdout } = run(['--attest', '--json'], { ...environment(), PATH: bin });
+    const { ok, error } = JSON.parse(stdout) as Report;
+    expect({ status, ok }).toEqual({ status: 1, ok: false });
+    expect(error?.message).toContain('apt-get install swtpm-tools');
   });
 
   test.each([

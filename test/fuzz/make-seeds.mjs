@@ -27,6 +27,12 @@ const protectionPolicy = 'allow_os_protected_nonextractable';
 seed('request', 'create', { accountUserId: 'user-7f3a', clientId: 'cli_42', protectionPolicy });
 seed('request', 'create-unbound', { protectionPolicy: 'hardware_only' });
 seed('request', 'public', { keyId });
+seed('request', 'attest', { keyId, challenge: Buffer.alloc(32, 0x5a).toString('base64url') });
+seed('request', 'activate-attestation', {
+  keyId,
+  credentialBlob: Buffer.alloc(70, 0x22).toString('base64'),
+  encryptedSecret: Buffer.alloc(70, 0x11).toString('base64'),
+});
 for (const { name, payload, signedPayloadUtf8 } of vectors('signed-payload.json')) {
   const file = name.replace(/[^a-z0-9]+/gi, '-');
   seed('request', `sign-${file}`, { keyId, payload });

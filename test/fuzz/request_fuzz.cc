@@ -43,6 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   Accepted(kCodes, [&] { return DecodeCreateUnboundParams(text); });
   Accepted(kCodes, [&] { return DecodePublicParams(text); });
+  Accepted(kCodes, [&] { return DecodeAttestParams(text); });
+  Accepted(kCodes, [&] { return DecodeActivateAttestationParams(text); });
   if (const auto sign = Accepted(kCodes, [&] { return DecodeSignParams(text); })) Check(*sign);
   return 0;
 }

@@ -37,6 +37,20 @@ inline void ExerciseTpm(const std::string& tcti) {
   attempt([&] { provider.Sign(id, key->handle, binding, digest, limits); });
   provider.Unload(id);
   attempt([&] { provider.Sign(id, key->handle, binding, digest, limits); });
+  attempt([&] {
+    const nlohmann::json attestation_key = provider.CreateAttestationKey(limits);
+    attempt([&] {
+      provider.Attest(id, key->handle, binding, attestation_key, Bytes(32, 0x5A), limits);
+    });
+    // Of the right form for a P-256 endorsement key.
+    attempt([&] {
+      Bytes encrypted_secret{0, 68};
+      encrypted_secret.resize(2 + 68, 0x11);
+      Bytes credential_blob{0, 68};
+      credential_blob.resize(2 + 68, 0x22);
+      provider.ActivateCredential(attestation_key, {credential_blob, encrypted_secret}, limits);
+    });
+  });
   attempt([&] { provider.Delete(id, key->handle, limits); });
 }
 

@@ -28,10 +28,14 @@ Meaning MeaningOf(TSS2_RC rc) {
     case TPM2_RC_INSUFFICIENT:
       return {ErrorCode::kStoreCorrupt,
               "The stored key is damaged; restore its record from a backup or enroll again."};
-    case TPM2_RC_OBJECT_MEMORY:
     case TPM2_RC_SESSION_MEMORY:
-    case TPM2_RC_OBJECT_HANDLES:
     case TPM2_RC_SESSION_HANDLES:
+      return {ErrorCode::kDeviceBusy,
+              "Sessions of other programs, or sessions whose program lost its connection, occupy "
+              "the TPM's slots; use the kernel's resource manager (/dev/tpmrm0), or flush them "
+              "when no other program uses the TPM (`tpm2_flushcontext --loaded-session`)."};
+    case TPM2_RC_OBJECT_MEMORY:
+    case TPM2_RC_OBJECT_HANDLES:
     case TPM2_RC_MEMORY:
       return {ErrorCode::kDeviceBusy,
               "Other programs occupy the TPM's slots; use the kernel's resource manager "

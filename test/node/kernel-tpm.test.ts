@@ -2,7 +2,7 @@
 // virtual machine (test/support/run-guest.sh) does everything, the tests look at its report.
 import { execFile } from 'node:child_process';
 import { createPublicKey, verify } from 'node:crypto';
-import { chmod, cp, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -11,6 +11,8 @@ import type {
   DeviceKeySignResponse,
   DeviceKeySupport,
 } from '../../dist/index.js';
+import type { TpmKeyProof } from '../../dist/verify.js';
+import { SoftwareTpm } from '../support/swtpm';
 
 type Outcome<T> =
   { value: T; error?: undefined } | { value?: undefined; error: { code: string; message: string } };
@@ -19,6 +21,7 @@ interface Life {
   support: Outcome<DeviceKeySupport>;
   create: Outcome<DeviceKeyCreateResponse>;
   sign: Outcome<DeviceKeySignResponse>;
+  attest: Outcome<TpmKeyProof>;
   remove: Outcome<{ before: { keyId: string }[]; after: unknown[] }>;
   manyKeys: Outcome<number>;
 }
@@ -39,7 +42,12 @@ const packageFiles = ['package.json', 'dist', 'types', 'build/Release/device_key
 
 async function runInGuest(): Promise<Report> {
   const stage = await mkdtemp(path.join(tmpdir(), 'dk-stage-'));
+  const tpm = await SoftwareTpm.startWithCertificates();
   try {
+    await tpm.kill();
+    const { root: maker, intermediate } = tpm.certificates;
+    const trust = JSON.stringify({ roots: [maker], intermediates: [intermediate] });
+    await writeFile(path.join(stage, 'tpm-maker.json'), trust);
     await chmod(stage, 0o755); // in the guest, not only root goes there
     for (const file of packageFiles) {
       await cp(path.join(root, file), path.join(stage, file), { recursive: true });
@@ -50,10 +58,12 @@ async function runInGuest(): Promise<Report> {
     );
     const { stdout } = await promisify(execFile)('setpriv', [
       ...['--pdeathsig', 'TERM', path.join(root, 'test/support/run-guest.sh')],
-      ...['-t', String(bootLimitMs / 1000), stage, 'node', 'lifecycle.cjs'],
+      ...['-t', String(bootLimitMs / 1000), '-s', tpm.stateDirectory],
+      ...[stage, 'node', 'lifecycle.cjs'],
     ]);
     return JSON.parse(stdout) as Report;
   } finally {
+    await tpm.stop();
     await rm(stage, { recursive: true });
   }
 }
@@ -89,6 +99,16 @@ describe.each(['root', 'member'] as const)('through /dev/tpmrm0 as %s of the tss
       Buffer.from(signatureDerBase64, 'base64'),
     );
     expect(valid).toBe(true);
+  });
+
+  test('proves to a backend that the key is in the TPM', () => {
+    expect(report[user].attest).toMatchObject({
+      value: {
+        publicKeySpkiDerBase64: report[user].create.value!.publicKeySpkiDerBase64,
+        endorsement: 'chained',
+        certificate: { issuer: expect.stringContaining('swtpm-localca') as string },
+      },
+    });
   });
 
   test('lists the key until it is deleted', () => {

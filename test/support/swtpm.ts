@@ -26,7 +26,8 @@ export class SoftwareTpm {
   }
 
   private child: ChildProcess | undefined;
-  private stateDirectory = '';
+  // What the TPM remembers; may be copied while it is off.
+  stateDirectory = '';
   private states = 0;
 
   private constructor(private readonly directory: string) {

@@ -29,6 +29,17 @@ const payload = () => ({
 const steps = {
   create: (store) => store.create(binding),
   sign: (store, keyId) => store.sign({ keyId, payload: payload() }),
+  attest: async (store, keyId) => {
+    const { InMemoryAttestationStateStore, TpmAttestationExchange } = require('./dist/verify.js');
+    const states = new InMemoryAttestationStateStore();
+    const exchange = new TpmAttestationExchange({ states, trust: require('./tpm-maker.json') });
+    const { attestationId, challenge } = await exchange.challenge(await store.public({ keyId }));
+    const attestation = await store.attest({ keyId, challenge });
+    const made = await exchange.makeCredential(attestationId, attestation);
+    const { credentialBlob, encryptedSecret } = made;
+    const { secret } = await store.activateAttestation({ keyId, credentialBlob, encryptedSecret });
+    return exchange.complete(made.attestationId, secret);
+  },
   remove: async (store, keyId) => {
     const before = await store.list();
     await store.delete({ keyId });
@@ -71,9 +82,10 @@ function lifecycle(user) {
   if (create.error) return { support, create };
   const { keyId } = create.value;
   const sign = run('sign', directory, keyId);
+  const attest = run('attest', directory, keyId);
   const remove = run('remove', directory, keyId);
   const manyKeys = run('manyKeys', directory);
-  return { support, create, sign, remove, manyKeys };
+  return { support, create, sign, attest, remove, manyKeys };
 }
 
 function report() {

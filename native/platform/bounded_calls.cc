@@ -43,7 +43,7 @@ struct BoundedCalls::Call {
     } catch (...) {
       error = std::current_exception();
     }
-    work = nullptr;  // what it owns is gone when the caller goes on
+    work = nullptr;  // destroys what it owns before the caller goes on
     std::unique_lock lock(mutex);
     if (!abandoned) {
       undo = nullptr;
@@ -57,7 +57,7 @@ struct BoundedCalls::Call {
       try {
         undo();
       } catch (const DeviceKeyError&) {
-        // There is no caller left to tell.
+        // No caller waits for the error.
       }
     }
     undo = nullptr;
@@ -128,7 +128,7 @@ void BoundedCalls::RunTask(const OperationLimits& limits, std::function<void()> 
     started = call->started;
     if (threads_ == Threads::kOnePerCall && started) ++abandoned_calls;
   }
-  if (task != 0) queue_.Remove(task);  // one that has not started does not fill the queue
+  if (task != 0) queue_.Remove(task);  // a task that has not started must not fill the queue
   if (IsInterrupted(limits)) {
     throw DeviceKeyError(ErrorCode::kClosed, "the key store was closed during the operation");
   }

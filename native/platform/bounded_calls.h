@@ -15,8 +15,8 @@
 namespace device_key {
 
 // Runs calls into a library that may hang (a PKCS#11 module, Windows' CNG, macOS'
-// Security.framework) on other threads, and gives up waiting for them at an operation's limits. A
-// call that was given up goes on by itself, so it must own all that it touches. Thread-safe.
+// Security.framework) on other threads, and stops waiting at the operation's limits. An
+// abandoned call continues, so it must own everything that it uses. Thread-safe.
 class BoundedCalls {
  public:
   enum class Threads {
@@ -26,7 +26,7 @@ class BoundedCalls {
     kOnePerCall,
   };
 
-  // What the errors say.
+  // The messages of the errors.
   struct Messages {
     std::string timeout;  // `device_timeout`: the call did not end in time
     std::string busy;     // `device_busy`: it could not be started in time

@@ -1,4 +1,4 @@
-// Where key records live when nobody says otherwise.
+// The default directory of key records.
 #ifndef DEVICE_KEY_PLATFORM_DATA_DIRECTORY_H_
 #define DEVICE_KEY_PLATFORM_DATA_DIRECTORY_H_
 

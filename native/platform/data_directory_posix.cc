@@ -21,8 +21,8 @@ std::optional<fs::path> HomeFromPasswordDatabase() {
   passwd entry;
   passwd* found = nullptr;
   int status;
-  // Entries have no upper size (getpwuid_r(3): try again with a larger buffer), but one that does
-  // not fit into a megabyte is not going to name a home directory.
+  // Entries have no maximum size (getpwuid_r(3): try again with a larger buffer). Stop at a
+  // megabyte.
   while ((status = getpwuid_r(geteuid(), &entry, buffer.data(), buffer.size(), &found)) == EINTR ||
          (status == ERANGE && buffer.size() < (1 << 20))) {
     if (status == ERANGE) buffer.resize(buffer.size() * 2);

@@ -1,4 +1,4 @@
-// Libraries that are loaded at run time, so that their absence is an answer and not a crash.
+// Libraries that are loaded at run time, so that a missing library is an error and not a crash.
 #ifndef DEVICE_KEY_PLATFORM_DYNAMIC_LIBRARY_H_
 #define DEVICE_KEY_PLATFORM_DYNAMIC_LIBRARY_H_
 
@@ -7,11 +7,10 @@
 
 namespace device_key {
 
-// A library that was loaded, and stays loaded until the process ends, whatever becomes of this
-// object: the libraries that we load (tpm2-tss, libcrypto below it, PKCS#11 modules) register
-// atexit handlers, thread-local destructors and threads of their own, and unmapping their code
-// makes each of those a crash at thread or process exit. Opening a library again costs nothing (the
-// loader counts), so a copyable reference is all there is to own. Thread-safe.
+// A reference to a library, which stays loaded until the process ends: the libraries that we load
+// (tpm2-tss, libcrypto below it, PKCS#11 modules) register atexit handlers and thread-local
+// destructors and start threads, and these would crash if their code were unmapped. Opening a
+// library again is cheap, since the loader counts references. Copyable and thread-safe.
 class DynamicLibrary {
  public:
   // `name` is a soname that the loader searches for ("libtss2-sys.so.1") or an absolute path.
@@ -35,9 +34,9 @@ class DynamicLibrary {
 };
 
 // Keeps the library that this code is part of loaded until the process ends. Node.js unloads an
-// addon with the last environment that loaded it (a worker's), and threads that were given up
-// (in a key store that hangs, a PKCS#11 module) may still run its code. Does nothing on Linux,
-// where the linker's `-z nodelete` says the same.
+// addon with the last environment that loaded it (a worker's), and an abandoned thread (in a key
+// store or PKCS#11 module that hangs) may still run its code. Does nothing on Linux, where the
+// linker's `-z nodelete` has this effect.
 void KeepThisLibraryLoaded();
 
 }  // namespace device_key

@@ -16,8 +16,9 @@ struct AclFreer {
 };
 using ScopedAcl = std::unique_ptr<std::remove_pointer_t<acl_t>, AclFreer>;
 
-// What reads or changes a file, the entries of a directory, or who may change them. Of a directory,
-// ACL_READ_DATA is to list it, ACL_WRITE_DATA to add files and ACL_APPEND_DATA to add directories.
+// The rights to read or change a file, a directory's entries, or their access lists. For a
+// directory, ACL_READ_DATA lists it, ACL_WRITE_DATA adds files and ACL_APPEND_DATA adds
+// directories.
 constexpr acl_permset_mask_t kUses = ACL_READ_DATA | ACL_WRITE_DATA | ACL_APPEND_DATA | ACL_DELETE |
                                      ACL_DELETE_CHILD | ACL_WRITE_SECURITY | ACL_CHANGE_OWNER;
 
@@ -36,7 +37,7 @@ void CheckExtendedAcl(int fd, const std::string& what, const std::string& path) 
   const ScopedAcl list(acl_get_fd_np(fd, ACL_TYPE_EXTENDED));
   if (!list) {
     const int error = errno;
-    // There is none, or the file system knows none.
+    // The file has no list, or the file system has no lists.
     if (error == ENOENT || error == ENOTSUP || error == EOPNOTSUPP) return;
     throw DeviceKeyError(
         ErrorCode::kStoreUnwritable,

@@ -11,8 +11,8 @@
 namespace device_key {
 namespace {
 
-// pipe2 would do both at once but macOS has none. The flags matter to a process that forks at this
-// very moment only: it would inherit a pipe that nobody writes to.
+// pipe2 would set the flags at once, but macOS does not have it. A process that forks between the
+// two calls inherits the pipe, which does no harm: nobody writes to it.
 void SetPipeFlags(int fd) {
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -39,7 +39,7 @@ Interrupt::~Interrupt() {
 
 void Interrupt::Trigger() {
   if (triggered_.exchange(true, std::memory_order_acq_rel)) return;
-  // An empty pipe takes one byte without blocking; only a signal can get in between.
+  // Writing one byte to an empty pipe does not block. Only a signal can interrupt it.
   while (write(write_fd_, "", 1) < 0 && errno == EINTR) {
   }
 }

@@ -2,7 +2,7 @@
 
 namespace device_key {
 
-// No Windows key store offers anything to wait for beside it, so there is nothing but the flag.
+// Windows' key stores have no handle to wait for, so a flag is enough.
 Interrupt::Interrupt() = default;
 Interrupt::~Interrupt() = default;
 

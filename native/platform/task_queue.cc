@@ -63,13 +63,13 @@ uint64_t TaskQueue::Post(std::function<void()> task) {
   }
   const uint64_t id = ++state_->last_id;
   state_->waiting.push_back({id, std::move(task)});
-  lock.unlock();  // or the worker would wake up only to wait for it
+  lock.unlock();  // before the worker wakes up and needs it
   state_->wake.notify_one();
   return id;
 }
 
 bool TaskQueue::Remove(uint64_t id) {
-  State::Entry removed{};  // destroyed without the lock: what a task owns may do anything
+  State::Entry removed{};  // destroyed without the lock: its destructors may call the queue
   const std::lock_guard lock(state_->mutex);
   const auto entry = std::find_if(state_->waiting.begin(), state_->waiting.end(),
                                   [id](const State::Entry& e) { return e.id == id; });

@@ -22,7 +22,7 @@ class TaskQueue {
   // At most `limit` tasks wait; the one that runs is not counted.
   TaskQueue(std::string thread_name, size_t limit);
 
-  // Closes the queue and waits for the worker without a limit, unless Join has seen to it.
+  // Closes the queue and waits for the worker without a limit, unless Join was called.
   ~TaskQueue();
 
   TaskQueue(const TaskQueue&) = delete;
@@ -32,18 +32,19 @@ class TaskQueue {
   // `platform_error` when no thread can be started; the task is then destroyed and never runs.
   uint64_t Post(std::function<void()> task);
 
-  // True when the task had not started; it never will. False when it has started or has ended.
+  // Removes a task that has not started. False when it has started or ended.
   bool Remove(uint64_t id);
 
-  // No more posts. The tasks that have not started never will: their ids are returned, in order,
-  // so that whoever waits for them can be told. The one that runs goes on.
+  // Refuses further posts and drops the tasks that have not started. Returns their ids, in order,
+  // so that the caller can settle them. The running task continues.
   std::vector<uint64_t> Close();
 
-  // After Close: waits until the worker has ended, at most for `timeout`; whether it has.
+  // After Close: waits until the worker has ended, but at most for `timeout`. Returns whether it
+  // has ended.
   bool WaitForEnd(std::chrono::milliseconds timeout);
 
-  // As WaitForEnd, but a worker that has not ended (a task hangs in a device) is left to itself;
-  // what it touches stays alive with it.
+  // Like WaitForEnd, but detaches a worker that has not ended because a task hangs in a device.
+  // What the task owns stays alive with it.
   bool Join(std::chrono::milliseconds timeout);
 
  private:

@@ -1,4 +1,4 @@
-// Names threads, so that debuggers and `top -H` tell ours from the host's.
+// Names threads, so that debuggers and `top -H` show which ones are ours.
 #ifndef DEVICE_KEY_PLATFORM_THREAD_NAME_H_
 #define DEVICE_KEY_PLATFORM_THREAD_NAME_H_
 

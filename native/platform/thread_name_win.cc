@@ -4,7 +4,7 @@
 namespace device_key {
 
 void SetThisThreadName(const std::string& name) {
-  // Since Windows 10 1607, hence not imported.
+  // Looked up at run time, since it exists only from Windows 10 1607 on.
   using SetThreadDescriptionFunction = HRESULT(WINAPI*)(HANDLE, PCWSTR);
   const FARPROC found = GetProcAddress(GetModuleHandleW(L"kernel32.dll"), "SetThreadDescription");
   if (found == nullptr) return;

@@ -6,8 +6,9 @@
 
 namespace device_key {
 
-// Without <windows.h>, whose macros would reach whoever includes this: a HANDLE is a void*. Both of
-// the values that Windows' functions fail with (null and INVALID_HANDLE_VALUE) are not valid.
+// A HANDLE is a void*, so this needs no <windows.h>, whose macros would reach every file that
+// includes this. Null and INVALID_HANDLE_VALUE, which Windows' functions return for errors, are not
+// valid.
 class UniqueHandle {
  public:
   UniqueHandle() = default;

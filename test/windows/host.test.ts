@@ -1,4 +1,4 @@
-// The addon in executables of other names, and beside DLLs that were planted for it.
+// The addon in executables that are not called node.exe, and next to planted DLLs.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { cp } from 'node:fs/promises';

@@ -157,14 +157,14 @@ test('the key of a process that died while it was made is deleted later', async 
 
   const store = machine.open();
   const key = await store.create(binding);
-  await store.list(); // which sweeps the record that was begun
+  await store.list(); // sweeps the pending record
   expect(storedKeys()).toHaveLength(before.length + 1);
   expect(readdirSync(machine.directory)).toEqual([`${key.keyId}.json`]);
 });
 
 test('an id that differs in upper and lower case is not found, though the disk opens its file', async () => {
   const { keyId } = await machine.open().create(binding);
-  // All but the prefix, and the last character, whose unused bits have to stay 0.
+  // Not the prefix, and not the last character, whose unused bits must be 0.
   const other =
     keyId.slice(0, 7) +
     keyId.slice(7, -1).replace(/[a-z]/gi, (c) => (c < 'a' ? c.toLowerCase() : c.toUpperCase())) +

@@ -1,5 +1,5 @@
-// Every status of a Windows key store that has a code of its own: the stand-in answers it, and the test
-// sees the code and the number in JavaScript.
+// Every status of a Windows key store that has its own error code. The stand-in returns the status, and
+// the test checks the code and the number in JavaScript.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 

@@ -1,4 +1,4 @@
-// Access lists of Windows, as tests set and see them.
+// Sets and reads access lists of Windows for tests.
 #ifndef DEVICE_KEY_TEST_PLATFORM_ACCESS_LIST_H_
 #define DEVICE_KEY_TEST_PLATFORM_ACCESS_LIST_H_
 
@@ -10,7 +10,7 @@ namespace device_key {
 // Gives everyone every right.
 void LetOthersWrite(const std::filesystem::path& path);
 
-// Gives this user every right, and nobody else any.
+// Gives this user every right, and nobody else a right.
 void KeepOthersOut(const std::filesystem::path& path);
 
 // The access list in Windows' notation (SDDL), with "ME" for this user: "D:P(A;OICI;FA;;;ME)".

@@ -8,7 +8,7 @@ namespace {
 
 constexpr char kName[] = "DEVICE_KEY_ENVIRONMENT_TEST";
 
-// That privileged processes get nothing is test/node/privileged.test.ts's to show.
+// test/node/privileged.test.ts shows that privileged processes get nothing.
 TEST(EnvironmentTest, GivesTheValueOfAVariable) {
   setenv(kName, "a value", 1);
   EXPECT_EQ(Environment().Get(kName), "a value");

@@ -1,4 +1,4 @@
-// Expects a DeviceKeyError with a code, and a message that names what it should.
+// Expects a DeviceKeyError with a code and a part of its message.
 #ifndef DEVICE_KEY_TEST_PLATFORM_EXPECT_ERROR_H_
 #define DEVICE_KEY_TEST_PLATFORM_EXPECT_ERROR_H_
 

@@ -1,6 +1,6 @@
-// What is special about Windows' files. Wine, where this runs, keeps of access lists what the modes
-// of the files below can say: it shows the system and this user, and everyone if they have a right.
-// That nothing is inherited ("D:P") it forgets.
+// PrivateDirectory on Windows. Wine, where this runs, maps access lists to the modes of the files
+// below: it shows the system and this user, and everyone if the mode gives others a right. It does
+// not keep the flag that nothing is inherited ("D:P").
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -55,7 +55,8 @@ TEST_F(PrivateDirectoryWinTest, MakesTheDirectoriesAboveItForThisUserAloneToo) {
 
   EXPECT_THAT(AccessList(scratch_ / "share"), IsForThisUserAlone());
   EXPECT_THAT(AccessList(scratch_ / "share" / "deeper"), IsForThisUserAlone());
-  EXPECT_THAT(AccessList(scratch_.path()), testing::Not(IsForThisUserAlone()));  // made otherwise
+  // The control: a directory that the product did not make.
+  EXPECT_THAT(AccessList(scratch_.path()), testing::Not(IsForThisUserAlone()));
 }
 
 TEST_F(PrivateDirectoryWinTest, MakesFilesForThisUserAlone) {
@@ -187,7 +188,7 @@ TEST_F(PrivateDirectoryWinTest, NeverReplacesAFile) {
   EXPECT_EQ(CountEntries(path_), 1u);
 }
 
-// NTFS looks names up whatever their case, and key ids may differ in that alone.
+// NTFS ignores case when it looks up a name, but two key ids may differ only in case.
 TEST_F(PrivateDirectoryWinTest, FindsNoFileByAnotherSpelling) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("dk_tpm_Ab.json", "contents");

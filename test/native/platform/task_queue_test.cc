@@ -169,7 +169,7 @@ TEST(TaskQueueTest, LeavesAStuckWorkerToItselfAndItsTaskAlive) {
     queue.Close();
     EXPECT_FALSE(queue.Join(milliseconds(1)));
   }
-  // The queue is gone; the task comes back from its device and still finds all it needs.
+  // The queue is destroyed. The task returns from its device and still has what it needs.
   blocker.Release();
   blocker.WaitForEnd();
 }

@@ -1,4 +1,4 @@
-// A directory that disappears with the test.
+// A directory that is removed when the test ends.
 #ifndef DEVICE_KEY_TEST_PLATFORM_TEMPORARY_DIRECTORY_H_
 #define DEVICE_KEY_TEST_PLATFORM_TEMPORARY_DIRECTORY_H_
 
@@ -30,7 +30,7 @@ inline std::filesystem::path MakeTemporaryDirectory() {
   return path;
 }
 
-// libstdc++'s remove_all now and then tries for ever (GCC 12 under Wine).
+// libstdc++'s remove_all sometimes never returns (GCC 12 under Wine).
 inline void RemoveTree(const std::filesystem::path& path) {
   std::error_code ignored;
   const std::filesystem::directory_iterator entries(path, ignored);

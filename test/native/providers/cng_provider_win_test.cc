@@ -131,7 +131,7 @@ TEST_P(CngProviderTest, MakesNoKeyOverOneThatExists) {
   ExpectSigns(key);
 }
 
-// Windows answers the status of a lost key to the making of a key too, for example on a cloned
+// Windows also answers with the status of a lost key when a key is made, for example on a cloned
 // disk.
 TEST_P(CngProviderTest, DoesNotReportAKeyLostWhileItIsBeingMade) {
   key_store_.Behave({"NCryptFinalizeKey=0x80090016"});
@@ -352,8 +352,8 @@ TEST_P(CngPlatformTest, IsBusyWhenTheTpmStopsBeingReady) {
   ExpectError(ErrorCode::kDeviceBusy, [&] { Create(); });
 }
 
-// The stand-in refuses what Windows refuses, so that the tests above would fail if it were asked
-// for.
+// The stand-in refuses what Windows refuses, so the tests above fail if the provider passes such
+// flags.
 class CngStandInTest : public CngProviderTest {
  protected:
   // Creates a key and opens it in the platform provider.

@@ -3,7 +3,7 @@
 // NCRYPT_STAND_IN names a directory. Each line of its `behaviour.txt`, which is read at every call,
 // asks for one kind of misbehaviour. These are for all stand-ins:
 //   NCryptSignHash=0x80280921   that function fails with that status
-//   no-tpm                      there is no TPM: the platform provider opens, and all else fails
+//   no-tpm                      there is no TPM: the platform provider opens, other calls fail
 //   not-ready                   there is a TPM, but the platform provider is not ready
 //   tpm-1.2                     there is a TPM 1.2, which has no ECDSA
 //   pause                       every call waits until the line is gone

@@ -23,8 +23,8 @@
 //    (Windows itself opens such keys by path), so it finds no key that was made by such a name.
 //  - The software provider isolates no keys where there is no TPM (Microsoft's documentation of
 //    NCryptCreatePersistedKey).
-// A call with a handle that was freed fails. StandInMistakes counts those and the calls that were
-// not silent; StandInOpenHandles counts the handles that have not been freed.
+// A call with a freed handle fails. StandInMistakes counts such calls and the calls without
+// NCRYPT_SILENT_FLAG; StandInOpenHandles counts the handles that have not been freed.
 #include "behaviour.h"
 // After <windows.h>.
 #include <bcrypt.h>
@@ -68,7 +68,7 @@ std::mutex handles_mutex;
 std::map<ULONG_PTR, std::shared_ptr<Object>> handles;
 unsigned mistakes = 0;
 
-// Null for a value that is no handle, or that was freed.
+// Null for a value that is not a handle, and for a freed handle.
 std::shared_ptr<Object> From(ULONG_PTR handle) {
   const std::lock_guard lock(handles_mutex);
   const auto found = handles.find(handle);
@@ -96,12 +96,12 @@ bool IsSilent(DWORD flags) {
   return false;
 }
 
-// Of the calls that cannot ask the user.
+// The flags of the calls that cannot ask the user.
 bool IsAccepted(const Object& object, DWORD flags) {
   return flags == 0 || (flags == NCRYPT_SILENT_FLAG && !object.platform);
 }
 
-// Whether nothing can be done in the TPM.
+// Whether every operation in the TPM fails.
 bool IsWithoutTpm() { return Is("no-tpm") || Is("not-ready"); }
 
 fs::path FileOf(const Object& store, const wchar_t* name) {

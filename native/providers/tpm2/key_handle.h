@@ -21,7 +21,7 @@ struct LoadableKey {
 // behind that handle.
 nlohmann::json EncodeHandle(const LoadableKey& key);
 
-// Reads also handles of before, which have no "parentName". Throws `store_corrupt` for anything
+// Also reads older handles, which have no "parentName". Throws `store_corrupt` for anything
 // else, and for a key that lacks the attributes of DeviceKeyTemplate.
 LoadableKey DecodeHandle(const nlohmann::json& handle);
 

@@ -14,8 +14,8 @@ struct LoadedKey {
   std::string key_id;
   Bytes name;
   TpmHandle handle;
-  bool in_use = false;  // by signatures; a key that has only been made may never be asked for
-  std::unique_ptr<TPMS_CONTEXT> context;  // once it has been evicted; stays good when it is back
+  bool in_use = false;                    // has signed; a key that was only created may never sign
+  std::unique_ptr<TPMS_CONTEXT> context;  // saved at eviction; valid after the key is back
 };
 
 // The most recently used keys, loaded. At most two: a TPM need not have more than three slots
@@ -34,13 +34,13 @@ class LoadedKeys {
   // The key, now the most recently used; nullptr when it is not loaded. Valid until the next call.
   LoadedKey* Find(const std::string& key_id);
 
-  // Loads the key's context into a slot that is free. nullptr when there is none, or it is of no
-  // more use (the TPM was reset or cleared). Throws TpmError when there is no slot.
+  // Loads the saved context of the key into a free slot. nullptr when there is no context, or when
+  // the TPM refuses it (it was reset or cleared). Throws TpmError when there is no slot.
   LoadedKey* Restore(const std::string& key_id);
 
   LoadedKey& Insert(LoadedKey key);
 
-  // Evicts so many that `slots` more objects fit beside a parent.
+  // Evicts keys until `slots` more objects fit beside a parent.
   void MakeRoom(size_t slots) { EvictTo(kLimit - slots); }
 
   // Evicts the least recently used until `count` are left.

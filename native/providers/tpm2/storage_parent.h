@@ -17,13 +17,13 @@ inline constexpr TPM2_HANDLE kPersistentSrk = 0x81000001;
 // The parent of a device key, as the key's record names it.
 struct ParentReference {
   TPM2_HANDLE handle;  // where it was: kPersistentSrk, or TPM2_RH_OWNER for the derived primary
-  Bytes name;          // its TPM name; empty in records of before, which know the handle alone
+  Bytes name;          // its TPM name; empty in older records, which hold the handle alone
 };
 
 // Holds the parents of one connection. There are two: the persistent SRK at 0x81000001, if the
 // machine's owner has put one there, and the primary key that we derive from StorageKeyTemplate in
-// the owner hierarchy. A key can be loaded below its own parent only. Deriving takes a real chip
-// long, so the primary is derived once.
+// the owner hierarchy. A key can be loaded below its own parent only. Deriving is slow on a
+// real chip, so the primary is derived once.
 class StorageParents {
  public:
   // Without a resource manager the primary stays in its slot between uses. A resource manager would
@@ -65,11 +65,11 @@ class StorageParents {
     TpmHandle loaded_;  // when it is to be flushed after use
   };
 
-  // Forgets a parent that is no longer where we know it to be. Returns whether there was one.
+  // Forgets a parent that is no longer behind its stored handle. Returns whether there was one.
   bool ForgetLost();
 
  private:
-  // What is known of a parent, worked out once.
+  // Facts about a parent, computed once.
   struct PublicArea {
     explicit PublicArea(const TPM2B_PUBLIC& area);
     Bytes name;

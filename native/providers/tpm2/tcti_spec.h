@@ -17,8 +17,8 @@ struct TctiSpec {
   std::string conf;
 
   // Throws `invalid_params` for any other text; the message begins with `source`, where the text
-  // comes from: an option or an environment variable. A variable is not ignored, nor is the TPM
-  // reported as unavailable: either could put the key into a weaker place than its user meant.
+  // comes from: an option or an environment variable. If an invalid variable were ignored, or
+  // reported as a missing TPM, the key could go into a weaker store than its user wants.
   static TctiSpec Parse(std::string_view text, std::string_view source = "tcti");
 
   std::string str() const { return name + ":" + conf; }

@@ -15,8 +15,8 @@
 
 namespace device_key {
 
-// A connection that has failed is of no more use: a late response would be taken for the next one.
-// Its owner makes a new one. Used by one thread at a time.
+// Discard a connection that has failed: a late response would be taken for the next one. Used by
+// one thread at a time.
 class TpmConnection {
  public:
   // `orphans` is told what may be left in the TPM, and outlives the connection. Throws what

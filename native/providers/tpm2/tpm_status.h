@@ -1,4 +1,4 @@
-// What a TSS2_RC means: classification, and the error that a person gets to read.
+// What a TSS2_RC means: its class, and the error message for the user.
 //
 // Layout of response codes: TPM 2.0 Library Specification, Part 2 "Structures", section 6.6; the
 // layer in bits 16-23: TCG TSS 2.0 Overview and Common Structures, section 2.4.
@@ -18,7 +18,7 @@ namespace device_key {
 // resource manager's repetition of a TPM code counts as the TPM's.
 TSS2_RC BareTpmCode(TSS2_RC rc);
 
-// The TPM or another client threw away the object behind our handle (reset, or a bare TPM).
+// The TPM or another client removed the object behind our handle (reset, or a bare TPM).
 bool IsStaleHandle(TSS2_RC rc);
 // The authValue did not match, with or without dictionary-attack protection.
 bool IsAuthFailure(TSS2_RC rc);

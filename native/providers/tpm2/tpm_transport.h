@@ -2,7 +2,7 @@
 //
 // tpm2-tss's own TCTIs for device nodes and for swtpm are not used: they answer 0xa000a alike for
 // no permission, no device and busy, and the swtpm one can neither time out nor name a descriptor
-// to poll (Tss2_Tcti_GetPollHandles: 0xa0002 in 3.2.1), so a TPM that hangs would hang us.
+// to poll (Tss2_Tcti_GetPollHandles: 0xa0002 in 3.2.1), so a TPM that hangs would block us.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_TPM_TRANSPORT_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_TPM_TRANSPORT_H_
 
@@ -39,7 +39,7 @@ class TpmTransport {
 
   // Blocks until the whole response to the last command has arrived. Throws `device_timeout` at the
   // deadline, `closed` when interrupted, ConnectionLost when the other side is gone. After any of
-  // them the transport is of no more use, since a late response may still come.
+  // them discard the transport: a late response may still come.
   void AwaitResponse(const OperationLimits& limits);
 
   // Whether the kernel swaps our objects in and out of the TPM's few slots around each command, and
@@ -50,7 +50,7 @@ class TpmTransport {
   bool is_vtpm_proxy() const { return is_vtpm_proxy_; }
 
  private:
-  // What SAPI holds: the interface first, then the way back to us.
+  // The context that SAPI holds: the interface first, then a pointer to the transport.
   struct Context {
     TSS2_TCTI_CONTEXT_COMMON_V1 base{};
     TpmTransport* owner = nullptr;

@@ -11,7 +11,7 @@ namespace device_key {
 
 // A loadable key after "ASN.1 Specification for TPM 2.0 Key Files" (draft-bottomley-tpm2-keys),
 // section 3.1, with an authValue and without a policy, so that `openssl -provider tpm2` and others
-// can use it. The private area is encrypted by the TPM and of no use to any other.
+// can use it. The private area is encrypted by the TPM and useless to any other TPM.
 struct Tss2PrivateKey {
   uint32_t parent;     // a TPM handle: persistent, or TPM_RH_OWNER for its hierarchy's primary
   Bytes public_area;   // marshalled TPM2B_PUBLIC

@@ -5,13 +5,14 @@
 
 #include "addon/boundary.h"
 #include "keystore/open_options.h"
+#include "keystore/platform_providers.h"
 #include "platform/path_text.h"
 
 namespace device_key {
 namespace {
 
-// How long an exiting process waits for a command in flight, and again for its interruption: a
-// signature of a slow chip fits in (190 ms), and a TPM that hangs costs no more than twice this.
+// How long an exiting process waits for the running command, and then again for its interruption. A
+// signature of a slow chip takes 190 ms; a TPM that hangs delays the exit by twice this time.
 constexpr std::chrono::milliseconds kExitGrace{500};
 
 std::string StringArgument(const Napi::CallbackInfo& info, size_t index) {
@@ -21,7 +22,7 @@ std::string StringArgument(const Napi::CallbackInfo& info, size_t index) {
   return info[index].As<Napi::String>().Utf8Value();
 }
 
-// Without a copy that stays in memory, which Napi::String::Utf8Value would leave.
+// Not Napi::String::Utf8Value, which would leave a copy of the PIN in memory.
 Pin PinArgument(const Napi::CallbackInfo& info, size_t index) {
   size_t size = 0;
   if (info.Length() <= index ||
@@ -73,8 +74,7 @@ NativeStore::NativeStore(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Nati
     store_ = std::make_unique<AsyncDeviceKeyStore>(
         options, std::move(providers),
         [channel = channel_](Settlement settlement) { channel->Push(std::move(settlement)); });
-    // After the channel's own hook was added, and hooks run last first: the threads end before
-    // their way back does.
+    // Hooks run last-in first-out, so the worker threads stop before the channel closes.
     napi_add_env_cleanup_hook(info.Env(), &OnEnvironmentEnd, this);
     return info.Env().Undefined();
   });

@@ -1,4 +1,4 @@
-// DeviceKeyStore for callers that must not block: requests in, settlements out.
+// DeviceKeyStore for callers that must not block: it takes requests and settles them later.
 #ifndef DEVICE_KEY_KEYSTORE_ASYNC_DEVICE_KEY_STORE_H_
 #define DEVICE_KEY_KEYSTORE_ASYNC_DEVICE_KEY_STORE_H_
 
@@ -16,6 +16,7 @@
 #include "platform/error.h"
 #include "platform/task_queue.h"
 #include "protocol/types.h"
+#include "providers/key_provider.h"
 
 namespace device_key {
 
@@ -26,22 +27,22 @@ struct Settlement {
   std::optional<DeviceKeyError> error;
 };
 
-// Each request is decoded and checked on the calling thread, where what is wrong with it is thrown
-// at once; the rest happens on one of two threads of the store's own: what may wait for hardware on
-// one, in order, what needs records alone on the other, so that a slow TPM does not hold up a
-// listing. Every request that was given a number is settled exactly once, unless Cancel returned
-// true for it or the store was abandoned.
+// Each request is decoded and checked on the calling thread, where errors in it are thrown
+// at once. The rest runs on one of the store's two threads: requests that may wait for hardware on
+// one, in order, and requests that need only records on the other, so that a slow TPM does not
+// delay a listing. Every request that was given a number is settled exactly once, unless Cancel
+// returned true for it or the store was abandoned.
 //
-// All members are for one thread (the JavaScript thread), and return without waiting except where
-// they say so.
+// Call all members on one thread (the JavaScript thread). They do not wait, except where their
+// comment says so.
 class AsyncDeviceKeyStore {
  public:
-  // `on_settled` is called on the store's threads, and on the caller's from Close.
+  // `on_settled` is called on the store's threads, and by Close on the caller's thread.
   AsyncDeviceKeyStore(const OpenOptions& options,
                       std::vector<std::shared_ptr<KeyProvider>> providers,
                       std::function<void(Settlement)> on_settled);
 
-  // Abandons what has not been settled.
+  // Abandons all requests that have not been settled.
   ~AsyncDeviceKeyStore();
 
   AsyncDeviceKeyStore(const AsyncDeviceKeyStore&) = delete;
@@ -58,31 +59,31 @@ class AsyncDeviceKeyStore {
   uint64_t Attest(std::string_view params);
   uint64_t ActivateAttestation(std::string_view params);
   uint64_t List();
-  // `all`: also those providers that are not needed (ProviderSet::Ask).
+  // `all`: also ask the providers that are not needed (ProviderSet::Ask).
   uint64_t Support(bool all = false);
 
   // The directory of the key records; absolute. Touches neither disk nor hardware.
   const std::filesystem::path& directory() const { return directory_; }
 
-  // For a store that was opened with a PinPrompt: the token for which a request has failed with
-  // `pin_required`, as JSON (PinPrompt), once; "null" when there is none. And the PIN, for the next
-  // request that needs it.
+  // For a store that was opened with a PinPrompt. TakePinQuestion returns, once, the token for
+  // which a request has failed with `pin_required`, as JSON (PinPrompt); "null" when there is none.
+  // AnswerPin sets the PIN for the next request that needs it.
   std::string TakePinQuestion();
   void AnswerPin(Pin pin);
 
-  // True when the request will not be settled: it had not started, or its result is thrown away
+  // True when the request will not be settled: it had not started, or its result is discarded
   // when it ends (a key that was being created is deleted again). False when it has been settled
   // or it is too late.
   bool Cancel(uint64_t request);
 
-  // No more requests. Those that have not started are settled with `closed` before this returns;
-  // those that run go on. The request that is returned is settled when they have ended and the
-  // hardware has been let go. A second call throws `closed`.
+  // Accepts no more requests. Those that have not started are settled with `closed` before this
+  // returns; the running ones continue. The returned request is settled when they have ended and
+  // the hardware has been released. A second call throws `closed`.
   uint64_t Close();
 
-  // Lets go of everything without settling anything more; for when there is nobody to hear it.
-  // Waits for a running command up to `grace`, then interrupts it, waits as long again, and leaves
-  // a thread that still hangs to itself.
+  // Releases everything and settles no more requests, because the environment is ending.
+  // Waits for a running command up to `grace`, interrupts it, waits as long again, and then
+  // detaches a thread that still hangs.
   void Abandon(std::chrono::milliseconds grace);
 
  private:

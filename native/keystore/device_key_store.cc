@@ -15,8 +15,8 @@
 namespace device_key {
 namespace {
 
-// Deletes a key that could not be recorded; whether it is gone. The operation's own limits do not
-// hold here: they may be what ended it, and the key would stay behind for good.
+// Deletes a key that could not be recorded. Returns whether it is deleted. The operation's limits
+// do not apply: its deadline may have passed, and the key must not stay in the hardware.
 bool Discard(const MadeKey& made) {
   constexpr std::chrono::seconds kGrace{2};
   try {
@@ -24,7 +24,7 @@ bool Discard(const MadeKey& made) {
                          {.deadline = std::chrono::steady_clock::now() + kGrace});
     return true;
   } catch (const DeviceKeyError&) {
-    // The error that led here is the one to report.
+    // Report the error that led here.
     return false;
   }
 }
@@ -42,7 +42,6 @@ DeviceKeyStore::DeviceKeyStore(StoreOptions options,
 
 CreateResponse DeviceKeyStore::Create(const CreateParams& params, const OperationLimits& limits,
                                       const std::function<bool()>& commit) {
-  CheckCreateParams(params);
   return Make(params.protection_policy, {params.account_user_id, params.client_id}, limits, commit);
 }
 
@@ -55,8 +54,8 @@ CreateResponse DeviceKeyStore::CreateUnbound(const CreateUnboundParams& params,
 CreateResponse DeviceKeyStore::Make(ProtectionPolicy policy, const KeyBinding& binding,
                                     const OperationLimits& limits,
                                     const std::function<bool()>& commit) {
-  // Before there is a key that could not be recorded.
-  const RecordStore::Place place = records_.MakePlace();
+  // Before the hardware makes a key: a store that cannot be written is found now.
+  const RecordStore::Reservation reservation = records_.Reserve();
   const Announcements announcements{
       .announce =
           [&](KeyProvider& provider, const KeyId& key_id, const nlohmann::json& place) {
@@ -66,15 +65,15 @@ CreateResponse DeviceKeyStore::Make(ProtectionPolicy policy, const KeyBinding& b
       .withdraw = [&](const KeyId& key_id) { pending_.Withdraw(key_id); }};
   const MadeKey made = providers_.Create(policy, binding, limits, announcements);
   try {
-    // Throws for anything but a P-256 key: what hardware says is not trusted unseen.
+    // Throws for anything but a P-256 key: the hardware's answer is not trusted.
     P256PublicKey::FromSpki(made.key.spki_der);
     if (!commit()) throw DeviceKeyError(ErrorCode::kCanceled, "creating the key was canceled");
-    records_.Write(place, {.key_id = made.key_id,
-                           .provider = std::string(made.provider.name()),
-                           .public_key_spki_der = made.key.spki_der,
-                           .binding = binding,
-                           .created_at = options_.now(),
-                           .handle = made.key.handle});
+    records_.Write(reservation, {.key_id = made.key_id,
+                                 .provider = std::string(made.provider.name()),
+                                 .public_key_spki_der = made.key.spki_der,
+                                 .binding = binding,
+                                 .created_at = options_.now(),
+                                 .handle = made.key.handle});
   } catch (...) {
     if (Discard(made) && made.provider.keeps_keys()) pending_.Withdraw(made.key_id);
     throw;
@@ -104,8 +103,8 @@ SignResponse DeviceKeyStore::Sign(const PreparedSignature& prepared,
   }
 }
 
-// Delete removes the key first and its record a moment later: a key that a concurrent Delete has
-// removed is not lost. Throws `key_not_found` once the record is gone.
+// Delete removes the key first and then its record: a key that a concurrent Delete has removed is
+// not lost. Throws `key_not_found` once the record is gone.
 void DeviceKeyStore::ExpectNotDeleted(const KeyId& key_id) {
   constexpr int kLooks = 20;
   constexpr std::chrono::milliseconds kPause{10};
@@ -142,7 +141,7 @@ SignResponse DeviceKeyStore::SignWithKey(const PreparedSignature& prepared,
   return {std::move(signature), prepared.signed_bytes};
 }
 
-// Ties the key to the account and client of its first enrollment, in its hardware and its record.
+// Binds the key to the account and client of its first enrollment, in its hardware and its record.
 std::shared_ptr<const StoredKey> DeviceKeyStore::Enroll(const KeyRecord& unbound,
                                                         const SignPayload& payload,
                                                         const OperationLimits& limits) {
@@ -173,8 +172,7 @@ KeyAttestation DeviceKeyStore::Attest(const AttestParams& params, const Operatio
       return attest(*attestation_key);
     } catch (const DeviceKeyError& error) {
       if (error.code() != ErrorCode::kKeyLost) throw;
-      // The TPM was cleared since. Where it is the device key that is lost, the next attempt says
-      // so again.
+      // The TPM was cleared. If the device key is lost too, the next attempt throws again.
       file.Remove(limits);
     }
   }
@@ -195,7 +193,7 @@ Bytes DeviceKeyStore::ActivateAttestation(const ActivateAttestationParams& param
                                      {params.credential_blob, params.encrypted_secret}, limits);
 }
 
-// The class that the key id promises is the one that its provider keeps.
+// The key id and the provider must name the same protection class.
 KeyProvider& DeviceKeyStore::ProviderOf(const KeyRecord& record) const {
   KeyProvider& provider = providers_.Named(record.provider);
   if (provider.protection_class() != record.key_id.protection_class()) {

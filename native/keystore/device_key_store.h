@@ -1,4 +1,4 @@
-// The one orchestrator: rules, records, providers and verification in the right order.
+// Calls rules, records, providers and verification in the right order.
 #ifndef DEVICE_KEY_KEYSTORE_DEVICE_KEY_STORE_H_
 #define DEVICE_KEY_KEYSTORE_DEVICE_KEY_STORE_H_
 
@@ -29,7 +29,7 @@ struct StoreOptions {
   std::function<int64_t()> now = SystemUnixSeconds;  // Unix seconds; called from any thread
 };
 
-// A payload that has passed every rule but those about its key.
+// A payload that has passed every rule except those about its key.
 struct PreparedSignature {
   KeyId key_id;
   SignPayload payload;
@@ -37,36 +37,37 @@ struct PreparedSignature {
   Sha256Digest digest;
 };
 
-// Every call but Prepare blocks, on the disk and for as long as hardware takes (OperationLimits):
-// none of those may be made from an event loop. Thread-safe; it has no threads of its own. All
+// Every call except Prepare waits for the disk and for hardware (OperationLimits), so do not call
+// them from an event loop. Thread-safe; it starts no threads. All
 // throw DeviceKeyError. Constructing it touches neither disk nor hardware.
 class DeviceKeyStore {
  public:
-  // `providers` in order of preference; hardware goes first in any case.
+  // `providers` in order of preference; hardware is always first.
   DeviceKeyStore(StoreOptions options, std::vector<std::shared_ptr<KeyProvider>> providers);
 
-  // Makes a key under the policy's rules (ProviderSet::Create) and records it. `commit` is asked
-  // once, when the key exists and is about to be recorded: if it says false, because the caller has
-  // given up, `canceled` is thrown. Whatever is thrown, no key is left behind.
+  // Makes a key under the policy's rules (ProviderSet::Create) and records it. `params` must
+  // have passed CheckCreateParams. `commit` is called once, when the key exists and is about to be
+  // recorded; if it returns false, because the caller has given up, this throws `canceled`. If this
+  // throws, no key is left behind.
   CreateResponse Create(const CreateParams& params, const OperationLimits& limits,
                         const std::function<bool()>& commit);
 
   // As Create, but the key has no account and client until the first enrollment payload that it
-  // signs gives it those, for good. Until then it signs nothing else.
+  // signs gives it both, permanently. Until then it signs nothing else.
   CreateResponse CreateUnbound(const CreateUnboundParams& params, const OperationLimits& limits,
                                const std::function<bool()>& commit);
 
-  // Needs the record alone, no hardware. Throws `key_not_found`.
+  // Needs only the record, no hardware. Throws `key_not_found`.
   PublicResponse Public(const KeyId& key_id);
 
-  // Checks the payload's rules and forms the bytes to sign. Does no I/O and takes microseconds: for
-  // the calling thread, so that a bad payload is refused before anything waits. Throws
-  // `invalid_payload`.
+  // Checks the payload's rules and forms the bytes to sign. Does no I/O and takes microseconds.
+  // Call it on the calling thread, so that a bad payload is refused before the request waits.
+  // Throws `invalid_payload`.
   PreparedSignature Prepare(SignParams params) const;
 
-  // Signs what Prepare returned, once the payload is found to be for the account and client that
-  // the key was enrolled for, and not to have expired in a queue. The signature has been verified
-  // with the recorded public key. Throws `key_not_found`, `binding_mismatch`, `invalid_payload`,
+  // Signs the result of Prepare. The payload must be for the account and client that the key was
+  // enrolled for, and must not have expired in a queue. The signature is verified with the recorded
+  // public key. Throws `key_not_found`, `binding_mismatch`, `invalid_payload`,
   // the provider's errors, and `crypto_error` when hardware signs wrongly twice.
   SignResponse Sign(const PreparedSignature& prepared, const OperationLimits& limits);
 
@@ -80,9 +81,9 @@ class DeviceKeyStore {
   // attestation key.
   Bytes ActivateAttestation(const ActivateAttestationParams& params, const OperationLimits& limits);
 
-  // The key first, then its record, so that a failure leaves something to repeat the call with.
+  // Deletes the key first and then its record, so that the call can be repeated after a failure.
   // Throws `key_not_found`, and `hardware_unavailable` when this machine does not have the key's
-  // provider: the record may be all that leads to a key in some other store, so it stays.
+  // provider: the record stays, because it may be the only reference to a key in another store.
   void Delete(const KeyId& key_id, const OperationLimits& limits);
 
   // Every key of this store, and every record that cannot be read.
@@ -90,7 +91,7 @@ class DeviceKeyStore {
 
   // ProviderSet::Support, and the state of the store:
   //   "store":{"directory":"/...","available":true,"code":null,"message":null}
-  // The directory may hold bytes that are not UTF-8: dump it with error_handler_t::replace.
+  // The directory may hold bytes that are not UTF-8: dump the JSON with error_handler_t::replace.
   nlohmann::ordered_json Support(const OperationLimits& limits,
                                  ProviderSet::Ask ask = ProviderSet::Ask::kNeeded);
 

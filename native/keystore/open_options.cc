@@ -6,17 +6,6 @@
 #include "platform/error.h"
 #include "platform/path_text.h"
 #include "protocol/json_reader.h"
-#if defined(__linux__)
-#include "providers/tpm2/tpm2_provider.h"
-#elif defined(_WIN32)
-#include "providers/cng/cng_provider.h"
-#elif defined(__APPLE__)
-#include "providers/apple/keychain_provider.h"
-#include "providers/apple/secure_enclave_provider.h"
-#endif
-#if defined(__linux__) || defined(__APPLE__)
-#include "providers/pkcs11/pkcs11_provider.h"
-#endif
 
 namespace device_key {
 namespace {
@@ -138,33 +127,6 @@ OpenOptions DecodeOpenOptions(std::string_view json_text) {
   }
   if (options.directory.empty()) options.directory = DefaultStoreDirectory(options.environment);
   return options;
-}
-
-std::vector<std::shared_ptr<KeyProvider>> PlatformProviders(
-    [[maybe_unused]] const OpenOptions& options) {
-  std::vector<std::shared_ptr<KeyProvider>> providers;
-#if defined(__linux__)
-  providers.push_back(
-      std::make_shared<Tpm2Provider>(Tpm2Options{.tcti = options.tcti,
-                                                 .allow_simulator = options.allow_simulator,
-                                                 .environment = options.environment}));
-#elif defined(__APPLE__)
-  const UserPresence user_presence{.required = options.user_presence,
-                                   .reuse = options.user_presence_reuse};
-  providers.push_back(std::make_shared<SecureEnclaveProvider>(user_presence));
-  providers.push_back(std::make_shared<KeychainProvider>(user_presence));
-#endif
-#if defined(__linux__) || defined(__APPLE__)
-  providers.push_back(
-      std::make_shared<Pkcs11Provider>(Pkcs11Options{.module = options.pkcs11_module,
-                                                     .token = options.pkcs11_token,
-                                                     .pin = options.pkcs11_pin,
-                                                     .environment = options.environment}));
-#elif defined(_WIN32)
-  providers.push_back(std::make_shared<CngProvider>(CngKeyStore::kPlatform));
-  providers.push_back(std::make_shared<CngProvider>(CngKeyStore::kSoftware));
-#endif
-  return providers;
 }
 
 }  // namespace device_key

@@ -20,14 +20,14 @@ RecordStore::RecordStore(const std::filesystem::path& directory)
 
 void RecordStore::CheckReadable() const { PrivateDirectory::Open(directory_); }
 
-RecordStore::Place RecordStore::MakePlace() const {
+RecordStore::Reservation RecordStore::Reserve() const {
   PrivateDirectory directory = PrivateDirectory::OpenOrCreate(directory_);
   auto file = directory.MakeFile();
   return {std::move(directory), std::move(file)};
 }
 
 std::shared_ptr<const StoredKey> RecordStore::Read(const KeyId& key_id) {
-  if (const auto stamp = PrivateDirectory::Glance(directory_, FileName(key_id))) {
+  if (const auto stamp = PrivateDirectory::StatByPath(directory_, FileName(key_id))) {
     if (auto key = cache_.Find(key_id, *stamp)) return key;
   }
   const std::optional<PrivateDirectory> directory = PrivateDirectory::Open(directory_);
@@ -45,14 +45,14 @@ std::shared_ptr<const StoredKey> RecordStore::Read(const KeyId& key_id) {
   return key;
 }
 
-void RecordStore::Write(const Place& place, const KeyRecord& record) {
+void RecordStore::Write(const Reservation& reservation, const KeyRecord& record) {
   const std::string name = FileName(record.key_id);
-  // Making a key may have taken long: the directory's owner and mode are checked once more, and
-  // that readers will find the record, who come by the path.
+  // Making the key may have taken seconds. Check the directory's owner and mode again, and that the
+  // path still leads to it.
   CheckReadable();
-  place.directory.WriteNew(*place.file, name, EncodeKeyRecord(record));
-  if (!PrivateDirectory::Glance(directory_, name)) {
-    place.directory.Remove(name, std::chrono::steady_clock::now() + std::chrono::seconds(1));
+  reservation.directory.WriteNew(*reservation.file, name, EncodeKeyRecord(record));
+  if (!PrivateDirectory::StatByPath(directory_, name)) {
+    reservation.directory.Remove(name, std::chrono::steady_clock::now() + std::chrono::seconds(1));
     throw DeviceKeyError(ErrorCode::kStoreUnwritable,
                          "the key store directory " + Utf8FromPath(directory_) +
                              " was moved or removed while the key was made; try again");
@@ -85,7 +85,7 @@ std::vector<ListedKey> RecordStore::List() {
     const std::optional<KeyId> key_id = KeyIdFromFileName(name, kRecordSuffix);
     if (!key_id) continue;
     try {
-      // Past the cache: a long listing would empty it of the keys in use.
+      // Not through the cache: a long listing would evict the keys in use.
       FileStamp stamp;
       std::shared_ptr<const StoredKey> key = Load(*directory, *key_id, &stamp);
       if (key != nullptr) listed.push_back({*key_id, std::move(key), std::nullopt});

@@ -24,45 +24,46 @@ struct ListedKey {
 };
 
 // One file `<keyId>.json` for each key (see platform/private_directory.h for what protects them).
-// A directory that does not exist holds no keys; reading does not create it. The directory is
-// opened anew for each call, so that its owner and mode are checked each time and it may be moved
-// away and come back. Thread-safe; several processes may use one directory.
+// A directory that does not exist holds no keys; reading does not create it. Each
+// call opens the directory again, so that its owner and mode are checked and it may be moved away
+// and back. Thread-safe; several processes may use one directory.
 //
 // All calls throw `store_insecure` and `store_unwritable` as PrivateDirectory does.
 class RecordStore {
  public:
-  // A relative `directory` is resolved now.
+  // A relative `directory` is made absolute now.
   explicit RecordStore(const std::filesystem::path& directory);
 
   const std::filesystem::path& directory() const { return directory_; }
 
-  // Throws what reading would throw whatever the key.
+  // Throws the errors that reading any key would throw.
   void CheckReadable() const;
 
-  // Where the record of a key goes that is about to be made.
-  struct Place {
+  // The file for the record of a key that is about to be made.
+  struct Reservation {
     PrivateDirectory directory;
     std::shared_ptr<PrivateDirectory::NewFile> file;
   };
 
-  // Creates the directory if need be, and proves that files can be made in it by making one. It is
-  // removed again with the last copy of the place, unless Write puts a record into it.
-  Place MakePlace() const;
+  // Creates the directory if necessary, and a temporary file in it: this shows that a record can be
+  // written before hardware makes the key. The file is removed with the last copy of the
+  // reservation, unless Write turns it into a record.
+  Reservation Reserve() const;
 
-  // Throws `key_not_found`, or `store_corrupt` naming the file and what is wrong with it.
+  // Throws `key_not_found`, or `store_corrupt` naming the file and the error in it.
   std::shared_ptr<const StoredKey> Read(const KeyId& key_id);
 
-  // When this throws there is no record. There must have been none before.
-  void Write(const Place& place, const KeyRecord& record);
+  // If it throws, there is no record. There must not be one before.
+  void Write(const Reservation& reservation, const KeyRecord& record);
 
-  // Replaces the record of a key without a binding by `bound`, which is the same key with one. When
-  // another process was faster, its record stays. Throws `key_not_found`.
+  // Replaces the record of a key without a binding by `bound`, which is the same key with one. If
+  // another process has bound the key first, that record stays. Throws `key_not_found`.
   void Bind(const KeyRecord& bound, PrivateDirectory::Deadline deadline);
 
   // Throws `key_not_found`.
   void Remove(const KeyId& key_id, PrivateDirectory::Deadline deadline);
 
-  // In the order of their ids. Files that are not named like key records are passed over.
+  // Sorted by id. Ignores files that are not named like key records.
   std::vector<ListedKey> List();
 
  private:

@@ -60,8 +60,6 @@ std::string_view ErrorCodeName(ErrorCode code) {
       return "canceled";
     case ErrorCode::kClosed:
       return "closed";
-    case ErrorCode::kRemoteTransportRefused:
-      return "remote_transport_refused";
     case ErrorCode::kPlatformError:
       return "platform_error";
     case ErrorCode::kCryptoError:

@@ -10,8 +10,9 @@
 
 namespace device_key {
 
-// The machine codes of the public API. Their wire names (`ErrorCodeName`) are stable: callers
-// switch on them, and JSON-RPC clients receive them as `error.data.code`.
+// The machine codes that native code throws; lib/errors.ts has them and those of TypeScript. Their
+// wire names (`ErrorCodeName`) are stable: callers switch on them, and JSON-RPC clients receive
+// them as `error.data.code`.
 enum class ErrorCode {
   kInvalidParams,
   kInvalidPayload,
@@ -41,7 +42,6 @@ enum class ErrorCode {
   kQueueFull,
   kCanceled,
   kClosed,
-  kRemoteTransportRefused,
   kPlatformError,
   kCryptoError,
 };

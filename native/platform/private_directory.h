@@ -37,11 +37,11 @@ struct FileContents {
   FileStamp stamp;
 };
 
-// What keeps a file or directory of the operating system open.
+// An open file or directory.
 #if defined(_WIN32)
-using OpenFile = UniqueHandle;
+using OsHandle = UniqueHandle;
 #else
-using OpenFile = UniqueFd;
+using OsHandle = UniqueFd;
 #endif
 
 // An open directory of small files. Opening it refuses, with `store_insecure`, one that another
@@ -64,13 +64,13 @@ class PrivateDirectory {
   // nullopt when there is no such directory; it is not created.
   static std::optional<PrivateDirectory> Open(const std::filesystem::path& path);
 
-  // What Stat of the directory at `path` would say of a file, for half of the system's work, as
-  // nothing is opened. nullopt when there is no such file, and, unless it throws the same, when
-  // Open has something to refuse. As nothing is held open either, the stamp is good only for
-  // comparing it with that of a file that was read before: whoever swaps the path meanwhile has no
-  // other file of the same stamp.
-  static std::optional<FileStamp> Glance(const std::filesystem::path& path,
-                                         const std::string& name);
+  // Like Stat, but path-based; for cache validation only. Compare the stamp with that of a file
+  // that was read before: a file that another process puts at the path has another stamp. It skips
+  // most checks of Open, which take several times as long, and returns nullopt when there is no
+  // such file or when the directory's type, owner or mode are not as Open demands. On Windows it
+  // opens the directory, because an access list can be read from an open handle only.
+  static std::optional<FileStamp> StatByPath(const std::filesystem::path& path,
+                                             const std::string& name);
 
   // Creates the directory, and those above it, with mode 0700 when it is not there.
   static PrivateDirectory OpenOrCreate(const std::filesystem::path& path);
@@ -87,9 +87,9 @@ class PrivateDirectory {
   // `store_corrupt` when it is longer than kMaxFileBytes.
   std::optional<FileContents> Read(const std::string& name) const;
 
-  // An empty file under a temporary name, which is removed again unless WriteNew gives it another.
-  // Proves that files can be made, before there is anything to put into them; one that is made only
-  // to be removed has to be seen through by the disk as well.
+  // An empty file under a temporary name. It shows that a file can be written before there is
+  // anything to write, and is removed unless WriteNew renames it. WriteNew fills this file instead
+  // of another one, because flushing the removal of a second file to the disk costs as much again.
   class NewFile;
   std::shared_ptr<NewFile> MakeFile() const;
 
@@ -122,15 +122,15 @@ class PrivateDirectory {
   std::vector<std::string> List() const;
 
  private:
-  PrivateDirectory(std::filesystem::path path, OpenFile directory)
+  PrivateDirectory(std::filesystem::path path, OsHandle directory)
       : path_(std::move(path)), directory_(std::move(directory)) {}
 
-  OpenFile Lock(Deadline deadline) const;
+  OsHandle Lock(Deadline deadline) const;
   void Fill(NewFile& file, const std::string& name, std::string_view contents) const;
   std::string PathOf(const std::string& name) const { return Utf8FromPath(path_ / name); }
 
   std::filesystem::path path_;  // on POSIX for messages only, once open
-  OpenFile directory_;
+  OsHandle directory_;
 };
 
 }  // namespace device_key

@@ -211,7 +211,8 @@ std::optional<PrivateDirectory> PrivateDirectory::Open(const fs::path& path) {
   return PrivateDirectory(clean, std::move(fd));
 }
 
-std::optional<FileStamp> PrivateDirectory::Glance(const fs::path& path, const std::string& name) {
+std::optional<FileStamp> PrivateDirectory::StatByPath(const fs::path& path,
+                                                      const std::string& name) {
   std::string text = path.native();
   // As in WithoutTrailingSeparator.
   while (text.size() > 1 && (text.ends_with('/') || text.ends_with("/."))) text.pop_back();

@@ -144,31 +144,21 @@ void MakeDirectories(const fs::path& path, PrivateAccess& access) {
 
 // Virus scanners and indexers open new files for a moment, and a file that is being deleted stays
 // until the last of its readers has gone.
-bool WillPass(DWORD error) {
+bool IsTransient(DWORD error) {
   return error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED ||
          error == ERROR_DELETE_PENDING || error == ERROR_LOCK_VIOLATION;
 }
 
-// Calls `attempt` until it returns ERROR_SUCCESS or an error that does not pass, for a second at
-// most.
+// Calls `attempt` again for up to a second while it returns a transient error.
 template <class Attempt>
-DWORD Persist(Attempt attempt) {
+DWORD RetryForASecond(Attempt attempt) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
   DWORD error = attempt();
-  while (WillPass(error) && std::chrono::steady_clock::now() < end) {
+  while (IsTransient(error) && std::chrono::steady_clock::now() < end) {
     std::this_thread::sleep_for(kPause);
     error = attempt();
   }
   return error;
-}
-
-// NTFS finds names whatever their case, and two key ids may differ in that alone.
-bool IsSpelt(const std::wstring& path, const std::string& name) {
-  WIN32_FIND_DATAW found{};
-  const HANDLE find = FindFirstFileW(path.c_str(), &found);
-  if (find == INVALID_HANDLE_VALUE) return false;
-  const ScopedFind scoped_find(find);
-  return Utf8FromWide(found.cFileName) == name;
 }
 
 // Since 1970; a FILETIME counts 100 ns from 1601.
@@ -196,7 +186,7 @@ FileStamp StampOf(HANDLE file, const std::string& path) {
 UniqueHandle OpenForReading(const fs::path& path, const std::string& name, DWORD access) {
   const std::wstring extended = ExtendedPath(path / WideFromUtf8(name));
   UniqueHandle file;
-  const DWORD error = Persist([&] {
+  const DWORD error = RetryForASecond([&] {
     file = UniqueHandle(CreateFileW(
         extended.c_str(), access, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
         OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS, nullptr));
@@ -206,7 +196,6 @@ UniqueHandle OpenForReading(const fs::path& path, const std::string& name, DWORD
   if (error != ERROR_SUCCESS) {
     ThrowWindows(Utf8FromPath(path / WideFromUtf8(name)) + " cannot be opened", error);
   }
-  if (!IsSpelt(extended, name)) return {};
   return file;
 }
 
@@ -234,7 +223,7 @@ class PrivateDirectory::NewFile {
   ~NewFile() {
     if (path_.empty()) return;
     file_ = UniqueHandle();
-    Persist([&] { return DeleteFileW(path_.c_str()) ? ERROR_SUCCESS : GetLastError(); });
+    RetryForASecond([&] { return DeleteFileW(path_.c_str()) ? ERROR_SUCCESS : GetLastError(); });
   }
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
@@ -258,7 +247,7 @@ class PrivateDirectory::NewFile {
     if (error_ != ERROR_SUCCESS) return;
     file_ = UniqueHandle();
     const std::wstring target = ExtendedPath(directory_ / WideFromUtf8(name));
-    error_ = Persist([&] {
+    error_ = RetryForASecond([&] {
       if (MoveFileExW(path_.c_str(), target.c_str(), flags | MOVEFILE_WRITE_THROUGH)) {
         return DWORD{ERROR_SUCCESS};
       }
@@ -285,8 +274,8 @@ std::optional<PrivateDirectory> PrivateDirectory::Open(const fs::path& path) {
   return PrivateDirectory(clean, std::move(directory));
 }
 
-// An access list can be read from what is open alone.
-std::optional<FileStamp> PrivateDirectory::Glance(const fs::path& path, const std::string& name) {
+std::optional<FileStamp> PrivateDirectory::StatByPath(const fs::path& path,
+                                                      const std::string& name) {
   const std::optional<PrivateDirectory> directory = Open(path);
   return directory ? directory->Stat(name) : std::nullopt;
 }
@@ -380,7 +369,7 @@ void PrivateDirectory::Fill(NewFile& file, const std::string& name,
 }
 
 // A file that one process at a time can have open, and that goes with whoever has.
-OpenFile PrivateDirectory::Lock(Deadline deadline) const {
+OsHandle PrivateDirectory::Lock(Deadline deadline) const {
   const std::wstring path = ExtendedPath(path_ / WideFromUtf8(kLockName));
   const std::string failure =
       "the key store directory " + Utf8FromPath(path_) + " cannot be locked";
@@ -391,7 +380,7 @@ OpenFile PrivateDirectory::Lock(Deadline deadline) const {
     if (lock.valid()) return lock;
     const DWORD error = GetLastError();
     if (IsMissing(error)) return {};
-    if (!WillPass(error)) ThrowWindows(failure, error);
+    if (!IsTransient(error)) ThrowWindows(failure, error);
     if (std::chrono::steady_clock::now() >= deadline) {
       throw DeviceKeyError(ErrorCode::kStoreUnwritable,
                            failure +
@@ -421,9 +410,8 @@ bool PrivateDirectory::Remove(const std::string& name, Deadline deadline) const 
   const UniqueHandle lock = Lock(deadline);
   if (!lock.valid()) return false;
   const std::wstring path = ExtendedPath(path_ / WideFromUtf8(name));
-  if (!IsSpelt(path, name)) return false;
   const DWORD error =
-      Persist([&] { return DeleteFileW(path.c_str()) ? ERROR_SUCCESS : GetLastError(); });
+      RetryForASecond([&] { return DeleteFileW(path.c_str()) ? ERROR_SUCCESS : GetLastError(); });
   if (IsMissing(error)) return false;
   if (error != ERROR_SUCCESS) ThrowWindows(PathOf(name) + " cannot be removed", error);
   return true;

@@ -27,11 +27,16 @@ void CheckNotEmpty(std::string_view member, std::string_view value) {
   if (value.empty()) RefusePayload(member, "a string that is not empty");
 }
 
-// A NUL separates the two where a key is bound to them.
-void CheckOwner(std::string_view member, std::string_view id) {
-  if (id.empty() || id.find('\0') != std::string_view::npos) {
-    RefusePayload(member, "a string that is not empty and has no NUL");
-  }
+constexpr std::string_view kOwnerIdForm = "a string that is not empty and has no NUL";
+
+// Whether `id` can be an accountUserId or a clientId. A NUL separates the two in what a TPM key's
+// authValue is derived from.
+bool IsOwnerId(std::string_view id) {
+  return !id.empty() && id.find('\0') == std::string_view::npos;
+}
+
+void CheckPayloadOwner(std::string_view member, std::string_view id) {
+  if (!IsOwnerId(id)) RefusePayload(member, std::string(kOwnerIdForm));
 }
 
 void CheckNonce(std::string_view nonce) {
@@ -66,11 +71,11 @@ void CheckPath(std::string_view path, const std::vector<std::string>& allowed) {
   }
 }
 
-// A time after `now`, by at most `max_lifetime` seconds if that is given.
+// `expiry` must be after `now`, and at most `max_lifetime` seconds after it if that is given.
 void CheckExpiry(std::string_view member, int64_t expiry, int64_t now,
                  std::optional<int64_t> max_lifetime) {
   if (expiry <= now) RefusePayload(member, "a time in the future (Unix seconds); it has expired");
-  // The difference of two int64 need not fit one.
+  // Unsigned, because the difference of two int64 can overflow an int64.
   const uint64_t lifetime = static_cast<uint64_t>(expiry) - static_cast<uint64_t>(now);
   if (max_lifetime && lifetime > static_cast<uint64_t>(*max_lifetime)) {
     RefusePayload(member, "a time (Unix seconds) at most " + std::to_string(*max_lifetime) +
@@ -103,13 +108,10 @@ void CheckOwnMembers(const EnrollmentPayload& payload, const TargetPolicy& polic
   CheckPath(payload.target_path, policy.enrollment_paths);
 }
 
-void CheckCreateId(std::string_view member, std::string_view id) {
-  // A NUL separates the two ids where a key is bound to them.
-  if (id.empty() || id.find('\0') != std::string_view::npos) {
-    throw DeviceKeyError(
-        ErrorCode::kInvalidParams,
-        std::string(member) + ": expected a string that is not empty and has no NUL");
-  }
+void CheckCreateOwner(std::string_view member, std::string_view id) {
+  if (IsOwnerId(id)) return;
+  throw DeviceKeyError(ErrorCode::kInvalidParams,
+                       std::string(member) + ": expected " + std::string(kOwnerIdForm));
 }
 
 void CheckBound(std::string_view member, std::string_view value, std::string_view enrolled) {
@@ -125,8 +127,8 @@ void CheckBound(std::string_view member, std::string_view value, std::string_vie
 }  // namespace
 
 void CheckCreateParams(const CreateParams& params) {
-  CheckCreateId("accountUserId", params.account_user_id);
-  CheckCreateId("clientId", params.client_id);
+  CheckCreateOwner("accountUserId", params.account_user_id);
+  CheckCreateOwner("clientId", params.client_id);
 }
 
 void CheckSignPayload(const SignPayload& payload, const TargetPolicy& policy,
@@ -134,8 +136,8 @@ void CheckSignPayload(const SignPayload& payload, const TargetPolicy& policy,
   std::visit(
       [&](const auto& members) {
         CheckNonce(members.nonce);
-        CheckOwner("accountUserId", members.account_user_id);
-        CheckOwner("clientId", members.client_id);
+        CheckPayloadOwner("accountUserId", members.account_user_id);
+        CheckPayloadOwner("clientId", members.client_id);
         CheckOrigin(members.target_origin, policy);
         CheckOwnMembers(members, policy);
         CheckExpiryOf(members, now_unix_seconds, policy.max_lifetime_seconds);

@@ -4,6 +4,7 @@
 
 #include "keystore/device_key_store.h"
 #include "keystore/open_options.h"
+#include "keystore/platform_providers.h"
 #include "operations.h"
 #include "payload.h"
 #include "protocol/decode.h"

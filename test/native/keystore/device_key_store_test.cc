@@ -134,14 +134,6 @@ TEST_F(DeviceKeyStoreTest, KeepsTheRecordOfAKeyWhoseProviderIsElsewhere) {
 
 // Creating: what can go wrong leaves no key behind.
 
-TEST_F(DeviceKeyStoreTest, ChecksParamsBeforeItAsksHardware) {
-  ExpectError(ErrorCode::kInvalidParams,
-              [&] { store_.Create({.account_user_id = "", .client_id = "c"}, NoHurry(), Commit); });
-
-  EXPECT_EQ(provider_->creations, 0);
-  EXPECT_FALSE(fs::exists(directory_));
-}
-
 TEST_F(DeviceKeyStoreTest, ChecksTheStoreBeforeItAsksHardware) {
   fs::create_directory(directory_);
   LetOthersWrite(directory_);

@@ -25,14 +25,14 @@ class RecordStoreTest : public testing::Test {
 
   KeyRecord WriteNewRecord() {
     KeyRecord record = NewRecord();
-    store_.Write(store_.MakePlace(), record);
+    store_.Write(store_.Reserve(), record);
     return record;
   }
 
   KeyRecord WriteUnboundRecord() {
     KeyRecord record = NewRecord();
     record.binding = {};
-    store_.Write(store_.MakePlace(), record);
+    store_.Write(store_.Reserve(), record);
     return record;
   }
 
@@ -67,20 +67,20 @@ TEST_F(RecordStoreTest, IsEmptyWhereThereIsNoDirectoryAndCreatesNone) {
 #if !defined(_WIN32)
 TEST_F(RecordStoreTest, ARecordThatReadersWouldNotFindIsNotWritten) {
   const KeyRecord record = NewRecord();
-  const RecordStore::Place place = store_.MakePlace();
+  const RecordStore::Reservation reservation = store_.Reserve();
   fs::path moved = directory_;
   moved += "-moved";
   fs::rename(directory_, moved);
 
   ExpectError(
-      ErrorCode::kStoreUnwritable, [&] { store_.Write(place, record); }, "was moved");
+      ErrorCode::kStoreUnwritable, [&] { store_.Write(reservation, record); }, "was moved");
 
   EXPECT_TRUE(RecordStore(moved).List().empty());
 }
 #endif
 
 TEST_F(RecordStoreTest, NamesTheKeyThatIsNotThere) {
-  store_.MakePlace();
+  store_.Reserve();
   const KeyId key_id = NewRecord().key_id;
 
   ExpectError(
@@ -150,7 +150,7 @@ TEST_F(RecordStoreTest, SeesAnotherDirectoryInThePlaceOfTheFirst) {
   fs::rename(directory_, scratch_ / "elsewhere");
   record.handle = {{"slot", 8}};
   RecordStore other(directory_);
-  other.Write(other.MakePlace(), record);
+  other.Write(other.Reserve(), record);
 
   EXPECT_EQ(store_.Read(record.key_id)->record().handle, record.handle);
 }
@@ -170,7 +170,7 @@ TEST_F(RecordStoreTest, DoesNotFollowALinkInPlaceOfTheDirectoryAlsoForKnownRecor
     const fs::path directory = scratch_ / "linked";
     RecordStore store(directory.string() + ending);
     const KeyRecord record = NewRecord();
-    store.Write(store.MakePlace(), record);
+    store.Write(store.Reserve(), record);
     store.Read(record.key_id);
 
     fs::rename(directory, scratch_ / "elsewhere");
@@ -199,7 +199,7 @@ TEST_F(RecordStoreTest, NeverReplacesARecord) {
   const std::string before = ReadFile(FileOf(record));
   record.provider = "other";
 
-  ExpectError(ErrorCode::kStoreUnwritable, [&] { store_.Write(store_.MakePlace(), record); });
+  ExpectError(ErrorCode::kStoreUnwritable, [&] { store_.Write(store_.Reserve(), record); });
   EXPECT_EQ(ReadFile(FileOf(record)), before);
 }
 
@@ -210,7 +210,7 @@ TEST_F(RecordStoreTest, LeavesRecordsOfNewerVersionsAsTheyAre) {
 
   ExpectError(
       ErrorCode::kStoreCorrupt, [&] { store_.Read(record.key_id); }, "newer version");
-  ExpectError(ErrorCode::kStoreUnwritable, [&] { store_.Write(store_.MakePlace(), record); });
+  ExpectError(ErrorCode::kStoreUnwritable, [&] { store_.Write(store_.Reserve(), record); });
   EXPECT_EQ(store_.List().size(), 1u);
   EXPECT_EQ(ReadFile(FileOf(record)), future);
 }
@@ -218,7 +218,7 @@ TEST_F(RecordStoreTest, LeavesRecordsOfNewerVersionsAsTheyAre) {
 TEST_F(RecordStoreTest, RefusesARecordWithoutAP256Key) {
   KeyRecord record = NewRecord();
   record.public_key_spki_der = {1, 2, 3};
-  store_.Write(store_.MakePlace(), record);
+  store_.Write(store_.Reserve(), record);
 
   ExpectError(
       ErrorCode::kStoreCorrupt, [&] { store_.Read(record.key_id); }, "publicKeySpkiDerBase64");

@@ -356,47 +356,47 @@ TEST_F(PrivateDirectoryTest, StampsAFileAnewWhenItIsReplaced) {
   EXPECT_NE(*directory.Stat("file"), before);
 }
 
-TEST_F(PrivateDirectoryTest, GlancesAtAFileAsIfItWereOpen) {
+TEST_F(PrivateDirectoryTest, StatsAFileByPathAsThroughTheOpenDirectory) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "contents");
 
   for (const fs::path& spelling : {path_, path_ / "", path_ / ".", path_ / "." / ""}) {
-    EXPECT_EQ(PrivateDirectory::Glance(spelling, "file"), directory.Stat("file")) << spelling;
+    EXPECT_EQ(PrivateDirectory::StatByPath(spelling, "file"), directory.Stat("file")) << spelling;
   }
-  EXPECT_FALSE(PrivateDirectory::Glance(path_, "other"));
-  EXPECT_FALSE(PrivateDirectory::Glance(scratch_ / "elsewhere", "file"));
+  EXPECT_FALSE(PrivateDirectory::StatByPath(path_, "other"));
+  EXPECT_FALSE(PrivateDirectory::StatByPath(scratch_ / "elsewhere", "file"));
 }
 
-// What becomes of it then is for Open to say.
-TEST_F(PrivateDirectoryTest, GlancesAtNothingInADirectoryThatMayBeRefused) {
+// Open reports the reason.
+TEST_F(PrivateDirectoryTest, StatsNoFileByPathInADirectoryThatOpenRefuses) {
   OpenOrCreate().WriteNew("file", "contents");
 
   for (const mode_t mode : {0720, 0702, 0740, 0704, 0300, 0600}) {
     chmod(path_.c_str(), mode);
-    EXPECT_FALSE(PrivateDirectory::Glance(path_, "file")) << std::oct << mode;
+    EXPECT_FALSE(PrivateDirectory::StatByPath(path_, "file")) << std::oct << mode;
   }
   chmod(path_.c_str(), 0700);
-  EXPECT_TRUE(PrivateDirectory::Glance(path_, "file"));
+  EXPECT_TRUE(PrivateDirectory::StatByPath(path_, "file"));
 }
 
-TEST_F(PrivateDirectoryTest, GlancesAtNothingInADirectoryOfAnotherUser) {
+TEST_F(PrivateDirectoryTest, StatsNoFileByPathInADirectoryOfAnotherUser) {
   if (geteuid() != 0) {
-    EXPECT_FALSE(PrivateDirectory::Glance("/", "etc"));
+    EXPECT_FALSE(PrivateDirectory::StatByPath("/", "etc"));
     return;
   }
   OpenOrCreate().WriteNew("file", "contents");
   GiveAway(path_);
 
-  EXPECT_FALSE(PrivateDirectory::Glance(path_, "file"));
+  EXPECT_FALSE(PrivateDirectory::StatByPath(path_, "file"));
 }
 
-TEST_F(PrivateDirectoryTest, GlancesAtNothingThroughASymbolicLink) {
+TEST_F(PrivateDirectoryTest, StatsNoFileByPathThroughASymbolicLink) {
   OpenOrCreate().WriteNew("file", "contents");
   fs::create_directory_symlink(path_, scratch_ / "link");
   const fs::path link = scratch_ / "link";
 
   for (const fs::path& spelling : {link, link / "", link / ".", link / "." / ""}) {
-    EXPECT_FALSE(PrivateDirectory::Glance(spelling, "file")) << spelling;
+    EXPECT_FALSE(PrivateDirectory::StatByPath(spelling, "file")) << spelling;
   }
 }
 

@@ -188,17 +188,6 @@ TEST_F(PrivateDirectoryWinTest, NeverReplacesAFile) {
   EXPECT_EQ(CountEntries(path_), 1u);
 }
 
-// NTFS ignores case when it looks up a name, but two key ids may differ only in case.
-TEST_F(PrivateDirectoryWinTest, FindsNoFileByAnotherSpelling) {
-  const PrivateDirectory directory = OpenOrCreate();
-  directory.WriteNew("dk_tpm_Ab.json", "contents");
-
-  EXPECT_FALSE(directory.Read("dk_tpm_aB.json"));
-  EXPECT_FALSE(directory.Stat("dk_tpm_aB.json"));
-  EXPECT_FALSE(directory.Remove("dk_tpm_aB.json", Soon()));
-  EXPECT_EQ(directory.Read("dk_tpm_Ab.json")->bytes, "contents");
-}
-
 TEST_F(PrivateDirectoryWinTest, RefusesALongerFileThanItWrites) {
   const PrivateDirectory directory = OpenOrCreate();
   WriteFile(path_ / "file", std::string(PrivateDirectory::kMaxFileBytes + 1, 'x'));
@@ -227,12 +216,12 @@ TEST_F(PrivateDirectoryWinTest, StampsAFileAnewWhenItIsReplaced) {
   EXPECT_NE(*directory.Stat("file"), before);
 }
 
-TEST_F(PrivateDirectoryWinTest, GlancesAtAFileAsIfItWereOpen) {
+TEST_F(PrivateDirectoryWinTest, StatsAFileByPathAsThroughTheOpenDirectory) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "contents");
 
-  EXPECT_EQ(PrivateDirectory::Glance(path_, "file"), directory.Stat("file"));
-  EXPECT_FALSE(PrivateDirectory::Glance(path_, "other"));
+  EXPECT_EQ(PrivateDirectory::StatByPath(path_, "file"), directory.Stat("file"));
+  EXPECT_FALSE(PrivateDirectory::StatByPath(path_, "other"));
 }
 
 TEST_F(PrivateDirectoryWinTest, ShowsTheOldFileOrTheNewOneWhileItIsReplaced) {

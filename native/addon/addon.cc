@@ -12,7 +12,7 @@ namespace device_key {
 namespace {
 
 // checkShape(kind: 'create' | 'public' | 'sign', params: string): void
-// Throws what decoding `params` throws. For the tests that compare the decoder with the schemas.
+// Throws the error of decoding `params`. For the tests that compare the decoder with the schemas.
 Napi::Value CheckShape(const Napi::CallbackInfo& info) {
   return AtBoundary(info.Env(), [&] {
     const std::string kind = info[0].As<Napi::String>();

@@ -11,14 +11,14 @@
 
 namespace device_key {
 
-// Runs `work` and returns what it returns; a DeviceKeyError becomes a pending JavaScript exception
-// {code, message, platformStatus?}, and the result undefined.
+// Returns the result of `work`. A DeviceKeyError becomes a pending JavaScript exception {code,
+// message, platformStatus?}, and the result is undefined.
 template <class Work>
 Napi::Value AtBoundary(Napi::Env env, Work work) {
   try {
     return work();
   } catch (const Napi::Error&) {
-    throw;  // node-addon-api's own: JavaScript threw
+    throw;  // from node-addon-api: JavaScript threw
   } catch (const DeviceKeyError& error) {
     napi_throw(env, ErrorToJavaScript(env, error));
   } catch (const std::exception& error) {

@@ -1,9 +1,9 @@
-// Decides where the libraries are found that the addon for Windows loads on first use.
+// Decides where the addon for Windows finds the libraries that it loads on first use.
 //
 // The addon imports Node-API from "node.exe", but an application's executable may have any name
-// (Electron's has the application's): the host is whatever this process was started from. And
-// Node.js loads addons so that libraries beside them come first; the system's own are to come from
-// System32 alone. For mingw-w64: node-gyp brings a hook of its own for MSVC.
+// (Electron's has the application's): the host is the executable of this process.
+// Node.js loads addons with a search order in which libraries beside the addon come first, but the
+// system's libraries must come from System32. For mingw-w64; with MSVC, node-gyp has its own hook.
 #include <cstring>
 
 #include "platform/windows_api.h"

@@ -16,11 +16,11 @@ namespace device_key {
 //   .support(all: boolean): number
 //   .cancel(request: number): boolean
 //   .close(): number
-//   .directory(): string      absolute, also when nothing is there yet
+//   .directory(): string      absolute; need not exist
 //   .takePinQuestion(): string   .answerPin(pin: string): void
-//   .abandon(): void          for the end of the process: settles nothing more, and waits
-// Strings are JSON texts. What is wrong with a call is thrown as {code, message}, not an Error:
-// lib/ makes the DeviceKeyError, so that there is one class of them.
+//   .abandon(): void          for the end of the process: settles no more requests, and waits
+// Strings are JSON texts. Errors of a call are thrown as {code, message}, not an Error:
+// lib/ makes the DeviceKeyError, so that there is only one class.
 class NativeStore : public Napi::ObjectWrap<NativeStore> {
  public:
   static Napi::Function Define(Napi::Env env);
@@ -42,8 +42,8 @@ class NativeStore : public Napi::ObjectWrap<NativeStore> {
   // Throws `closed` after Abandon.
   AsyncDeviceKeyStore& store() const;
 
-  // Ends everything, within a bounded time, when the environment ends (the end of a worker, or of a
-  // process that has run out of work), when JavaScript says so, or when the object is collected.
+  // Ends everything, within a bounded time, when the environment ends (a worker, or a
+  // process without work), when JavaScript calls Abandon, or when the object is collected.
   void TearDown();
   static void OnEnvironmentEnd(void* store);
 

@@ -28,8 +28,8 @@ Napi::Object ErrorToJavaScript(Napi::Env env, const DeviceKeyError& error) {
 std::shared_ptr<SettlementChannel> SettlementChannel::Open(Napi::Env env,
                                                            Napi::Function on_settled) {
   auto channel = std::make_shared<SettlementChannel>();
-  // The function's own reference to the channel, given back by its finalizer: a call may still be
-  // on its way when nobody else holds the channel any more.
+  // The function's reference to the channel; its finalizer releases it. A call may still be
+  // pending when no other reference to the channel is left.
   using Reference = std::shared_ptr<SettlementChannel>;
   auto reference = std::make_unique<Reference>(channel);
   const napi_status status = napi_create_threadsafe_function(
@@ -62,8 +62,8 @@ void SettlementChannel::Push(Settlement settlement) {
 
 void SettlementChannel::CallJavaScript(napi_env env, napi_value on_settled, void* context, void*) {
   if (env == nullptr) return;  // the environment is going down
-  // Every call into JavaScript fails from the moment that a worker is being terminated. Node-API
-  // calls this function directly, so the exception that node-addon-api makes of it must end here.
+  // While a worker is being terminated every call into JavaScript fails. Node-API calls this
+  // function directly, so it must catch the exception that node-addon-api throws.
   try {
     static_cast<SettlementChannel*>(context)->Deliver(env, Napi::Function(env, on_settled));
   } catch (const Napi::Error& error) {

@@ -1,4 +1,4 @@
-// The way of settlements from the store's threads to a JavaScript function.
+// Hands settlements from the store's threads to a JavaScript function.
 #ifndef DEVICE_KEY_ADDON_SETTLEMENT_CHANNEL_H_
 #define DEVICE_KEY_ADDON_SETTLEMENT_CHANNEL_H_
 
@@ -12,9 +12,9 @@
 
 namespace device_key {
 
-// Calls `on_settled(request, result | error)` on the JavaScript thread for each settlement, in one
-// turn of the event loop for all that have come together since the last. While requests are
-// outstanding it keeps the process alive, and only then.
+// Calls `on_settled(request, result | error)` on the JavaScript thread for each settlement, and
+// all that are ready in one turn of the event loop. It keeps the process alive only while requests
+// are outstanding.
 class SettlementChannel {
  public:
   // On the JavaScript thread.
@@ -23,11 +23,11 @@ class SettlementChannel {
   // From any thread; a no-op after Close.
   void Push(Settlement settlement);
 
-  // On the JavaScript thread: how many requests are outstanding has changed by one.
+  // On the JavaScript thread: the number of outstanding requests has changed by one.
   void RequestStarted(Napi::Env env);
   void RequestCanceled(Napi::Env env);
 
-  // On the JavaScript thread: nothing is delivered any more. Idempotent.
+  // On the JavaScript thread: no more settlements are delivered. Idempotent.
   void Close();
 
  private:
@@ -35,11 +35,11 @@ class SettlementChannel {
   void Deliver(Napi::Env env, Napi::Function on_settled);
   void RequestsEnded(Napi::Env env, size_t count);
 
-  // Changed on the JavaScript thread alone; guards the next against Close.
+  // Changed on the JavaScript thread only; protects the next member from Close.
   std::mutex function_mutex_;
   napi_threadsafe_function function_ = nullptr;
 
-  // Guards the next two. Not held while the JavaScript thread is woken, which would run into it.
+  // Guards the next two. Not held while waking the JavaScript thread, which would wait for it.
   std::mutex ready_mutex_;
   std::vector<Settlement> ready_;
   bool scheduled_ = false;
@@ -47,7 +47,7 @@ class SettlementChannel {
   size_t outstanding_ = 0;  // JavaScript thread only
 };
 
-// {code, message, platformStatus?}: what becomes a DeviceKeyError in JavaScript.
+// {code, message, platformStatus?}; JavaScript makes a DeviceKeyError from it.
 Napi::Object ErrorToJavaScript(Napi::Env env, const DeviceKeyError& error);
 
 }  // namespace device_key

@@ -9,15 +9,15 @@ namespace device_key {
 
 namespace {
 
-// EVP_DecodeBlock takes an int. Nothing that is encoded here comes near it.
+// EVP_DecodeBlock takes an int. Callers encode far less than that.
 constexpr size_t kMaxLength = INT_MAX / 2;
 
 void ReplaceAll(std::string& text, char from, char to) {
   std::replace(text.begin(), text.end(), from, to);
 }
 
-// The bytes of padded Base64, leniently: white space around it and stray bits are let through
-// (EVP_DecodeBlock(3)), so callers compare the result's encoding with what they were given.
+// Decodes padded Base64. EVP_DecodeBlock(3) accepts surrounding white space and non-zero unused
+// bits, so callers encode the result again and compare it with their input.
 std::optional<Bytes> DecodeLeniently(std::string_view padded) {
   if (padded.size() % 4 != 0 || padded.size() > kMaxLength) return std::nullopt;
   Bytes bytes(padded.size() / 4 * 3);

@@ -13,8 +13,8 @@ namespace device_key {
 std::string Base64Encode(ByteView bytes);
 std::string Base64UrlEncode(ByteView bytes);
 
-// The decoders accept exactly what the encoders produce: no white space, padding only where the
-// alphabet asks for it, no non-zero bits behind the last byte. Anything else is nullopt.
+// The decoders accept exactly what the encoders produce: no white space, padding only in
+// base64, no non-zero bits after the last byte. They return nullopt for anything else.
 std::optional<Bytes> Base64Decode(std::string_view text);
 std::optional<Bytes> Base64UrlDecode(std::string_view text);
 

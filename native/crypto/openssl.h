@@ -1,4 +1,4 @@
-// What crypto/ and providers/tpm2/ need of OpenSSL 3.
+// The parts of OpenSSL 3 that crypto/ and providers/tpm2/ use.
 #ifndef DEVICE_KEY_CRYPTO_OPENSSL_H_
 #define DEVICE_KEY_CRYPTO_OPENSSL_H_
 
@@ -26,11 +26,11 @@ using ScopedEcdsaSig = std::unique_ptr<ECDSA_SIG, OpenSslFree<ECDSA_SIG_free>>;
 using ScopedEcPoint = std::unique_ptr<EC_POINT, OpenSslFree<EC_POINT_free>>;
 using ScopedBignum = std::unique_ptr<BIGNUM, OpenSslFree<BN_free>>;
 
-// To be called first by every function that calls OpenSSL. Throws `crypto_error`.
+// Every function that calls OpenSSL must call this first. Throws `crypto_error`.
 void InitOpenSsl();
 
-// A `crypto_error`. Also empties OpenSSL's queue of errors, which would otherwise be reported by
-// an unrelated later call on this thread.
+// A `crypto_error`. Also empties OpenSSL's queue of errors, because a later, unrelated call
+// on this thread would report them.
 DeviceKeyError CryptoError(const std::string& message);
 
 }  // namespace device_key

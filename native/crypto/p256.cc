@@ -15,9 +15,9 @@ namespace {
 
 constexpr size_t kCoordinateSize = 32;
 
-// Everything in front of the two coordinates in the DER of RFC 5480: SEQUENCE { SEQUENCE {
+// The bytes before the two coordinates in the DER of RFC 5480: SEQUENCE { SEQUENCE {
 // id-ecPublicKey, prime256v1 }, BIT STRING { no unused bits, 0x04 (SEC 1: uncompressed) } }. DER
-// leaves no choice in it, so comparing these bytes is the strict parser.
+// allows no other encoding, so comparing these bytes parses strictly.
 constexpr std::array<uint8_t, 27> kSpkiPrefix = {
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
     0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04};
@@ -50,7 +50,7 @@ ScopedEvpPkey PublicKeyFromPoint(ByteView point) {
   return ScopedEvpPkey(key);
 }
 
-// Made once, and never freed: making it takes longer than what it is needed for.
+// Made once and never freed, because making it takes longer than a verification.
 const EC_GROUP* P256Group() {
   static const EC_GROUP* const group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
   return group;
@@ -74,7 +74,7 @@ Bytes SpkiFromPoint(ByteView x, ByteView y) {
   AppendPadded(spki, x);
   AppendPadded(spki, y);
   const ScopedEcPoint point(EC_POINT_new(P256Group()));
-  // EC_POINT_oct2point(3) refuses what is not on the curve.
+  // EC_POINT_oct2point(3) refuses points that are not on the curve.
   if (!point || EC_POINT_oct2point(P256Group(), point.get(), &spki[kSpkiPrefix.size() - 1],
                                    spki.size() - kSpkiPrefix.size() + 1, nullptr) != 1) {
     throw CryptoError("the public key is not a point on P-256");
@@ -90,7 +90,7 @@ Bytes EcdsaDerFromRaw(ByteView r, ByteView s) {
   if (!signature || ECDSA_SIG_set0(signature.get(), r_scalar.get(), s_scalar.get()) != 1) {
     throw CryptoError("out of memory");
   }
-  // ECDSA_SIG_set0 took both over.
+  // ECDSA_SIG_set0 took ownership of both.
   static_cast<void>(r_scalar.release());
   static_cast<void>(s_scalar.release());
   const int size = i2d_ECDSA_SIG(signature.get(), nullptr);
@@ -103,7 +103,7 @@ Bytes EcdsaDerFromRaw(ByteView r, ByteView s) {
 
 struct P256PublicKey::State {
   ScopedEvpPkey key;
-  ScopedEvpPkeyCtx verification;  // made ready once: setting it up costs as much as a verification
+  ScopedEvpPkeyCtx verification;  // set up once: setting it up takes as long as a verification
 };
 
 P256PublicKey::P256PublicKey(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -128,7 +128,7 @@ P256PublicKey P256PublicKey::FromSpki(ByteView der) {
 }
 
 bool P256PublicKey::Verify(const Sha256Digest& digest, ByteView signature_der) const {
-  // OpenSSL itself refuses whatever is not the one DER encoding of the signature
+  // OpenSSL itself refuses any text but the one DER encoding of the signature
   // (crypto/ec/ecdsa_ossl.c re-encodes it and compares).
   const bool valid = EVP_PKEY_verify(state_->verification.get(), signature_der.data(),
                                      signature_der.size(), digest.data(), digest.size()) == 1;

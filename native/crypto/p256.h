@@ -10,16 +10,16 @@
 namespace device_key {
 
 // The SubjectPublicKeyInfo (RFC 5480, named curve, uncompressed point; 91 bytes) of the point with
-// the big-endian affine coordinates `x` and `y`, each at most 32 bytes (shorter ones are padded:
-// hardware drops leading zeros). Throws `crypto_error` when the point is not on P-256.
+// the big-endian affine coordinates `x` and `y`, each at most 32 bytes (shorter ones are padded,
+// because some hardware drops leading zeros). Throws `crypto_error` when the point is not on P-256.
 Bytes SpkiFromPoint(ByteView x, ByteView y);
 
 // The DER ECDSA-Sig-Value (RFC 3279 section 2.2.3) of big-endian `r` and `s`, each at most 32
 // bytes. Throws `crypto_error` when one is empty, zero or too long.
 Bytes EcdsaDerFromRaw(ByteView r, ByteView s);
 
-// A parsed public key. Parsing costs more than a verification, so keep it. Not thread-safe: one
-// object is used by one thread at a time.
+// A parsed public key. Parsing takes longer than a verification, so keep the object. Not
+// thread-safe: one object is used by one thread at a time.
 class P256PublicKey {
  public:
   // Throws `crypto_error` unless `der` is the SPKI of a P-256 point and nothing follows it.
@@ -29,8 +29,8 @@ class P256PublicKey {
   P256PublicKey& operator=(P256PublicKey&&) noexcept;
   ~P256PublicKey();
 
-  // Whether `signature_der` is this key's ECDSA signature over `digest`. Malformed signatures are
-  // simply false.
+  // Whether `signature_der` is this key's ECDSA signature over `digest`. False for a
+  // malformed signature.
   bool Verify(const Sha256Digest& digest, ByteView signature_der) const;
 
  private:

@@ -19,7 +19,8 @@ DeviceKeyError ClosedError() {
   return DeviceKeyError(ErrorCode::kClosed, "the key store is closed; open another");
 }
 
-// Paths and driver messages may hold bytes that are not UTF-8; a report is still better than none.
+// Paths and driver messages may hold bytes that are not UTF-8; replace them, so that there is a
+// report.
 std::string Text(const nlohmann::ordered_json& json) {
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
@@ -61,8 +62,8 @@ nlohmann::ordered_json EncodeAttestation(const KeyId& key_id, const KeyAttestati
 
 }  // namespace
 
-// Where a request is on its way. Whoever moves it out of kQueued or kRunning decides its fate, so
-// Cancel and the worker cannot both have it.
+// The stage of a request. The thread that moves it out of kQueued or kRunning decides its outcome,
+// so Cancel and the worker cannot both have it.
 enum class Stage { kQueued, kRunning, kCommitted, kOver };
 
 struct AsyncDeviceKeyStore::Request {
@@ -73,14 +74,14 @@ struct AsyncDeviceKeyStore::Request {
   std::atomic<Stage> stage{Stage::kQueued};
 
   bool Move(Stage from, Stage to) { return stage.compare_exchange_strong(from, to); }
-  // A key has been made and is about to be recorded: from here on it is too late to cancel.
+  // A key has been made and is about to be recorded: the request can no longer be canceled.
   bool Commit() { return Move(Stage::kRunning, Stage::kCommitted); }
   bool End() {
     return Move(Stage::kRunning, Stage::kOver) || Move(Stage::kCommitted, Stage::kOver);
   }
 };
 
-// What the store's threads touch; it lives as long as the last of them.
+// The state that the store's threads share; it lives until the last of them ends.
 struct AsyncDeviceKeyStore::Core {
   Core(const OpenOptions& options, std::vector<std::shared_ptr<KeyProvider>> providers,
        std::function<void(Settlement)> on_settled)
@@ -113,8 +114,8 @@ struct AsyncDeviceKeyStore::Core {
   Interrupt interrupt;
   std::mutex mutex;  // guards the next
   std::map<uint64_t, std::shared_ptr<Request>> pending;
-  // Guards the next. Not `mutex`: on_settled wakes the JavaScript thread, and what that does first
-  // is often to submit its next request.
+  // Guards the next. Not `mutex`: on_settled wakes the JavaScript thread, which often submits its
+  // next request at once.
   std::mutex on_settled_mutex;
   std::function<void(Settlement)> on_settled;
   std::unique_ptr<DeviceKeyStore> store;  // null once both threads are done with it
@@ -287,15 +288,15 @@ uint64_t AsyncDeviceKeyStore::Close() {
     std::lock_guard lock(core_->mutex);
     for (const auto& [id, request] : core_->pending) waiting.push_back(request);
   }
-  // From the last to the first, against the threads, which meanwhile take from the front: nothing
-  // runs that came after something that was turned away.
+  // From the last to the first, because the threads take requests from the front meanwhile: no
+  // request may run that was submitted after a refused one.
   for (auto request = waiting.rbegin(); request != waiting.rend(); ++request) {
     if (!(*request)->Move(Stage::kQueued, Stage::kOver)) continue;
     QueueOf((*request)->lane).Remove((*request)->task);
     core_->Settle({(*request)->id, {}, ClosedError()});
   }
-  // Whichever thread gets here last lets go of the hardware and says so: on a thread of ours, since
-  // flushing what the store has in a TPM waits for that TPM.
+  // The thread that arrives last releases the hardware and settles the request. Not the JavaScript
+  // thread, because flushing the store's objects from a TPM waits for that TPM.
   const uint64_t id = ++last_request_;
   for (const Lane lane : {Lane::kHardware, Lane::kRecords}) {
     QueueOf(lane).Post([core = core_, id] {

@@ -19,13 +19,13 @@ class AttestationKeyFile {
   AttestationKeyFile(std::filesystem::path directory, const KeyProvider& provider);
 
   // The handle for the provider; nullopt when no key has been made. Throws `store_corrupt` for a
-  // file that this code does not understand, and as PrivateDirectory does.
+  // file that this version cannot read, and the errors of PrivateDirectory.
   std::optional<nlohmann::json> Read() const;
 
-  // Keeps `handle`, unless another process was faster. Returns the handle that is kept.
+  // Stores `handle`, unless another process has stored one first. Returns the stored handle.
   nlohmann::json Write(const nlohmann::json& handle) const;
 
-  // Forgets a key that its hardware has lost.
+  // Removes the file of a key that its hardware has lost.
   void Remove(const OperationLimits& limits) const;
 
  private:

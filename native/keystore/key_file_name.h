@@ -17,7 +17,7 @@ inline std::string KeyFileName(const KeyId& key_id, std::string_view suffix) {
   return key_id.str() + std::string(suffix);
 }
 
-// nullopt for files that are not of this kind.
+// nullopt for other files.
 inline std::optional<KeyId> KeyIdFromFileName(std::string_view name, std::string_view suffix) {
   if (!name.ends_with(suffix)) return std::nullopt;
   return KeyId::Parse(name.substr(0, name.size() - suffix.size()));

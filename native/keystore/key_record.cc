@@ -56,7 +56,7 @@ class Reader {
     return Member(name).is_null() ? std::string() : Text(name);
   }
 
-  // Texts that other things (the file's name) determine.
+  // The member must have the value that something else (the file's name) determines.
   void Expect(const char* name, std::string_view expected) const {
     if (Text(name) != expected) {
       Fail(std::string("the member ") + name + " is not " + std::string(expected) +
@@ -109,7 +109,7 @@ std::string EncodeKeyRecord(const KeyRecord& record) {
   };
   try {
     std::string text = json.dump(2) + "\n";
-    // What could not be read again must not be written; only the two ids can be that long.
+    // Never write a record that is too long to read. Only the two ids can be that long.
     if (text.size() <= PrivateDirectory::kMaxFileBytes) return text;
     throw DeviceKeyError(ErrorCode::kInvalidParams,
                          "accountUserId, clientId: expected strings that fit a key record, which "

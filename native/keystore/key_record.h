@@ -1,4 +1,4 @@
-// What is kept about a key, and its JSON form on disk.
+// The record of a key, and its JSON form on disk.
 #ifndef DEVICE_KEY_KEYSTORE_KEY_RECORD_H_
 #define DEVICE_KEY_KEYSTORE_KEY_RECORD_H_
 
@@ -13,23 +13,22 @@
 
 namespace device_key {
 
-// Everything but the private key, which only `handle` leads to and only the provider can use. The
-// protection class is the one that the key id names.
+// Everything except the private key, which only the provider can use, through `handle`. The key id
+// names the protection class.
 struct KeyRecord {
   KeyId key_id;
   std::string provider;  // KeyProvider::name()
   Bytes public_key_spki_der;
   KeyBinding binding;      // empty until the key is enrolled
   int64_t created_at = 0;  // Unix seconds
-  nlohmann::json handle;   // the provider's own
+  nlohmann::json handle;   // defined by the provider
 };
 
 // JSON text, `version` first. Throws `invalid_params` when a string is not UTF-8.
 std::string EncodeKeyRecord(const KeyRecord& record);
 
 // The record of `key_id` from `text`. Throws `store_corrupt` naming `file` (for people) and the
-// member that is missing, malformed, or at odds with `key_id`; also for a version that this code
-// does not know, which says so.
+// member that is missing, malformed or does not match `key_id`; also for an unknown version.
 KeyRecord DecodeKeyRecord(std::string_view text, const KeyId& key_id, const std::string& file);
 
 }  // namespace device_key

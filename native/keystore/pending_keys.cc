@@ -15,11 +15,11 @@ namespace {
 
 constexpr int kPendingVersion = 1;
 constexpr std::chrono::seconds kWithdrawTimeout{2};
-// The longest that a sweep delays the creation of a key, but for the last deletion.
+// The longest time that a sweep delays the creation of a key, except for its last deletion.
 constexpr std::chrono::milliseconds kSweepTime{100};
 constexpr int64_t kNanoseconds = 1'000'000'000;
 
-// Errors that the token would give its next user as well, after one more try of the PIN or one more
+// Errors that other keys of the token would meet as well, after another try of the PIN or another
 // question for it.
 bool IsAboutPin(ErrorCode code) {
   switch (code) {
@@ -79,7 +79,7 @@ void PendingKeys::Sweep(KeyProvider& provider, const nlohmann::json& place, int6
       SweepFile(*directory, *key_id, provider, place, now, limits);
     } catch (const DeviceKeyError& error) {
       if (IsAboutPin(error.code())) throw;
-      // Left to the next sweep: the token may be out, or the file damaged.
+      // Leave it to the next sweep: the token may be removed, or the file damaged.
     }
   }
   Remember(swept, {now, {}});
@@ -98,21 +98,21 @@ void PendingKeys::SweepFile(const PrivateDirectory& directory, const KeyId& key_
   }
   // A key with a record is complete: its process died before it could withdraw the announcement.
   if (!directory.Stat(KeyFileName(key_id, kRecordSuffix))) {
-    // Only the token that the key was announced for can say that there is no such key.
+    // Only the token that the key was announced for knows whether there is such a key.
     if (json.value("handle", nlohmann::json()) != place) return;
     provider.Delete(key_id, place, limits);
   }
   directory.Remove(name, limits.deadline);
 }
 
-// The file to go on after, "" for a new sweep; nullopt when none is due.
+// The file after which to continue, "" for a new sweep; nullopt when no sweep is due.
 std::optional<std::string> PendingKeys::LastSweptFile(const std::string& swept, int64_t now) {
   const std::lock_guard lock(mutex_);
   const auto known = sweeps_.find(swept);
   if (known == sweeps_.end()) return "";
   const LastSweep& last = known->second;
   if (!last.file.empty()) return last.file;
-  // A clock that was set back must not put sweeps off.
+  // A clock that was set back must not postpone sweeps.
   const bool due = now < last.time || now - last.time >= kSweepIntervalSeconds;
   return due ? std::optional<std::string>("") : std::nullopt;
 }

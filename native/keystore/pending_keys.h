@@ -1,4 +1,4 @@
-// Keys that are being made in a store that outlives this process.
+// Records of keys that are being made in a store that outlives this process.
 #ifndef DEVICE_KEY_KEYSTORE_PENDING_KEYS_H_
 #define DEVICE_KEY_KEYSTORE_PENDING_KEYS_H_
 
@@ -17,40 +17,41 @@
 namespace device_key {
 
 // A file `<keyId>.pending` in the directory of key records says that a key is about to be made in a
-// provider that keeps its keys (KeyProvider::keeps_keys), so that one whose process dies before it
-// is recorded can be found and deleted. Thread-safe; several processes may use one directory.
+// provider that keeps its keys (KeyProvider::keeps_keys), so that a key whose process dies before
+// it is recorded can be found and deleted. Thread-safe; several processes may use one directory.
 class PendingKeys {
  public:
-  // Longer than any operation may take: what is older has nobody working on it.
+  // Longer than any operation may take, so no operation is still working on an older file.
   static constexpr int64_t kAbandonedAfterSeconds = 2 * 3600;
   static constexpr int64_t kSweepIntervalSeconds = 3600;
 
   explicit PendingKeys(const std::filesystem::path& directory);
 
-  // To be called before the key is made; `place` is what KeyProvider::Locate returned. Throws
+  // Call it before the key is made; `place` is the result of KeyProvider::Locate. Throws
   // `store_unwritable` and `store_insecure`.
   void Announce(const KeyProvider& provider, const KeyId& key_id,
                 const nlohmann::json& place) const;
 
-  // To be called once the key is recorded or known not to exist. A failure is left to Sweep.
+  // Call it when the key is recorded or known not to exist. Ignores failures; Sweep removes the
+  // file.
   void Withdraw(const KeyId& key_id) const;
 
   // Deletes the keys that were announced for this provider and place long before `now` (Unix
-  // seconds) and never recorded. Keys that cannot be deleted now are left to the next sweep, and so
-  // are those of other places: a token that is not there cannot say that it has no such key.
+  // seconds) and never recorded. Keys that cannot be deleted now are left to the next sweep.
+  // So are keys of other places, because a token that is not present cannot be asked for its keys.
   //
   // Reads the whole directory, so it does nothing within kSweepIntervalSeconds after a sweep of the
-  // same place. One that takes long is interrupted, and goes on at the next call.
+  // same place. A long sweep is interrupted, and continues at the next call.
   //
-  // Throws `pin_required`, `pin_incorrect`, `pin_locked` and `user_canceled` alone: a PIN that was
-  // given for this operation has been used up then, and to go on would be to ask for it again.
+  // Throws `pin_required`, `pin_incorrect`, `pin_locked` and `user_canceled` only: these have
+  // used the PIN that was given for this operation, and continuing would ask for it again.
   void Sweep(KeyProvider& provider, const nlohmann::json& place, int64_t now,
              const OperationLimits& limits);
 
  private:
   struct LastSweep {
     int64_t time;      // Unix seconds
-    std::string file;  // of an interrupted sweep: the last file that it looked at; else ""
+    std::string file;  // the last file of an interrupted sweep; else ""
   };
 
   static void SweepFile(const PrivateDirectory& directory, const KeyId& key_id,

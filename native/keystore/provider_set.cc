@@ -9,13 +9,13 @@
 namespace device_key {
 namespace {
 
-// Errors that the same call would meet again tomorrow, on this machine and for this user.
+// Lasting errors: the same call would fail again tomorrow, on this machine and for this user.
 bool IsLasting(ErrorCode code) {
   switch (code) {
     case ErrorCode::kHardwareUnavailable:
     case ErrorCode::kLibraryMissing:
     case ErrorCode::kPermissionDenied:
-    // Permissions by other names: the TPM's owner, and macOS, grant them to others.
+    // Other kinds of missing permission, which the TPM's owner or macOS grants.
     case ErrorCode::kTpmOwnerAuthRequired:
     case ErrorCode::kMissingEntitlement:
       return true;
@@ -28,13 +28,13 @@ Availability Probe(KeyProvider& provider, const OperationLimits& limits) {
   try {
     return provider.Probe(limits);
   } catch (const DeviceKeyError& error) {
-    // Timed out or interrupted: to whoever asked, that is one more reason.
+    // Timed out or interrupted: report it as one more reason.
     return {.error = error};
   }
 }
 
-// Whether a key may exist although making it failed so: then the hardware, or the way to it, gave
-// out on the way.
+// Whether a key may exist although making it failed with this error: the hardware, or the
+// connection to it, may have failed after it made the key.
 bool MayHaveMadeKey(ErrorCode code) {
   switch (code) {
     case ErrorCode::kDeviceTimeout:
@@ -71,7 +71,7 @@ DeviceKeyError NoHardwareProvider() {
                         "node-device-key knows no secure hardware on this platform");
 }
 
-// `state`: what is known of the fallback, as in "is available".
+// `state`: the state of the fallback, as in "is available".
 DeviceKeyError Degraded(const KeyProvider& fallback, const std::string& state,
                         const DeviceKeyError& hardware_error) {
   const std::string class_name(ProtectionClassName(fallback.protection_class()));
@@ -101,8 +101,7 @@ ProviderSet::ProviderSet(std::vector<std::shared_ptr<KeyProvider>> providers)
 MadeKey ProviderSet::Create(ProtectionPolicy policy, const KeyBinding& binding,
                             const OperationLimits& limits,
                             const Announcements& announcements) const {
-  // The most preferred provider's error is the one worth curing; the others explain themselves in
-  // its message.
+  // Throw the error of the most preferred provider; its message includes the others' errors.
   std::optional<DeviceKeyError> failure;
   if (providers_.empty() || !IsHardware(providers_.front()->protection_class())) {
     failure = NoHardwareProvider();

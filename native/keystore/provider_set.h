@@ -13,10 +13,10 @@
 
 namespace device_key {
 
-// Whether keys of this class live in hardware of their own.
+// Whether keys of this class are in dedicated hardware.
 bool IsHardware(ProtectionClass protection_class);
 
-// A key that exists in its provider and nowhere else yet.
+// A key that exists in its provider but has no record yet.
 struct MadeKey {
   KeyProvider& provider;
   KeyId key_id;
@@ -33,36 +33,36 @@ struct Announcements {
 // Thread-safe, as the providers are.
 class ProviderSet {
  public:
-  // In order of preference; hardware goes before everything else in any case.
+  // In order of preference; hardware is always first.
   explicit ProviderSet(std::vector<std::shared_ptr<KeyProvider>> providers);
 
-  // Makes a key with the first provider that can, in order. The next one is asked only after an
-  // error that will not pass by itself (no hardware, no library, no permission): a busy device or
-  // one that timed out must not degrade an enrollment for good, so any other error, and every
-  // PassingError, is thrown as it is. What is not hardware makes a key only when `policy` allows
-  // it. Otherwise, when hardware cannot be used and such a provider is available,
-  // `degraded_protection_not_allowed` tells which class it has and why hardware was not used. One
-  // that runs foreign code is not even asked then: it counts when it is configured.
+  // Makes a key with the first provider that can, in order. The next one is asked only after a
+  // lasting error (no hardware, no library, no permission). A busy device or a timeout must not
+  // lead to a weaker key, so any other error, and every PassingError, is thrown as it is. A
+  // fallback makes a key only when `policy` allows it. Otherwise, when hardware cannot be used and
+  // a fallback is available, `degraded_protection_not_allowed` names its class and why hardware was
+  // not used. A fallback that runs foreign code is not asked for this: it counts when it is
+  // configured.
   //
   // `announce(provider, key id, place)` is called before a provider that keeps its keys makes one,
-  // and `withdraw(key id)` when it turns out that it has not.
+  // and `withdraw(key id)` when it has not made one.
   MadeKey Create(ProtectionPolicy policy, const KeyBinding& binding, const OperationLimits& limits,
                  const Announcements& announcements = {}) const;
 
-  // The provider that made a key. Throws `hardware_unavailable` when this machine has none of that
-  // name.
+  // The provider that made a key. Throws `hardware_unavailable` when this machine has no provider
+  // of that name.
   KeyProvider& Named(const std::string& name) const;
 
-  // Whom Support asks: those that run foreign code only when they are configured or no provider
-  // before them can be used, or all of them.
+  // Which providers Support asks: all of them, or those that run foreign code only when they are
+  // configured or no provider before them can be used.
   enum class Ask { kNeeded, kAll };
 
-  // What each provider says when asked, and what a new key would be protected by:
+  // What each provider answers, and what would protect a new key:
   //   {"providers":[{"provider":"tpm2","protectionClass":"hardware_tpm","asked":true,
   //     "available":false,"code":"hardware_unavailable","message":"...","details":{...}}],
   //    "protectionClass":null,"hardware":false}
-  // `code` and `message` are null for what is available, and `code` for what was not asked; the
-  // last two members describe the first provider that is available.
+  // `code` and `message` are null for an available provider, and `code` for one that was not asked;
+  // the last two members describe the first provider that is available.
   nlohmann::ordered_json Support(const OperationLimits& limits, Ask ask = Ask::kNeeded) const;
 
  private:

@@ -1,4 +1,4 @@
-// Key records that were read lately.
+// A cache of key records.
 #ifndef DEVICE_KEY_KEYSTORE_RECORD_CACHE_H_
 #define DEVICE_KEY_KEYSTORE_RECORD_CACHE_H_
 
@@ -14,9 +14,10 @@
 
 namespace device_key {
 
-// Parsing a public key costs 75 to 95 microseconds, several times the rest of a signature's work
-// outside the hardware. An entry counts only while its file has the stamp that it was read with, so
-// other processes' changes are seen at once. Holds the `capacity` most recently used. Thread-safe.
+// Parsing a public key takes 75 to 95 microseconds, several times as long as the rest of a
+// signature's work outside the hardware. An entry is valid only while its file has the stamp that
+// it was read with, so changes by other processes are seen at once. Keeps the `capacity` most
+// recently used entries. Thread-safe.
 class RecordCache {
  public:
   explicit RecordCache(size_t capacity) : capacity_(capacity) {}

@@ -17,10 +17,10 @@ namespace {
 
 using nlohmann::json;
 
-// The members of one object, taken out of it by name and type.
+// Takes the members of one object by name and type.
 class Members {
  public:
-  // `path` ("" or "payload.") stands in front of the names in messages.
+  // `path` ("" or "payload.") precedes the names in messages.
   Members(json& object, std::string_view path, ErrorCode code)
       : object_(object), path_(path), code_(code) {}
 

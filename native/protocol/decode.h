@@ -1,14 +1,14 @@
 // From JSON text to the params of the three methods.
 //
-// These look at the shape alone, and accept what types/schema/v2 accepts: members of the right
-// types, unknown members ignored. rules.h says what the values must be.
+// These check the shape only, and accept what types/schema/v2 accepts: members of the right types,
+// unknown members ignored. rules.h has the rules for the values.
 //
-// Beyond the schemas, a text is refused for what readers of JSON disagree about or suffer from:
-// members given twice, lone surrogates, invalid UTF-8, a byte order mark, anything behind the
-// value, numbers that no double can hold, more than kMaxJsonBytes, nesting beyond kMaxJsonDepth.
+// In addition to the schemas, they refuse texts that JSON parsers read differently or fail on:
+// members given twice, lone surrogates, invalid UTF-8, a byte order mark, text after the
+// value, numbers too large for a double, more than kMaxJsonBytes, nesting beyond kMaxJsonDepth.
 //
 // All throw `invalid_params`, or `invalid_payload` for a member of `payload`; the message names
-// the member and what was expected there.
+// the member and the expected value.
 #ifndef DEVICE_KEY_PROTOCOL_DECODE_H_
 #define DEVICE_KEY_PROTOCOL_DECODE_H_
 
@@ -22,16 +22,17 @@ CreateParams DecodeCreateParams(std::string_view json_text);
 PublicParams DecodePublicParams(std::string_view json_text);
 SignParams DecodeSignParams(std::string_view json_text);
 
-// {"protectionPolicy"?}: a key that the first enrollment payload it signs will bind.
+// {"protectionPolicy"?}: for a key without a binding; the first enrollment payload that it signs
+// binds it.
 CreateUnboundParams DecodeCreateUnboundParams(std::string_view json_text);
 
 // {"keyId", "signedPayloadBase64"}: the params of callers that form the signed bytes themselves.
-// The bytes must be, to the last one, what SignedBytes() makes of the payload in them: nobody can
-// have anything else signed by this way. Throws `invalid_payload` when they are not.
+// The bytes must equal SignedBytes() of the payload in them, so that nothing else can be signed
+// this way. Throws `invalid_payload` when they differ.
 SignParams DecodeSignBytesParams(std::string_view json_text);
 
-// {"keyId", "challenge"}: canonical unpadded base64url of 32 to 64 bytes. A TPM takes no more as
-// qualifying data.
+// {"keyId", "challenge"}: canonical unpadded base64url of 32 to 64 bytes. A TPM accepts at most
+// 64 bytes of qualifying data.
 AttestParams DecodeAttestParams(std::string_view json_text);
 
 // {"keyId", "credentialBlob", "encryptedSecret"}, both in canonical, padded base64.

@@ -1,4 +1,4 @@
-// From the results of the three methods to their wire form.
+// Encodes the results of the three methods in their wire form.
 #ifndef DEVICE_KEY_PROTOCOL_ENCODE_H_
 #define DEVICE_KEY_PROTOCOL_ENCODE_H_
 
@@ -12,8 +12,8 @@ namespace device_key {
 nlohmann::ordered_json EncodeCreateResponse(const CreateResponse& response);
 nlohmann::ordered_json EncodePublicResponse(const PublicResponse& response);
 
-// As JSON text at once: Base64 needs no escapes, and a document of nlohmann/json would cost ten
-// times as much on the way of every signature.
+// Writes JSON text directly. Base64 needs no escapes, and each signature would pay ten times as
+// much for a document of nlohmann/json.
 std::string EncodeSignResponse(const SignResponse& response);
 
 }  // namespace device_key

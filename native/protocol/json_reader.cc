@@ -15,7 +15,7 @@ namespace {
 using nlohmann::json;
 
 // The exact value of a JSON number written with a fraction or an exponent, if it is an int64. A
-// double would round: 9007199254740993.0 has no double of its own.
+// double would round: no double is equal to 9007199254740993.0.
 std::optional<int64_t> ExactInt64(std::string_view number) {
   std::string digits;
   int64_t exponent = 0;  // the value is digits * 10^exponent
@@ -37,8 +37,8 @@ std::optional<int64_t> ExactInt64(std::string_view number) {
       exponent += value;
       break;
     } else {
-      // Any other character is the decimal point: nlohmann/json 3.11 (lexer::scan_number) passes
-      // the number with the decimal point of the process's locale, which GUI toolkits set.
+      // Any other character is the decimal point: nlohmann/json 3.11 (lexer::scan_number) writes
+      // it as the process's locale does, and GUI toolkits set a locale.
       in_fraction = true;
     }
   }
@@ -61,7 +61,7 @@ std::optional<int64_t> ExactInt64(std::string_view number) {
 }
 
 // Builds the document as json::parse would, with the checks that json::parse does not offer. The
-// lexer refuses invalid UTF-8, lone surrogates and numbers beyond a double by itself.
+// lexer itself refuses invalid UTF-8, lone surrogates and numbers too large for a double.
 class StrictReader : public nlohmann::json_sax<json> {
  public:
   json TakeDocument() { return std::move(document_); }
@@ -90,8 +90,7 @@ class StrictReader : public nlohmann::json_sax<json> {
     }
     return true;
   }
-  // Strings are copied, not moved: they are the lexer's buffer, and a moved one must be allocated
-  // again.
+  // Copied, not moved: `value` is the lexer's buffer, which it would have to allocate again.
   bool string(string_t& value) override {
     Add(value);
     return true;

@@ -25,7 +25,7 @@ const ClassNames& NamesOf(ProtectionClass protection_class) {
   for (const ClassNames& names : kClasses) {
     if (names.protection_class == protection_class) return names;
   }
-  return kClasses.back();  // the weakest claim; unreachable for a value of the enum
+  return kClasses.back();  // the weakest class; unreachable
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Key ids and the protection classes that they name.
 //
-// The one header of protocol/ that providers/ may include: both rooms speak of keys by these names.
+// The only header of protocol/ that providers/ may include; both directories use these names.
 #ifndef DEVICE_KEY_PROTOCOL_KEY_ID_H_
 #define DEVICE_KEY_PROTOCOL_KEY_ID_H_
 
@@ -12,7 +12,7 @@
 
 namespace device_key {
 
-// What keeps a private key from leaving the machine (wire type DeviceKeyProtectionClass).
+// What protects a private key from being copied (wire type DeviceKeyProtectionClass).
 enum class ProtectionClass {
   kHardwareSecureEnclave,
   kHardwareTpm,
@@ -24,12 +24,12 @@ std::string_view ProtectionClassName(ProtectionClass protection_class);
 std::optional<ProtectionClass> ProtectionClassFromName(std::string_view name);
 
 // `dk_hse_`, `dk_tpm_` or `dk_osn_`, then 32 random bytes as 43 characters of canonical unpadded
-// base64url. Safe as a file name and as a label in any key store by construction.
+// base64url. Always safe as a file name and as a label in a key store.
 class KeyId {
  public:
   static constexpr size_t kRandomBytes = 32;
 
-  // A new, random id. Throws `crypto_error` when there is no randomness.
+  // A new, random id. Throws `crypto_error` when the random generator fails.
   static KeyId Generate(ProtectionClass protection_class);
 
   // nullopt for anything that `Generate` could not have returned.

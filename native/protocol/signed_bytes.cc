@@ -18,8 +18,8 @@ bool IsPlain(std::string_view text) {
                      [](char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; });
 }
 
-// Writes one object, without white space, its members in the order in which they are added: a
-// document of nlohmann/json costs four times as much, and a payload is mostly plain text.
+// Writes one object without white space, with its members in the order in which they are added. A
+// document of nlohmann/json takes four times as long.
 class ObjectWriter {
  public:
   explicit ObjectWriter(std::string& out) : out_(out) { out_ += '{'; }
@@ -44,7 +44,7 @@ class ObjectWriter {
     }
     out_ += ']';
   }
-  // The member's value is up to the caller.
+  // The caller appends the value.
   std::string& AddName(std::string_view name) {
     if (out_.back() != '{') out_ += ',';
     AppendText(name);

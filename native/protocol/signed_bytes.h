@@ -8,12 +8,12 @@
 
 namespace device_key {
 
-// Tells these bytes from everything else that a key could be asked to sign.
+// Distinguishes these bytes from anything else that a key could sign.
 inline constexpr std::string_view kSignedBytesDomain = "codex-device-key-sign-payload/v1";
 
 // {"domain":"codex-device-key-sign-payload/v1","payload":{...}} as UTF-8 JSON: keys sorted, no
-// white space, only `"`, `\` and control characters escaped. Verifiers are sent these bytes and
-// never rebuild them. Throws `invalid_payload` when a string is not UTF-8.
+// white space, only `"`, `\` and control characters escaped. Verifiers receive these bytes and
+// must not rebuild them. Throws `invalid_payload` when a string is not UTF-8.
 std::string SignedBytes(const SignPayload& payload);
 
 }  // namespace device_key

@@ -12,8 +12,8 @@
 namespace device_key {
 
 struct TargetPolicy {
-  // "chatgpt.com" is that host alone; "*.chatgpt.com" is every subdomain, at any depth. Each with
-  // any port, or with one port alone when the pattern names it: "chatgpt.com:8443".
+  // "chatgpt.com" is that host alone; "*.chatgpt.com" is every subdomain, at any depth. Each
+  // allows any port, or only one port when the pattern names it: "chatgpt.com:8443".
   std::vector<std::string> https_hosts;
   // http and https on localhost, 127.0.0.0/8 and [::1], any port.
   bool allow_loopback = true;
@@ -29,9 +29,9 @@ struct TargetPolicy {
 };
 
 // From the JavaScript option `targets`: {httpsHosts?, allowLoopback?, connectionPaths?,
-// enrollmentPaths?, maxLifetimeSeconds?}; what is absent takes the default. Throws
-// `invalid_params` naming targets.<member>, also for members that it does not know: a misspelt
-// restriction must not pass for one.
+// enrollmentPaths?, maxLifetimeSeconds?}; an absent member takes the default. Throws
+// `invalid_params` naming targets.<member>, also for an unknown member: a misspelt
+// restriction must not be ignored.
 TargetPolicy DecodeTargetPolicy(const nlohmann::json& targets);
 
 }  // namespace device_key

@@ -16,7 +16,7 @@ namespace device_key {
 // The only algorithm (wire type DeviceKeyAlgorithm).
 inline constexpr std::string_view kAlgorithm = "ecdsa_p256_sha256";
 
-// Which protection a caller will settle for (wire type DeviceKeyProtectionPolicy).
+// The weakest protection that a caller accepts (wire type DeviceKeyProtectionPolicy).
 enum class ProtectionPolicy {
   kHardwareOnly,
   kAllowOsProtectedNonextractable,
@@ -88,7 +88,7 @@ struct SignParams {
   SignPayload payload;
 };
 
-// A backend's question about where a key lives.
+// A backend's request to prove where a key is.
 struct AttestParams {
   KeyId key_id;
   Bytes challenge;  // 32 to 64 bytes
@@ -103,7 +103,7 @@ struct ActivateAttestationParams {
 
 struct SignResponse {
   Bytes signature_der;
-  std::string signed_bytes;  // what SignedBytes() returned, byte for byte
+  std::string signed_bytes;  // the result of SignedBytes()
 };
 
 }  // namespace device_key

@@ -1,8 +1,8 @@
 // The part of PKCS#11 that device keys use, under the names of the specification: PKCS #11
 // Cryptographic Token Interface Base Specification and Current Mechanisms, version 2.40 (OASIS).
 //
-// Declared here rather than taken from a -dev package: modules are loaded at run time, and it would
-// be the only thing that the build needs of that package.
+// Declared here, because the build needs nothing else of a -dev package: modules are loaded at run
+// time.
 #ifndef DEVICE_KEY_PROVIDERS_PKCS11_CRYPTOKI_H_
 #define DEVICE_KEY_PROVIDERS_PKCS11_CRYPTOKI_H_
 
@@ -145,7 +145,7 @@ struct CK_C_INITIALIZE_ARGS {
 
 inline constexpr CK_FLAGS CKF_OS_LOCKING_OK = 0x2;
 
-// Up to the last function that is used; what is not used is there for its place alone.
+// Up to the last function that is used; unused members are there only to keep the layout.
 struct CK_FUNCTION_LIST {
   using Unused = CK_RV (*)();
 

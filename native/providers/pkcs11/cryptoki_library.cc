@@ -10,9 +10,10 @@
 namespace device_key {
 namespace {
 
-// Loads the modules behind p11-kit's proxy before the proxy does, since it loads them plainly: in a
-// Node.js process their calls of OpenSSL would then be bound to Node's own copy (DynamicLibrary). A
-// library that is loaded already keeps its bindings. The proxy passes over what cannot be loaded.
+// Loads the modules of p11-kit's proxy before the proxy does, which does not use RTLD_DEEPBIND: in
+// a Node.js process their OpenSSL calls would be bound to Node's own OpenSSL (DynamicLibrary). A
+// library that is already loaded keeps its bindings. The proxy ignores modules that cannot be
+// loaded.
 void PreloadModules(const void* in_proxy) {
   for (const RegisteredModule& module : RegisteredModules()) {
     try {
@@ -55,13 +56,13 @@ void CryptokiLibrary::Load() {
 }
 
 void CryptokiLibrary::Initialize() {
-  // We call it from one thread, but others in this process may use it as well.
+  // We call the module from one thread, but other code of this process may use it too.
   CK_C_INITIALIZE_ARGS arguments{};
   arguments.flags = CKF_OS_LOCKING_OK;
   CK_RV rv = functions_->C_Initialize(&arguments);
   if (rv == CKR_CANT_LOCK) rv = functions_->C_Initialize(nullptr);
   if (rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) {
-    // All that SoftHSM says about either is CKR_GENERAL_ERROR.
+    // SoftHSM returns CKR_GENERAL_ERROR for both.
     CheckPkcs11("start " + name_ + ", which may lack its configuration or the right to read it",
                 rv);
   }

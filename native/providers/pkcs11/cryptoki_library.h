@@ -1,4 +1,4 @@
-// A PKCS#11 module in this process: loaded, and initialized while it is needed.
+// A PKCS#11 module that is loaded into this process, and initialized while it is needed.
 #ifndef DEVICE_KEY_PROVIDERS_PKCS11_CRYPTOKI_LIBRARY_H_
 #define DEVICE_KEY_PROVIDERS_PKCS11_CRYPTOKI_LIBRARY_H_
 
@@ -18,16 +18,16 @@ class CryptokiLibrary {
 
   const std::string& name() const { return name_; }
 
-  // The module's functions, after loading and C_Initialize if that is still to be done. Throws
-  // `library_missing` for what is not there or no PKCS#11 module, and Pkcs11Error.
+  // Loads and initializes the module if necessary, and returns its functions. Throws
+  // `library_missing` for a file that does not exist or is no PKCS#11 module, and Pkcs11Error.
   const CK_FUNCTION_LIST& Functions();
 
   // Whether this process was forked from one that had initialized the module: then all handles are
-  // worthless, and the module must be initialized again (base specification, section 5.4).
+  // invalid, and the module must be initialized again (base specification, section 5.4).
   bool IsForked() const;
 
-  // C_Finalize, unless the module was initialized by somebody else in this process, who would be
-  // left without it. The next Functions() initializes it again.
+  // C_Finalize, unless other code of this process initialized the module and still uses it. The
+  // next Functions() initializes it again.
   void Finalize();
 
  private:

@@ -81,8 +81,8 @@ struct Expectation {
   const char* name;
 };
 
-// What has to be true of a key before it may be said that it cannot leave the token. The last three
-// are the token's own testimony; nobody can set them.
+// The attributes of a key that show that it cannot leave the token. The token itself sets the last
+// three.
 constexpr Expectation kExpectations[] = {
     {CKA_TOKEN, true, "CKA_TOKEN"},
     {CKA_PRIVATE, true, "CKA_PRIVATE"},
@@ -112,12 +112,12 @@ std::vector<CK_OBJECT_HANDLE> FindObjects(const TokenSession& session, const Key
   return Find(session, wanted);
 }
 
-// Destroys the objects of this class under the id; whether there were any.
+// Destroys the objects of this class with the id. Returns whether there were any.
 bool DestroyObjects(const TokenSession& session, const KeyId& id, CK_OBJECT_CLASS object_class) {
   const std::vector<CK_OBJECT_HANDLE> found = FindObjects(session, id, object_class);
   for (const CK_OBJECT_HANDLE object : found) {
     const CK_RV rv = session.module().C_DestroyObject(session.handle(), object);
-    // Modules that keep the two as one, as tpm2-pkcs11 does, may destroy both at once.
+    // Modules that store both objects as one, such as tpm2-pkcs11, may destroy both at once.
     if (rv != CKR_OBJECT_HANDLE_INVALID) CheckPkcs11("delete the key from the token", rv);
   }
   return !found.empty();
@@ -142,15 +142,15 @@ CK_OBJECT_HANDLE FindPrivateKey(TokenSession& session, const KeyId& id) {
 Bytes GenerateKey(TokenSession& session, const KeyId& id) {
   const Bytes cka_id = CkaId(id);
   const ByteView label = AsBytes(id.str());
-  // Without CKA_VERIFY, which tokens grant by themselves: tpm2-pkcs11 1.9 fails when it is asked
-  // for on a key that cannot decrypt as well.
+  // Without CKA_VERIFY, which tokens set by default: tpm2-pkcs11 1.9 fails when it is requested for
+  // a key that cannot decrypt.
   Template public_template;
   public_template.Add(CKA_TOKEN, true)
       .Add(CKA_PRIVATE, false)
       .Add(CKA_EC_PARAMS, kP256Parameters)
       .Add(CKA_ID, cka_id)
       .Add(CKA_LABEL, label);
-  // The last four say no to what tokens would otherwise grant by default.
+  // The last four disable uses that tokens would allow by default.
   Template private_template;
   private_template.Add(CKA_TOKEN, true)
       .Add(CKA_PRIVATE, true)
@@ -199,8 +199,8 @@ Bytes SignDigest(TokenSession& session, const KeyId& id, const Sha256Digest& dig
 
 void DestroyKey(TokenSession& session, const KeyId& id) {
   session.keys.erase(id.str());
-  // The private key first: what a failure in between leaves can sign nothing. A listing that shows
-  // nothing may have failed without an error, so it counts only when a second one agrees.
+  // The private key first, so that nothing can sign after a failure in between. An empty listing
+  // may be a failure without an error, so it counts only when a second one is empty too.
   for (const CK_OBJECT_CLASS object_class : {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY}) {
     if (!DestroyObjects(session, id, object_class)) DestroyObjects(session, id, object_class);
   }

@@ -1,5 +1,5 @@
 // A device key as objects on a token: a private and a public key with the same CKA_ID and label.
-// All functions throw Pkcs11Error for what the module refuses.
+// All functions throw Pkcs11Error when the module refuses a call.
 #ifndef DEVICE_KEY_PROVIDERS_PKCS11_KEY_OBJECTS_H_
 #define DEVICE_KEY_PROVIDERS_PKCS11_KEY_OBJECTS_H_
 
@@ -10,12 +10,12 @@
 
 namespace device_key {
 
-// C_GenerateKeyPair of a P-256 key that can sign and nothing else, and cannot leave the token.
-// Returns its SPKI. What makes it so is read back; a token that says otherwise has the key
-// destroyed and `hardware_unavailable` thrown.
+// C_GenerateKeyPair of a P-256 key that can only sign and cannot leave the token. Returns its SPKI.
+// Reads the attributes back. If one is not as asked for, it destroys the key and throws
+// `hardware_unavailable`.
 Bytes GenerateKey(TokenSession& session, const KeyId& id);
 
-// CKM_ECDSA, as DER. Throws `key_lost` when the token does not have the key.
+// An ECDSA signature (CKM_ECDSA) in DER. Throws `key_lost` when the token does not have the key.
 Bytes SignDigest(TokenSession& session, const KeyId& id, const Sha256Digest& digest);
 
 // Destroys all objects that the token has under this id; succeeds when there are none. Throws
@@ -23,7 +23,7 @@ Bytes SignDigest(TokenSession& session, const KeyId& id, const Sha256Digest& dig
 void DestroyKey(TokenSession& session, const KeyId& id);
 
 // The SPKI of a CKA_EC_POINT: an uncompressed point in a DER OCTET STRING, as the specification
-// asks (Current Mechanisms, section 2.3.3), or bare, as some modules give it. Throws
+// asks (Current Mechanisms, section 2.3.3), or the bare point, which some modules return. Throws
 // `crypto_error`.
 Bytes SpkiFromEcPoint(ByteView ec_point);
 

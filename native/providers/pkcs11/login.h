@@ -14,8 +14,7 @@
 
 namespace device_key {
 
-// Logging in failed. Never answered by trying again: the next try could be the one that locks the
-// token.
+// Logging in failed. Callers never try again, because the next failure could lock the token.
 class LoginError : public DeviceKeyError {
  public:
   using DeviceKeyError::DeviceKeyError;
@@ -24,7 +23,7 @@ class LoginError : public DeviceKeyError {
 // The PINs that tokens have refused, as salted digests. Thread-safe.
 class RefusedPins {
  public:
-  // Those of this process, whichever module it reached the token through.
+  // The one of this process, for tokens of all modules.
   static RefusedPins& OfProcess();
 
   bool Contains(const TokenIdentity& token, const Pin& pin) const;
@@ -34,18 +33,18 @@ class RefusedPins {
   Sha256Digest DigestOf(const TokenIdentity& token, const Pin& pin) const;
 
   mutable std::mutex mutex_;
-  Bytes salt_;  // empty until the first
+  Bytes salt_;  // empty before the first PIN
   std::vector<Sha256Digest> refused_;
 };
 
-// What keeps a token with these flags from being logged in to, or nullopt. Asks nobody.
+// Why a token with these flags cannot be logged in to, or nullopt. Asks for no PIN.
 std::optional<DeviceKeyError> LoginObstacle(const Token& token, CK_FLAGS flags,
                                             const PinSource& source);
 
-// C_Login as the user, unless the token needs none or has it already. Through the token's own PIN
-// pad where it has one and `source` has no PIN by itself: then nobody is asked here. Returns
-// whether the token has been logged in to by this call. Throws `pin_required`, `pin_incorrect`,
-// `pin_locked`, also for a PIN whose next failure would lock the token, and other LoginErrors.
+// C_Login as the user, unless the token needs no login or is logged in. Uses the token's PIN pad
+// when it has one and `source` has no PIN. Returns whether this call has logged in. Throws
+// `pin_required`, `pin_incorrect`, `pin_locked`, also when a wrong PIN would lock the token, and
+// other LoginErrors.
 bool LogIn(TokenSession& session, const PinSource& source, RefusedPins& refused);
 
 }  // namespace device_key

@@ -16,10 +16,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The name that enable-in and disable-in have for the proxy.
+// The proxy's name in enable-in and disable-in.
 constexpr std::string_view kProxy = "p11-kit-proxy";
 
-// The settings of one file, or of several that were joined.
+// The settings of one file, or of several merged files.
 using Settings = std::map<std::string, std::string, std::less<>>;
 
 std::string_view Trimmed(std::string_view text) {
@@ -46,7 +46,7 @@ std::string_view Setting(const Settings& settings, std::string_view name) {
   return found == settings.end() ? std::string_view() : found->second;
 }
 
-// Whether `list` (separated by commas and blanks) has `name`.
+// Whether `list` (separated by commas and blanks) contains `name`.
 bool Lists(std::string_view list, std::string_view name) {
   constexpr std::string_view kSeparators = ", \t";
   while (!list.empty()) {
@@ -61,12 +61,12 @@ bool IsFor(const Settings& settings, std::string_view program) {
   const auto lists_us = [program](std::string_view list) {
     return Lists(list, program) || Lists(list, kProxy);
   };
-  // When a file has both, enable-in alone counts.
+  // When a file has both, only enable-in counts.
   if (settings.contains("enable-in")) return lists_us(Setting(settings, "enable-in"));
   return !lists_us(Setting(settings, "disable-in"));
 }
 
-// Adds what the `.module` files of a directory say and `modules` does not say yet.
+// Adds the settings of a directory's `.module` files that `modules` does not have yet.
 void AddDefaults(std::map<std::string, Settings>& modules, const fs::path& directory) {
   std::error_code error;
   for (fs::directory_iterator file(directory, error), end; !error && file != end;
@@ -112,8 +112,8 @@ bool RegisteredModule::IsTpm2Pkcs11() const {
 
 std::vector<RegisteredModule> RegisteredModules(const P11KitDirectories& directories,
                                                 std::string_view program) {
-  // user-config is "merge" unless the system's or, where that permits one, the user's file says
-  // something else; "override" is its older name for "only".
+  // user-config is "merge" unless the system's or, where that permits one, the user's file
+  // has another value; "override" is its older name for "only".
   std::string user_config(Setting(ReadSettings(directories.system / "pkcs11.conf"), "user-config"));
   if (directories.user && user_config != "none") {
     const Settings own = ReadSettings(*directories.user / "pkcs11.conf");
@@ -134,7 +134,7 @@ std::vector<RegisteredModule> RegisteredModules(const P11KitDirectories& directo
   for (const auto& [name, settings] : by_name) {
     const bool remote = !Setting(settings, "remote").empty();
     const std::string library(Setting(settings, "module"));
-    // An empty `module` switches off what another file of this name registers.
+    // An empty `module` disables the module that another file of this name registers.
     if ((!remote && library.empty()) || !IsFor(settings, program)) continue;
     modules.push_back({.name = name,
                        .library = remote ? "" : library,

@@ -16,8 +16,8 @@ struct P11KitDirectories {
   std::filesystem::path system;               // /etc/pkcs11: pkcs11.conf and modules/
   std::optional<std::filesystem::path> user;  // ~/.config/pkcs11, as `system`
 
-  // Those of this system and this user. A process with more privileges than its user has no user
-  // directory (Environment).
+  // The paths for this system and this user. A process with more privileges than its user has no
+  // user directory (Environment).
   static P11KitDirectories OfProcess();
 };
 
@@ -29,15 +29,15 @@ struct RegisteredModule {
   // (`x-init-reserved`).
   bool needs_proxy = false;
 
-  // A TPM once more, by way of tpm2-pkcs11. It writes to standard error and makes files as soon as
-  // it is started.
+  // tpm2-pkcs11, which offers the TPM a second time. It writes to standard error and makes files
+  // when it is initialized.
   bool IsTpm2Pkcs11() const;
 };
 
-// The modules that `program` (the file name of its executable) gets through the proxy, by name.
-// Obeys user-config, enable-in and disable-in, and joins the files of one name as p11-kit does: the
-// user's settings go before the system's, and those before the packages'. Loads nothing, and takes
-// a file that cannot be read for an empty one.
+// The modules that the proxy loads in `program` (the file name of its executable), by name. Obeys
+// user-config, enable-in and disable-in, and merges the files of one name as p11-kit does: the
+// user's settings take precedence over the system's, and those over the packages'. Loads no module,
+// and treats an unreadable file as empty.
 std::vector<RegisteredModule> RegisteredModules(const P11KitDirectories& directories,
                                                 std::string_view program);
 
@@ -47,7 +47,7 @@ std::vector<RegisteredModule> RegisteredModules();
 // Whether `library` is p11-kit's proxy, by its file name.
 bool IsP11KitProxy(std::string_view library);
 
-// The path to load `module` from; `in_proxy` is the address of something in p11-kit's library.
+// The path to load `module` from; `in_proxy` is an address inside p11-kit's library.
 std::string PathOf(const RegisteredModule& module, const void* in_proxy);
 
 }  // namespace device_key

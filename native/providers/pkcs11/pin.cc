@@ -3,7 +3,7 @@
 namespace device_key {
 
 Pin::~Pin() {
-  // Volatile: otherwise the compiler may remove the writes, since nothing reads them.
+  // Volatile, because the compiler may remove writes that nothing reads.
   volatile char* bytes = bytes_.get();
   for (size_t i = 0; i < capacity_; ++i) bytes[i] = 0;
 }
@@ -23,7 +23,7 @@ nlohmann::json PinPrompt::TakeQuestion() {
 void PinPrompt::Answer(Pin pin) {
   const std::lock_guard lock(mutex_);
   answers_.erase(taken_uri_);
-  // The answer serves an operation that asked in the meantime as well.
+  // The answer also serves an operation that has asked in the meantime.
   if (!question_.is_null() && question_["uri"] == taken_uri_) question_ = nullptr;
   answers_.emplace(taken_uri_, std::move(pin));
 }

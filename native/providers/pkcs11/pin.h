@@ -42,21 +42,21 @@ class Pin {
   size_t size_ = 0;
 };
 
-// A person who can be asked, on the far side of a boundary that must not be waited across: an
-// operation that needs the PIN leaves a question and fails with `pin_required`; whoever hears that
-// has the question answered and starts the operation again, which takes the answer. A PIN is for
-// the token that was asked about: operations with several may wait at once, and another one's PIN
-// would count as a wrong one. Thread-safe.
+// Asks a person for the PIN through JavaScript, which native threads must not wait for. An
+// operation that needs the PIN leaves a question and fails with `pin_required`. JavaScript then
+// answers the question and starts the operation again, which takes the answer. An answer is valid
+// only for the token of its question: several operations may wait at once, and the PIN of another
+// token would count as a wrong one. Thread-safe.
 class PinPrompt {
  public:
   // `question["uri"]` names the token (TokenIdentity::Uri).
   void Ask(nlohmann::json question);
-  // The last question, once; null when there is none.
+  // Returns the last question once; null when there is none.
   nlohmann::json TakeQuestion();
 
-  // To the question that was taken last.
+  // Answers the question that was taken last.
   void Answer(Pin pin);
-  // The last answer for the token `uri`, once: a PIN that was typed in is not kept.
+  // Returns the last answer for the token `uri` once: a typed PIN is not kept.
   std::optional<Pin> TakeAnswer(std::string_view uri);
 
  private:
@@ -66,15 +66,15 @@ class PinPrompt {
   std::map<std::string, Pin, std::less<>> answers_;  // by the token's URI
 };
 
-// The first that is set gives the PIN; the prompt is for tokens without a PIN pad. Not set at all:
-// the token has a PIN pad, or no PIN.
+// The first member that is set gives the PIN; the prompt is for tokens without a PIN pad. If none
+// is set, the token has a PIN pad or no PIN.
 struct PinSource {
   std::optional<std::string> value;
   // A path of a regular file; one newline at its end is not part of the PIN.
   std::optional<std::string> file;
   std::shared_ptr<PinPrompt> prompt;
-  // Whether the program answers the prompt with a PIN that it has, so that the PIN need not be kept
-  // here. Counts as a value then, also for tokens with a PIN pad.
+  // Whether the program answers the prompt with a PIN that it has, so that native code need not
+  // keep it. The prompt then counts as a value, also for tokens with a PIN pad.
   bool prompt_has_value = false;
   // Whether the PIN may be tried when a wrong one would lock the token.
   bool allow_final_try = false;
@@ -82,7 +82,7 @@ struct PinSource {
   // "value", "file", "prompt" or "none".
   std::string_view kind() const;
 
-  // The PIN of the token `uri`; nullopt when there is none, or none yet. Throws `pin_required` for
+  // The PIN of the token `uri`; nullopt when there is none (yet). Throws `pin_required` for
   // a file that cannot be read.
   std::optional<Pin> Take(std::string_view uri) const;
 };

@@ -1,4 +1,4 @@
-// Apart from pin.cc, which is for Windows too, where there are settings of PKCS#11 but no tokens.
+// Not in pin.cc, which Windows needs too: it has the settings of PKCS#11 but no tokens.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,7 +23,7 @@ constexpr size_t kMaxPinBytes = 1024;
 std::string LastSystemError() { return std::generic_category().message(errno); }
 
 Pin ReadPinFile(const std::string& file) {
-  // Not blocking, and regular files alone: a pipe that nobody writes to would keep the thread that
+  // Non-blocking, and only regular files: a pipe without a writer would block the thread that
   // all users of the module share.
   const UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status {};

@@ -13,10 +13,10 @@
 namespace device_key {
 namespace {
 
-// How long closing the last store waits for the module to let go of its tokens.
+// How long closing the last store waits for the module to close its sessions.
 constexpr std::chrono::seconds kReleaseTimeout{1};
-// dlopen(3) of macOS also looks for a plain file name in the working directory, which anybody may
-// have written; Homebrew's p11-kit is at a path that depends on the processor.
+// On macOS dlopen(3) also searches the working directory for a plain file name, which others may be
+// able to write; Homebrew's p11-kit is at a path that depends on the processor.
 #if defined(__APPLE__) && defined(__aarch64__)
 constexpr char kP11KitProxy[] = "/opt/homebrew/lib/p11-kit-proxy.dylib";
 #elif defined(__APPLE__)
@@ -36,7 +36,7 @@ std::vector<Token> ModuleState::Tokens() {
       std::vector<Token> more = ListTokens(library.Functions());
       std::move(more.begin(), more.end(), std::back_inserter(tokens));
     } catch (const DeviceKeyError&) {
-      // Registered modules stay behind when their devices go.
+      // Registered modules stay registered when their devices are removed.
       if (name_ != kRegisteredModules) throw;
     }
   }
@@ -128,7 +128,7 @@ Pkcs11Module::User::~User() {
       if (module.users_ == 0) s.Reset();
     });
   } catch (const DeviceKeyError&) {
-    // A module that hangs keeps what it has.
+    // Leave a module that hangs as it is.
   }
 }
 

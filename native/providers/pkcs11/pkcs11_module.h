@@ -1,4 +1,4 @@
-// One PKCS#11 module as this process sees it: shared by all stores, used by one thread of its own.
+// One PKCS#11 module as this process sees it: shared by all stores, used by one dedicated thread.
 #ifndef DEVICE_KEY_PROVIDERS_PKCS11_PKCS11_MODULE_H_
 #define DEVICE_KEY_PROVIDERS_PKCS11_PKCS11_MODULE_H_
 
@@ -17,28 +17,28 @@
 
 namespace device_key {
 
-// A module's name that stands for those that are registered with p11-kit, except for tpm2-pkcs11:
-// that is the TPM once more, and has to be named.
+// The name that stands for all modules that are registered with p11-kit, except tpm2-pkcs11: that
+// offers the TPM a second time, and is loaded only when it is named.
 inline constexpr char kRegisteredModules[] = "p11-kit";
 
-// What the module's thread works with. The module is initialized for as long as there are sessions:
-// modules such as SoftHSM see tokens that were added, removed or put back only then.
+// The state of the module's thread. The module is initialized only while there are sessions,
+// because modules such as SoftHSM notice added and removed tokens only when they are initialized.
 class ModuleState {
  public:
   explicit ModuleState(std::string name) : name_(std::move(name)) {}
 
   const std::string& name() const { return name_; }
 
-  // The tokens that are present now. Of several modules, those that fail are passed over.
+  // The tokens that are present now. Of several modules, ignores those that fail.
   std::vector<Token> Tokens();
 
-  // The session with the token that `wanted` says is the one; nullptr when there is none.
+  // The session with the token that matches `wanted`; nullptr when there is none.
   TokenSession* FindSession(const std::function<bool(const TokenIdentity&)>& wanted);
   // The session with `token`, opened when there is none.
   TokenSession& SessionWith(const Token& token);
   const std::list<TokenSession>& sessions() const { return sessions_; }
 
-  // LogIn with one of the sessions; `logins` counts those that were needed.
+  // LogIn with one of the sessions; `logins` counts the logins that were necessary.
   void LogIn(TokenSession& session, const PinSource& pin);
   int logins() const { return logins_; }
 
@@ -48,7 +48,7 @@ class ModuleState {
   void Reset();
 
  private:
-  // The module of that name, or those behind kRegisteredModules.
+  // The module of that name, or the modules of kRegisteredModules.
   std::list<CryptokiLibrary>& Libraries();
   void DropSessionsOfParentProcess();
 
@@ -60,7 +60,8 @@ class ModuleState {
 
 class Pkcs11Module {
  public:
-  // Keeps the module in use. The last one to go has it let go of tokens and finalized.
+  // Keeps the module in use. When the last one is destroyed, the module closes its sessions and is
+  // finalized.
   class User {
    public:
     // `name` as for DynamicLibrary, or kRegisteredModules. Loads nothing.
@@ -71,10 +72,10 @@ class Pkcs11Module {
 
     const std::string& name() const { return module_.state_.name(); }
 
-    // Calls `work(ModuleState&)` on the module's thread and returns what it returns or throws. A
-    // module cannot be interrupted: when the limits are reached the call goes on without a caller,
-    // so `work` must own everything that it touches. Throws `device_timeout`, `closed`, or
-    // `device_busy` when other work took all the time.
+    // Calls `work(ModuleState&)` on the module's thread and returns its result. A module cannot be
+    // interrupted: after the deadline the call continues without a caller, so `work` must own
+    // everything that it uses. Throws `device_timeout`, `closed`, or
+    // `device_busy` when other work used all the time.
     template <class Work>
     auto Run(const OperationLimits& limits, Work work) {
       return module_.calls_.Run(limits, [&module = module_, work = std::move(work)]() mutable {
@@ -100,7 +101,7 @@ class Pkcs11Module {
   // The process's one object for `name`. Never destroyed: its thread may hang in the module.
   static Pkcs11Module& For(const std::string& name);
 
-  ModuleState state_;  // used by the thread of `calls_` alone
+  ModuleState state_;  // used only by the thread of `calls_`
   BoundedCalls calls_;
   std::atomic<int> users_ = 0;
 };

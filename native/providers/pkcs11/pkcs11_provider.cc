@@ -55,7 +55,7 @@ PinSource ResolvePin(const Pkcs11Options& options, const std::optional<TokenUri>
   return pin;
 }
 
-// A path where there is nothing is no fallback. The file is looked for, not loaded.
+// A path without a file is no fallback. This looks for the file but does not load it.
 bool IsConfigured(const std::string& module, bool token_given, bool pin_given) {
   if (module == kRegisteredModules) return token_given || pin_given;
   std::error_code ignored;
@@ -83,7 +83,7 @@ DeviceKeyError TokenMissing(const std::string& module, const std::vector<Token>&
                                                       Shown(module, present) + ")");
 }
 
-// The first of `present` that matches `wanted`.
+// The first token in `present` that matches `wanted`.
 Token FindToken(const std::string& module, const std::vector<Token>& present,
                 const TokenUri& wanted) {
   for (const Token& token : present) {
@@ -92,7 +92,7 @@ Token FindToken(const std::string& module, const std::vector<Token>& present,
   throw TokenMissing(module, present, wanted);
 }
 
-// Does `work` and, where what we hold of the token may be stale, once more from a fresh start.
+// Does `work`. If our state of the token may be stale, resets the module and does `work` once more.
 template <class Work>
 auto Recovering(ModuleState& state, Work work) {
   const int logins = state.logins();
@@ -104,8 +104,8 @@ auto Recovering(ModuleState& state, Work work) {
     const bool stale = error.code() == ErrorCode::kKeyLost ||
                        error.code() == ErrorCode::kTokenMissing ||
                        IsStaleSession(error.platform_status().value_or(CKR_OK));
-    // Without a session the module has just been started, and would say the same again. So would a
-    // token that has just been logged in to; and a prompt would be asked for its PIN once more.
+    // Without a session the module has just been initialized and would fail again. So would a token
+    // that has just been logged in to, and the prompt would ask for its PIN again.
     if (!stale || state.sessions().empty() || state.logins() != logins) throw;
   }
   state.Reset();
@@ -178,7 +178,7 @@ TokenSession& Pkcs11Provider::OpenRecorded(ModuleState& state, const Choice& cho
   if (session == nullptr) {
     session = &state.SessionWith(FindToken(state.name(), state.Tokens(), recorded));
   }
-  // The PIN is that of the token that was chosen; another one would count it as a wrong try.
+  // The PIN belongs to the chosen token; another token would count it as a wrong one.
   const bool is_chosen = !choice.token || choice.token->Matches(session->token().identity);
   state.LogIn(*session, is_chosen ? choice.pin : PinSource{});
   return *session;
@@ -197,7 +197,7 @@ Availability Pkcs11Provider::Probe(const OperationLimits& limits) {
       }
       const Token token = ChooseToken(state, *choice);
       availability.details["token"] = token.identity.Uri();
-      // Nobody is asked and no PIN is tried to answer a question.
+      // A question asks for no PIN and tries none.
       availability.error = LoginObstacle(token, token.flags, choice->pin);
     } catch (const DeviceKeyError& error) {
       availability.error = error;
@@ -222,7 +222,7 @@ ProviderKey Pkcs11Provider::CreateAt(const nlohmann::json& place, const KeyId& i
                                      const KeyBinding&, const OperationLimits& limits) {
   return module_.Run(limits, [choice = choice_, id, place](ModuleState& state) {
     const TokenUri token = DecodeHandle(place);
-    // Making the key is not repeated: the first one may be there in spite of an error.
+    // Do not repeat this: the key may exist in spite of the error.
     TokenSession& session =
         *Recovering(state, [&] { return &OpenRecorded(state, *choice, token); });
     return ProviderKey{GenerateKey(session, id), place};
@@ -250,7 +250,7 @@ void Pkcs11Provider::Unload(const KeyId& id) {
     module_.Run({std::chrono::steady_clock::now() + kUnloadTimeout},
                 [id](ModuleState& state) { state.ForgetKey(id); });
   } catch (const DeviceKeyError&) {
-    // A module that does not answer will be started anew before it is used.
+    // A module that does not answer is initialized again before its next use.
   }
 }
 

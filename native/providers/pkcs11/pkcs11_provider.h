@@ -1,5 +1,5 @@
 // Device keys in tokens behind a PKCS#11 module: smart cards, security keys, network HSMs, and
-// software tokens that another Unix user or a TPM guards.
+// software tokens that another Unix user or a TPM protects.
 #ifndef DEVICE_KEY_PROVIDERS_PKCS11_PKCS11_PROVIDER_H_
 #define DEVICE_KEY_PROVIDERS_PKCS11_PKCS11_PROVIDER_H_
 
@@ -16,7 +16,7 @@
 
 namespace device_key {
 
-// What is absent is taken from `token`, if that is a URI with the attribute, then from the
+// An absent option is taken from `token`, if that is a URI with the attribute, then from the
 // environment's DEVICE_KEY_PKCS11_MODULE, DEVICE_KEY_PKCS11_TOKEN and DEVICE_KEY_PKCS11_PIN.
 struct Pkcs11Options {
   std::optional<std::string> module;  // a path or soname; else kRegisteredModules
@@ -25,9 +25,9 @@ struct Pkcs11Options {
   Environment environment{};
 };
 
-// The keys live in the token, under the key id; the record's handle {"token": "pkcs11:..."} says in
-// which. Which account and client a key is bound to is known to the record alone. Thread-safe: the
-// module's thread takes one call at a time. See KeyProvider for the contract.
+// The keys are in the token, under the key id; the record's handle {"token": "pkcs11:..."} names
+// the token. Only the record has the account and the client of a key. Thread-safe: the module's
+// thread executes one call at a time. See KeyProvider for the contract.
 class Pkcs11Provider : public KeyProvider {
  public:
   // Reads the environment; loads no module. Throws `invalid_params` for a malformed URI or a module

@@ -8,7 +8,7 @@ namespace {
 
 struct Meaning {
   ErrorCode code;
-  const char* name;  // nullptr for what has no case of its own
+  const char* name;  // nullptr for a status without a case below
   const char* cure;  // a sentence, or nullptr
 };
 
@@ -28,7 +28,7 @@ Meaning MeaningOf(CK_RV rv) {
     DEVICE_KEY_MEANING(CKR_FUNCTION_FAILED, kPlatformError, kTryAgain)
     DEVICE_KEY_MEANING(CKR_DEVICE_ERROR, kPlatformError, kTryAgain)
     DEVICE_KEY_MEANING(CKR_DEVICE_MEMORY, kPlatformError,
-                       "The token is full; delete what is not needed")
+                       "The token is full; delete objects that are not needed")
     DEVICE_KEY_MEANING(CKR_DEVICE_REMOVED, kTokenMissing, "Put the token back")
     DEVICE_KEY_MEANING(CKR_TOKEN_NOT_PRESENT, kTokenMissing, "Put the token back")
     DEVICE_KEY_MEANING(CKR_TOKEN_NOT_RECOGNIZED, kTokenMissing,

@@ -48,7 +48,7 @@ std::optional<CK_TOKEN_INFO> ReadTokenInfo(const CK_FUNCTION_LIST& module, CK_SL
 std::vector<Token> ListTokens(const CK_FUNCTION_LIST& module) {
   std::vector<CK_SLOT_ID> slots;
   CK_ULONG count = 0;
-  // A token may come between the two calls.
+  // A token may be inserted between the two calls.
   CK_RV rv = CKR_BUFFER_TOO_SMALL;
   for (int i = 0; i < 4 && rv == CKR_BUFFER_TOO_SMALL; ++i) {
     CheckPkcs11("list the tokens", module.C_GetSlotList(CK_TRUE, nullptr, &count));

@@ -1,4 +1,4 @@
-// The tokens that a module shows, and whether device keys can live in them.
+// The tokens of a module, and whether they can hold device keys.
 #ifndef DEVICE_KEY_PROVIDERS_PKCS11_TOKEN_H_
 #define DEVICE_KEY_PROVIDERS_PKCS11_TOKEN_H_
 
@@ -11,7 +11,7 @@
 namespace device_key {
 
 struct Token {
-  const CK_FUNCTION_LIST* module = nullptr;  // that shows it
+  const CK_FUNCTION_LIST* module = nullptr;  // that has the token
   CK_SLOT_ID slot = 0;
   TokenIdentity identity;
   CK_FLAGS flags = 0;
@@ -21,7 +21,7 @@ struct Token {
   bool has(CK_FLAGS flag) const { return (flags & flag) != 0; }
 };
 
-// The tokens that are present now. One that cannot be asked (it was just taken out) is left out.
+// The tokens that are present now, without those that fail (because they were just removed).
 std::vector<Token> ListTokens(const CK_FUNCTION_LIST& module);
 
 // CK_TOKEN_INFO's flags as of now: a wrong PIN changes them.

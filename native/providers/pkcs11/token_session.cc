@@ -8,7 +8,7 @@ namespace device_key {
 
 TokenSession::TokenSession(const CK_FUNCTION_LIST& module, Token token)
     : module_(module), token_(std::move(token)) {
-  // Serial always: CKF_SERIAL_SESSION is there for backward compatibility and must be set (base
+  // CKF_SERIAL_SESSION exists for backward compatibility and must always be set (base
   // specification, section 5.6).
   CK_FLAGS flags = CKF_SERIAL_SESSION;
   if (!token_.has(CKF_WRITE_PROTECTED)) flags |= CKF_RW_SESSION;

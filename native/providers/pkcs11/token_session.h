@@ -1,4 +1,4 @@
-// An open session with a token, and what is cached because of it.
+// An open session with a token, and the data that is cached with it.
 #ifndef DEVICE_KEY_PROVIDERS_PKCS11_TOKEN_SESSION_H_
 #define DEVICE_KEY_PROVIDERS_PKCS11_TOKEN_SESSION_H_
 
@@ -9,7 +9,8 @@
 
 namespace device_key {
 
-// Used by one thread. Closes the session, and with the last one of a token its login, when it goes.
+// Used by one thread. Its destructor closes the session. A token's login ends with its last
+// session.
 class TokenSession {
  public:
   // C_OpenSession: read-only where the token is.
@@ -22,10 +23,10 @@ class TokenSession {
   const Token& token() const { return token_; }
   CK_SESSION_HANDLE handle() const { return handle_; }
 
-  // Throws when the session is gone.
+  // Throws when the session no longer exists.
   bool IsLoggedIn() const;
 
-  // The process was forked, or the module finalized: the handle is nobody's any more.
+  // The process was forked, or the module finalized: the handle is no longer valid.
   void Abandon() { handle_ = 0; }
 
   // Private keys found in this session, by the key id.

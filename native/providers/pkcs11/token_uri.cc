@@ -84,8 +84,8 @@ class Parser {
   const std::string_view what_;
 };
 
-// Schemes have no case (RFC 3986, section 3.1). Taken for a label, a URI's PIN would be in
-// messages.
+// Schemes are case-insensitive (RFC 3986, section 3.1). If a URI were read as a label, its PIN
+// would appear in messages.
 bool HasScheme(std::string_view text) {
   return text.size() >= kScheme.size() &&
          std::equal(kScheme.begin(), kScheme.end(), text.begin(), [](char scheme, char c) {

@@ -8,7 +8,7 @@
 
 namespace device_key {
 
-// What names a token, as CK_TOKEN_INFO has it, without the padding.
+// The members of CK_TOKEN_INFO that identify a token, without padding.
 struct TokenIdentity {
   std::string label;
   std::string manufacturer;
@@ -16,11 +16,11 @@ struct TokenIdentity {
   std::string serial;
   bool operator==(const TokenIdentity&) const = default;
 
-  // pkcs11:model=...;manufacturer=...;serial=...;token=..., naming this token alone.
+  // pkcs11:model=...;manufacturer=...;serial=...;token=..., which matches only this token.
   std::string Uri() const;
 };
 
-// A choice among tokens; what is absent matches all.
+// A choice among tokens; an absent attribute matches every token.
 struct TokenUri {
   std::optional<std::string> label;
   std::optional<std::string> manufacturer;
@@ -33,13 +33,13 @@ struct TokenUri {
 
   // A `pkcs11:` URI, or the plain label or serial number of a token. Of the URI's attributes token,
   // manufacturer, model, serial, module-path, pin-source (a path or a file: URI) and pin-value are
-  // known; others would be ignored at the price of another token than was meant, so they are
-  // refused. Throws `invalid_params`, with a message that begins with `what`.
+  // known. Others are refused, because ignoring one could select another token than the caller
+  // means. Throws `invalid_params`, with a message that begins with `what`.
   static TokenUri Parse(std::string_view text, std::string_view what);
 
   bool Matches(const TokenIdentity& token) const;
 
-  // What the token has to match, without PIN and module: for messages.
+  // The attributes that a token must match, without PIN and module, for messages.
   std::string Description() const;
 };
 

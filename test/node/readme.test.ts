@@ -57,11 +57,8 @@ test.each(withCode)('%s shows JavaScript and TypeScript that parse', (page) => {
   }
 });
 
-test('README.md shows code whose types are right', () => {
-  const file = path.join(root, 'readme-example.js'); // here `node-device-key` is this package
-  const source = codeBlocks('README.md', ['js'])
-    .map(({ code }) => code)
-    .join('\n');
+/** What TypeScript says of programs beside this package, where `node-device-key` is this package. */
+function typeErrors(sources: Record<string, string>): string[] {
   const options: ts.CompilerOptions = {
     ...{ allowJs: true, checkJs: true, strict: true, noImplicitAny: false, noEmit: true },
     target: ts.ScriptTarget.ES2022,
@@ -72,19 +69,37 @@ test('README.md shows code whose types are right', () => {
     outDir: path.join(root, 'dist'), // without it `exports` leads back to this package's sources
     skipLibCheck: true,
   };
+  const files = new Map(
+    Object.entries(sources).map(([name, source]) => [path.join(root, name), source]),
+  );
   const host = ts.createCompilerHost(options);
   const fileExists = host.fileExists.bind(host);
   const getSourceFile = host.getSourceFile.bind(host);
-  host.fileExists = (name) => name === file || fileExists(name);
-  host.getSourceFile = (name, ...rest) =>
-    name === file
-      ? ts.createSourceFile(name, source, ts.ScriptTarget.ES2022)
-      : getSourceFile(name, ...rest);
-  const program = ts.createProgram([file], options, host);
-  const errors = ts
+  host.fileExists = (name) => files.has(name) || fileExists(name);
+  host.getSourceFile = (name, ...rest) => {
+    const source = files.get(name);
+    return source === undefined
+      ? getSourceFile(name, ...rest)
+      : ts.createSourceFile(name, source, ts.ScriptTarget.ES2022);
+  };
+  const program = ts.createProgram([...files.keys()], options, host);
+  return ts
     .getPreEmitDiagnostics(program)
-    .map((d) => ts.flattenDiagnosticMessageText(d.messageText, '\n'));
-  expect(errors).toEqual([]);
+    .map(
+      (d) => `${d.file?.fileName ?? ''}: ${ts.flattenDiagnosticMessageText(d.messageText, '\n')}`,
+    );
+}
+
+test('README.md shows code whose types are right', () => {
+  const blocks = codeBlocks('README.md', ['js']).map(({ code }) => code);
+  expect(typeErrors({ 'readme-example.js': blocks.join('\n') })).toEqual([]);
+});
+
+test('docs/backend.md shows code whose types are right', () => {
+  const blocks = codeBlocks('docs/backend.md', ['ts']);
+  expect(blocks.length).toBeGreaterThan(0);
+  const named = blocks.map(({ code }, index) => [`backend-example-${index}.ts`, code] as const);
+  expect(typeErrors(Object.fromEntries(named))).toEqual([]);
 });
 
 test.each(pages)('%s links to files and headings that exist', (page) => {

@@ -111,9 +111,14 @@ describe('imported keys', () => {
     rememberKey('first', imported);
     rememberKey('second', imported);
     for (let i = 0; i < 9_998; i += 1) rememberKey(`key ${i}`, imported);
-    expect(knownKey('first')).toBe(imported);
+    rememberKey('first', imported); // used again
     rememberKey('one too many', imported);
     expect(knownKey('first')).toBe(imported);
     expect(knownKey('second')).toBeUndefined();
+    // Many times over, each one is forgotten in its turn.
+    for (let i = 0; i < 50_000; i += 1) rememberKey(`later key ${i}`, imported);
+    const kept = Array.from({ length: 50_000 }, (_, i) => knownKey(`later key ${i}`) !== undefined);
+    expect(kept.indexOf(true)).toBe(40_000);
+    expect(kept.lastIndexOf(false)).toBe(39_999);
   });
 });

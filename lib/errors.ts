@@ -6,7 +6,7 @@ export type DeviceKeyErrorCode =
   | 'invalid_payload'
   /** This store has no key with that id. */
   | 'key_not_found'
-  /** The payload is for another account or client than the key was enrolled for. */
+  /** The request is for another account, client, origin or use than the key was made for. */
   | 'binding_mismatch'
   /** There is no usable security hardware; the message names the missing part. */
   | 'hardware_unavailable'

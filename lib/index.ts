@@ -29,6 +29,7 @@ import {
 
 export type * from '../types/extensions';
 export type * from '../types/v2';
+export type * from './dpop/types';
 export { deviceIdentitySha256 } from './verify/device-identity';
 export { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
 export {

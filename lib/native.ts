@@ -18,9 +18,11 @@ export interface NativeError {
 export interface NativeStore {
   create(params: string): number;
   createUnbound(params: string): number;
+  createDpopKey(params: string): number;
   public(params: string): number;
   sign(params: string): number;
   signBytes(params: string): number;
+  signDpop(params: string): number;
   delete(params: string): number;
   attest(params: string): number;
   activateAttestation(params: string): number;

@@ -13,6 +13,7 @@ import type {
   DeviceKeySignParams,
   DeviceKeySignResponse,
 } from '../types/v2';
+import type { DpopKey, DpopKeyCreateParams, DpopProof, DpopSignParams } from './dpop/types';
 import { DeviceKeyError, type DeviceKeyErrorCode } from './errors';
 import {
   loadNative,
@@ -144,9 +145,16 @@ export interface OperationOptions {
 
 /** A key of the store, as `list` shows it. */
 export interface DeviceKeyInfo extends DeviceKeyPublicResponse {
-  /** Null for a key of `node-device-key/remote-control` that has not been enrolled yet. */
+  /** What the key signs, and nothing else: the payloads of `sign`, or the proofs of `signDpop`. */
+  use: 'remote_control' | 'dpop';
+  /**
+   * Null for a DPoP key, and for a key of `node-device-key/remote-control` that has not been enrolled
+   * yet.
+   */
   accountUserId: string | null;
   clientId: string | null;
+  /** Where the proofs of a DPoP key may go; else null. */
+  origins: string[] | null;
   /** Unix seconds. */
   createdAt: number;
 }
@@ -292,6 +300,16 @@ export class DeviceKeyStore {
     return this.#request(() => this.#native.createUnbound(toJson(params, 'params')));
   }
 
+  /**
+   * As `create`, but the key signs DPoP proofs (RFC 9449) alone: for one OAuth client, and for requests
+   * to these origins. Client and origins cannot be changed later.
+   *
+   * Rejects as `create` does.
+   */
+  createDpopKey(params: DpopKeyCreateParams, options?: OperationOptions): Promise<DpopKey> {
+    return this.#request(() => this.#native.createDpopKey(toJson(params, 'params')), options);
+  }
+
   /** The public key, from the record only. Rejects with `key_not_found` or `store_corrupt`. */
   public(params: DeviceKeyPublicParams): Promise<DeviceKeyPublicResponse> {
     return this.#request(() => this.#native.public(toJson(params, 'params')));
@@ -304,13 +322,25 @@ export class DeviceKeyStore {
    * before it returns it.
    *
    * A key that `node-device-key/remote-control` made has no account and client yet: the first
-   * enrollment payload that it signs, here or there, gives it both, permanently.
+   * enrollment payload that it signs, here or there, gives it both, permanently. A key that
+   * `createDpopKey` made is refused with `binding_mismatch`.
    *
    * Rejects with `invalid_params`, `invalid_payload`, `binding_mismatch`, `key_not_found`,
    * `key_lost`, `store_corrupt`, and the hardware's errors as `create` does.
    */
   sign(params: DeviceKeySignParams, options?: OperationOptions): Promise<DeviceKeySignResponse> {
     return this.#request(() => this.#native.sign(toJson(params, 'params')), options);
+  }
+
+  /**
+   * Makes a DPoP proof (RFC 9449) for one request. Its `iat` is the time of the signature, after the
+   * wait for operations that were started before.
+   *
+   * Rejects with `invalid_params` naming the member, with `binding_mismatch` for an `htu` that is not
+   * on one of the key's origins and for a key that `createDpopKey` did not make, and as `sign` does.
+   */
+  signDpop(params: DpopSignParams, options?: OperationOptions): Promise<DpopProof> {
+    return this.#request(() => this.#native.signDpop(toJson(params, 'params')), options);
   }
 
   /**

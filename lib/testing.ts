@@ -17,6 +17,7 @@ import type {
   DeviceKeySignParams,
   DeviceKeySignResponse,
 } from '../types/v2';
+import type { DpopKey, DpopKeyCreateParams, DpopProof, DpopSignParams } from './dpop/types';
 import { DeviceKeyError } from './errors';
 import { signalOf } from './operation-signal';
 import { readOptions } from './own';
@@ -26,7 +27,20 @@ import {
   decodeSignParams,
   KEY_ID_PREFIXES,
 } from './protocol/decode';
-import { checkCreateParams, checkPayloadBinding, checkSignPayload } from './protocol/rules';
+import {
+  checkCreateDpopKeyParams,
+  checkDpopClaims,
+  checkDpopOrigin,
+  decodeCreateDpopKeyParams,
+  decodeSignDpopParams,
+  dpopSigningInput,
+} from './protocol/dpop';
+import {
+  checkCreateParams,
+  checkPayloadBinding,
+  checkSignPayload,
+  type Owner,
+} from './protocol/rules';
 import { signedBytes } from './protocol/signed-bytes';
 import { decodeTargetPolicy } from './protocol/target-policy';
 import type {
@@ -36,6 +50,7 @@ import type {
   OperationOptions,
   TargetPolicy,
 } from './store';
+import { jwkOf, jwkThumbprint } from './verify/jwk';
 
 export interface InMemoryDeviceKeyStoreOptions {
   targets?: TargetPolicy;
@@ -51,8 +66,10 @@ export interface InMemoryDeviceKeyStoreOptions {
 export type InMemoryDeviceKeyStore = Pick<
   DeviceKeyStore,
   | 'create'
+  | 'createDpopKey'
   | 'public'
   | 'sign'
+  | 'signDpop'
   | 'delete'
   | 'list'
   | 'support'
@@ -76,7 +93,7 @@ export function createInMemoryDeviceKeyStore(
 
 interface MemoryKey {
   privateKey: KeyObject;
-  info: DeviceKeyInfo & { accountUserId: string; clientId: string };
+  info: DeviceKeyInfo;
 }
 
 class MemoryStore implements InMemoryDeviceKeyStore {
@@ -108,25 +125,23 @@ class MemoryStore implements InMemoryDeviceKeyStore {
     this.#requireOpen();
     const { accountUserId, clientId, protectionPolicy } = decodeCreateParams(params);
     checkCreateParams({ accountUserId, clientId });
-    const protectionClass = this.#protectionClass;
-    const hardwareOnly = (protectionPolicy ?? 'hardware_only') === 'hardware_only';
-    if (hardwareOnly && protectionClass === 'os_protected_nonextractable') {
-      throw new DeviceKeyError(
-        'degraded_protection_not_allowed',
-        `only ${protectionClass} is available, which the policy hardware_only does not allow; this ` +
-          'in-memory store plays a machine with hardware when given another protectionClass',
-      );
-    }
-    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const created: DeviceKeyCreateResponse = {
-      keyId: KEY_ID_PREFIXES[protectionClass] + randomBytes(32).toString('base64url'),
-      publicKeySpkiDerBase64: publicKey.export({ format: 'der', type: 'spki' }).toString('base64'),
-      algorithm: 'ecdsa_p256_sha256',
-      protectionClass,
-    };
-    const info = { ...created, accountUserId, clientId, createdAt: unixSeconds() };
-    this.#keys.set(created.keyId, { privateKey, info });
-    return created;
+    const use = 'remote_control';
+    return this.#make(protectionPolicy, { use, accountUserId, clientId, origins: null });
+  }
+
+  async createDpopKey(params: DpopKeyCreateParams, options?: OperationOptions): Promise<DpopKey> {
+    requireNotAborted(options);
+    this.#requireOpen();
+    const { clientId, origins, protectionPolicy } = decodeCreateDpopKeyParams(params);
+    checkCreateDpopKeyParams({ clientId, origins });
+    const created = this.#make(protectionPolicy, {
+      use: 'dpop',
+      accountUserId: null,
+      clientId,
+      origins: [...new Set(origins)].sort(),
+    });
+    const jwk = jwkOf(created.publicKeySpkiDerBase64);
+    return { ...created, jwk, jkt: jwkThumbprint(jwk) };
   }
 
   async public(params: DeviceKeyPublicParams): Promise<DeviceKeyPublicResponse> {
@@ -143,13 +158,29 @@ class MemoryStore implements InMemoryDeviceKeyStore {
     const { keyId, payload } = decodeSignParams(params);
     checkSignPayload(payload, this.#targets, unixSeconds());
     const { privateKey, info } = this.#find({ keyId });
-    checkPayloadBinding(payload, info);
+    if (info.use !== 'remote_control') {
+      throw otherUse('a key for connection and enrollment payloads');
+    }
+    checkPayloadBinding(payload, info as typeof info & Owner);
     const bytes = signedBytes(payload);
     return {
       algorithm: 'ecdsa_p256_sha256',
       signatureDerBase64: sign('sha256', bytes, privateKey).toString('base64'),
       signedPayloadBase64: bytes.toString('base64'),
     };
+  }
+
+  async signDpop(params: DpopSignParams, options?: OperationOptions): Promise<DpopProof> {
+    requireNotAborted(options);
+    this.#requireOpen();
+    const { keyId, claims } = decodeSignDpopParams(params);
+    checkDpopClaims(claims);
+    const { privateKey, info } = this.#find({ keyId });
+    if (info.use !== 'dpop') throw otherUse('a key for DPoP proofs');
+    checkDpopOrigin(claims.htu, info.origins ?? []);
+    const input = dpopSigningInput(jwkOf(info.publicKeySpkiDerBase64), claims, unixSeconds());
+    const key = { key: privateKey, dsaEncoding: 'ieee-p1363' } as const;
+    return { proof: `${input}.${sign('sha256', Buffer.from(input), key).toString('base64url')}` };
   }
 
   async delete(params: DeviceKeyPublicParams): Promise<void> {
@@ -187,6 +218,31 @@ class MemoryStore implements InMemoryDeviceKeyStore {
     return this.close();
   }
 
+  #make(
+    protectionPolicy: DeviceKeyCreateParams['protectionPolicy'],
+    binding: Pick<DeviceKeyInfo, 'use' | 'accountUserId' | 'clientId' | 'origins'>,
+  ): DeviceKeyCreateResponse {
+    const protectionClass = this.#protectionClass;
+    const hardwareOnly = (protectionPolicy ?? 'hardware_only') === 'hardware_only';
+    if (hardwareOnly && protectionClass === 'os_protected_nonextractable') {
+      throw new DeviceKeyError(
+        'degraded_protection_not_allowed',
+        `only ${protectionClass} is available, which the policy hardware_only does not allow; this ` +
+          'in-memory store plays a machine with hardware when given another protectionClass',
+      );
+    }
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const created: DeviceKeyCreateResponse = {
+      keyId: KEY_ID_PREFIXES[protectionClass] + randomBytes(32).toString('base64url'),
+      publicKeySpkiDerBase64: publicKey.export({ format: 'der', type: 'spki' }).toString('base64'),
+      algorithm: 'ecdsa_p256_sha256',
+      protectionClass,
+    };
+    const info = { ...created, ...binding, createdAt: unixSeconds() };
+    this.#keys.set(created.keyId, { privateKey, info });
+    return created;
+  }
+
   #requireOpen(): void {
     if (this.#closed) {
       throw new DeviceKeyError('closed', 'the key store is closed; open another');
@@ -200,6 +256,10 @@ class MemoryStore implements InMemoryDeviceKeyStore {
     if (key) return key;
     throw new DeviceKeyError('key_not_found', `there is no key ${keyId} in this in-memory store`);
   }
+}
+
+function otherUse(expected: string): DeviceKeyError {
+  return new DeviceKeyError('binding_mismatch', `keyId: expected ${expected}; a key has one use`);
 }
 
 function requireNotAborted(options: OperationOptions | undefined): void {

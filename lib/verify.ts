@@ -13,6 +13,13 @@ export {
   type RotationChallenge,
 } from './verify/key-registry';
 export { InMemoryNonceStore, type NonceStore } from './verify/nonce-store';
+export {
+  verifyDpopProof,
+  type ExpectedDpopProof,
+  type VerifiedDpopProof,
+  type VerifyDpopProofOptions,
+} from './verify/dpop';
+export { DpopServerNonces } from './verify/dpop-nonces';
 export type { PostgresPool } from './verify/postgres';
 export { PostgresKeyRegistry } from './verify/postgres-key-registry';
 export { PostgresNonceStore } from './verify/postgres-nonce-store';

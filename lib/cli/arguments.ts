@@ -21,11 +21,24 @@ export function requiredOption(args: Arguments, name: string): string {
   return value;
 }
 
-/** The command's name, which may stand behind common options, and everything else. */
-export function findCommand(argv: string[]): { name: string | undefined; rest: string[] } {
-  const command = tokenize(argv, commonOptions).find((token) => token.kind === 'positional');
-  if (!command) return { name: undefined, rest: argv };
-  return { name: command.value, rest: argv.filter((_, index) => index !== command.index) };
+/**
+ * The command's name, which may stand behind common options, and everything else. A name of two words is
+ * one of `names`.
+ */
+export function findCommand(
+  argv: string[],
+  names: readonly string[],
+): { name: string | undefined; rest: string[] } {
+  const words = tokenize(argv, commonOptions).filter((token) => token.kind === 'positional');
+  const [first, second] = words;
+  if (!first) return { name: undefined, rest: argv };
+  const both = second && `${first.value} ${second.value}`;
+  const isBoth = both !== undefined && names.includes(both);
+  const used = [first.index, ...(isBoth ? [second?.index] : [])];
+  return {
+    name: isBoth ? both : first.value,
+    rest: argv.filter((_, index) => !used.includes(index)),
+  };
 }
 
 /** @throws UsageError that says what is wrong, and what may have been meant. */

@@ -12,6 +12,8 @@ export const commandNames = [
   'attest',
   'list',
   'delete',
+  'dpop create',
+  'dpop sign',
   'app-server',
   'self-test',
 ];
@@ -20,7 +22,7 @@ export const commandNames = [
 export function loadCommand(name: string): Command | undefined {
   if (!commandNames.includes(name)) return undefined;
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- import() starts a second loader
-  return (require(`./commands/${name}`) as { command: Command }).command;
+  return (require(`./commands/${name.replace(' ', '-')}`) as { command: Command }).command;
 }
 
 export function unknownCommand(name: string): UsageError {

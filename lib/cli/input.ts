@@ -40,6 +40,10 @@ export async function readJson(
   }
 }
 
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 async function readNamed(name: string, what: string): Promise<Buffer> {
   try {
     if ((await stat(name)).size > maxBytes) throw tooLong(what);

@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 import { thisPackage } from '../this-package';
 import { findCommand, parseArguments } from './arguments';
-import { loadCommand, unknownCommand } from './command-list';
+import { commandNames, loadCommand, unknownCommand } from './command-list';
 import { Interruption, reportFailure, UsageError } from './failure';
 import { commandHelp, overview } from './help';
 import { Output } from './output';
 
 /** Runs one command line and resolves to the process's exit code. */
 async function run(argv: string[], output: Output, signal: AbortSignal): Promise<number> {
-  const { name, rest } = findCommand(argv);
+  const { name, rest } = findCommand(argv, commandNames);
   if (name === undefined) {
     const { flags } = parseArguments(rest, {}, []);
     return flags.has('version') ? printVersion(output) : help(output, overview());

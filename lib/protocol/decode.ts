@@ -28,20 +28,14 @@ const KEY_ID_RANDOM_BYTES = 32;
 
 const PROTECTION_POLICIES: unknown[] = ['hardware_only', 'allow_os_protected_nonextractable'];
 
-type Members = Partial<Record<string, unknown>>;
+export type Members = Partial<Record<string, unknown>>;
 
 export function decodeCreateParams(value: unknown): DeviceKeyCreateParams {
   const params = readParams(value);
   for (const name of ['accountUserId', 'clientId']) {
     requireKind(params, name, 'string', refuseParams);
   }
-  const { protectionPolicy = null } = params;
-  if (protectionPolicy !== null && !PROTECTION_POLICIES.includes(protectionPolicy)) {
-    refuseParams(
-      'protectionPolicy',
-      '"hardware_only", "allow_os_protected_nonextractable" or null',
-    );
-  }
+  requireProtectionPolicy(params);
   return params as unknown as DeviceKeyCreateParams;
 }
 
@@ -75,13 +69,22 @@ function decodePayload(payload: Members): DeviceKeySignPayload {
   return payload as unknown as DeviceKeySignPayload;
 }
 
-function readParams(value: unknown): Members {
+export function requireProtectionPolicy({ protectionPolicy = null }: Members): void {
+  if (protectionPolicy !== null && !PROTECTION_POLICIES.includes(protectionPolicy)) {
+    refuseParams(
+      'protectionPolicy',
+      '"hardware_only", "allow_os_protected_nonextractable" or null',
+    );
+  }
+}
+
+export function readParams(value: unknown): Members {
   const params = readJson(value, 'params');
   if (isObject(params)) return ownMembers(params);
   throw new DeviceKeyError('invalid_params', 'expected the params as a JSON object');
 }
 
-function requireKeyId(params: Members): void {
+export function requireKeyId(params: Members): void {
   requireKind(params, 'keyId', 'string', refuseParams);
   const keyId = params.keyId as string;
   const prefix = Object.values(KEY_ID_PREFIXES).find((candidate) => keyId.startsWith(candidate));
@@ -99,7 +102,7 @@ function requireKeyId(params: Members): void {
 
 type Refuse = (member: string, expected: string) => never;
 
-const refuseParams: Refuse = (member, expected) => {
+export const refuseParams: Refuse = (member, expected) => {
   throw new DeviceKeyError('invalid_params', `${member}: expected ${expected}`);
 };
 
@@ -107,7 +110,7 @@ export const refusePayload: Refuse = (member, expected) => {
   throw new DeviceKeyError('invalid_payload', `payload.${member}: expected ${expected}`);
 };
 
-function requireKind(object: Members, name: string, kind: MemberKind, refuse: Refuse): void {
+export function requireKind(object: Members, name: string, kind: MemberKind, refuse: Refuse): void {
   const value = object[name];
   switch (kind) {
     case 'string':

@@ -13,9 +13,9 @@ const DIGEST_BYTES = 32;
 const CONNECTION_SCOPE = 'remote_control_controller_websocket';
 
 const OWNER_MEMBERS = ['accountUserId', 'clientId'] as const;
-const OWNER_FORM = 'a string that is not empty and has no NUL';
+export const OWNER_FORM = 'a string that is not empty and has no NUL';
 
-type Owner = Record<(typeof OWNER_MEMBERS)[number], string>;
+export type Owner = Record<(typeof OWNER_MEMBERS)[number], string>;
 
 /** @throws DeviceKeyError `invalid_params` */
 export function checkCreateParams(params: DeviceKeyCreateParams): void {
@@ -73,7 +73,7 @@ export function checkPayloadBinding(payload: DeviceKeySignPayload, owner: Owner)
   }
 }
 
-function isOwnerId(id: string): boolean {
+export function isOwnerId(id: string): boolean {
   return id !== '' && !id.includes('\0');
 }
 

@@ -56,7 +56,19 @@ export type DeviceKeyVerificationCode =
   | 'client_already_enrolled'
   | 'key_not_enrolled'
   | 'key_revoked'
-  | 'key_registry_failed';
+  | 'key_registry_failed'
+  | 'dpop_proof_malformed'
+  | 'dpop_header_unacceptable'
+  | 'dpop_key_unacceptable'
+  | 'dpop_signature_mismatch'
+  | 'dpop_claims_malformed'
+  | 'dpop_htm_mismatch'
+  | 'dpop_htu_mismatch'
+  | 'dpop_nonce_mismatch'
+  | 'dpop_ath_mismatch'
+  | 'dpop_key_mismatch'
+  | 'dpop_iat_out_of_window'
+  | 'dpop_replayed';
 
 /**
  * Thrown (or rejected with) whenever a proof does not hold or a key registry refuses. The message names

@@ -48,6 +48,9 @@ Napi::Function NativeStore::Define(Napi::Env env) {
           InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::Sign>>("sign"),
           InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::SignBytes>>(
               "signBytes"),
+          InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::CreateDpopKey>>(
+              "createDpopKey"),
+          InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::SignDpop>>("signDpop"),
           InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::Delete>>("delete"),
           InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::Attest>>("attest"),
           InstanceMethod<&NativeStore::StartWithParams<&AsyncDeviceKeyStore::ActivateAttestation>>(

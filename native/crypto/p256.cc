@@ -24,6 +24,16 @@ constexpr std::array<uint8_t, 27> kSpkiPrefix = {
 constexpr size_t kSpkiSize = kSpkiPrefix.size() + 2 * kCoordinateSize;
 static_assert(kSpkiSize == 91);
 
+bool IsSpki(ByteView der) {
+  return der.size() == kSpkiSize && std::equal(kSpkiPrefix.begin(), kSpkiPrefix.end(), der.begin());
+}
+
+[[noreturn]] void ThrowNoSpki() {
+  throw CryptoError(
+      "expected a public key as SubjectPublicKeyInfo DER: P-256 as a named curve, uncompressed, 91 "
+      "bytes");
+}
+
 void AppendPadded(Bytes& out, ByteView coordinate) {
   if (coordinate.size() > kCoordinateSize) {
     throw CryptoError("a coordinate of a P-256 public key is longer than 32 bytes");
@@ -101,6 +111,27 @@ Bytes EcdsaDerFromRaw(ByteView r, ByteView s) {
   return der;
 }
 
+P256Point PointFromSpki(ByteView spki_der) {
+  if (!IsSpki(spki_der)) ThrowNoSpki();
+  return {spki_der.subspan(kSpkiPrefix.size(), kCoordinateSize),
+          spki_der.subspan(kSpkiPrefix.size() + kCoordinateSize)};
+}
+
+RawEcdsaSignature EcdsaRawFromDer(ByteView der) {
+  InitOpenSsl();
+  const uint8_t* begin = der.data();
+  const ScopedEcdsaSig signature(d2i_ECDSA_SIG(nullptr, &begin, static_cast<long>(der.size())));
+  RawEcdsaSignature raw{};
+  constexpr int kSize = static_cast<int>(kCoordinateSize);
+  if (!signature || begin != der.data() + der.size() ||
+      BN_bn2binpad(ECDSA_SIG_get0_r(signature.get()), raw.data(), kSize) != kSize ||
+      BN_bn2binpad(ECDSA_SIG_get0_s(signature.get()), raw.data() + kCoordinateSize, kSize) !=
+          kSize) {
+    throw CryptoError("expected an ECDSA signature of P-256 in DER");
+  }
+  return raw;
+}
+
 struct P256PublicKey::State {
   ScopedEvpPkey key;
   ScopedEvpPkeyCtx verification;  // set up once: setting it up takes as long as a verification
@@ -113,11 +144,7 @@ P256PublicKey::~P256PublicKey() = default;
 
 P256PublicKey P256PublicKey::FromSpki(ByteView der) {
   InitOpenSsl();
-  if (der.size() != kSpkiSize || !std::equal(kSpkiPrefix.begin(), kSpkiPrefix.end(), der.begin())) {
-    throw CryptoError(
-        "expected a public key as SubjectPublicKeyInfo DER: P-256 as a named curve, uncompressed, "
-        "91 bytes");
-  }
+  if (!IsSpki(der)) ThrowNoSpki();
   auto state = std::make_unique<State>();
   state->key = PublicKeyFromPoint(der.subspan(kSpkiPrefix.size() - 1));
   state->verification.reset(EVP_PKEY_CTX_new_from_pkey(nullptr, state->key.get(), nullptr));

@@ -2,6 +2,7 @@
 #ifndef DEVICE_KEY_CRYPTO_P256_H_
 #define DEVICE_KEY_CRYPTO_P256_H_
 
+#include <array>
 #include <memory>
 
 #include "crypto/bytes.h"
@@ -17,6 +18,22 @@ Bytes SpkiFromPoint(ByteView x, ByteView y);
 // The DER ECDSA-Sig-Value (RFC 3279 section 2.2.3) of big-endian `r` and `s`, each at most 32
 // bytes. Throws `crypto_error` when one is empty, zero or too long.
 Bytes EcdsaDerFromRaw(ByteView r, ByteView s);
+
+// The affine coordinates of a public key: big-endian, 32 bytes each; views into its SPKI.
+struct P256Point {
+  ByteView x;
+  ByteView y;
+};
+
+// Of an SPKI that SpkiFromPoint or P256PublicKey::FromSpki knows. Throws `crypto_error` for
+// another.
+P256Point PointFromSpki(ByteView spki_der);
+
+// The big-endian r and s of a signature, 32 bytes each, one after the other (RFC 7518 section 3.4).
+using RawEcdsaSignature = std::array<uint8_t, 64>;
+
+// Of a DER ECDSA-Sig-Value that has been verified. Throws `crypto_error` for what is none.
+RawEcdsaSignature EcdsaRawFromDer(ByteView der);
 
 // A parsed public key. Parsing takes longer than a verification, so keep the object. Not
 // thread-safe: one object is used by one thread at a time.

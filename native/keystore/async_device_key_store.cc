@@ -9,6 +9,7 @@
 #include "keystore/device_key_store.h"
 #include "platform/interrupt.h"
 #include "protocol/decode.h"
+#include "protocol/dpop.h"
 #include "protocol/encode.h"
 #include "protocol/rules.h"
 
@@ -25,6 +26,24 @@ std::string Text(const nlohmann::ordered_json& json) {
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+void AddListedBinding(nlohmann::ordered_json& json, const AccountBinding& binding) {
+  json["use"] = "remote_control";
+  json["accountUserId"] = nullptr;
+  json["clientId"] = nullptr;
+  if (!binding.empty()) {
+    json["accountUserId"] = binding.account_user_id;
+    json["clientId"] = binding.client_id;
+  }
+  json["origins"] = nullptr;
+}
+
+void AddListedBinding(nlohmann::ordered_json& json, const DpopBinding& binding) {
+  json["use"] = "dpop";
+  json["accountUserId"] = nullptr;
+  json["clientId"] = binding.client_id;
+  json["origins"] = binding.origins;
+}
+
 nlohmann::ordered_json EncodeListedKey(const ListedKey& listed) {
   if (listed.key == nullptr) {
     return {{"keyId", listed.key_id.str()},
@@ -33,12 +52,7 @@ nlohmann::ordered_json EncodeListedKey(const ListedKey& listed) {
   }
   const KeyRecord& record = listed.key->record();
   nlohmann::ordered_json json = EncodePublicResponse({record.key_id, record.public_key_spki_der});
-  json["accountUserId"] = nullptr;
-  json["clientId"] = nullptr;
-  if (!record.binding.empty()) {
-    json["accountUserId"] = record.binding.account_user_id;
-    json["clientId"] = record.binding.client_id;
-  }
+  std::visit([&](const auto& binding) { AddListedBinding(json, binding); }, record.binding);
   json["createdAt"] = record.created_at;
   return json;
 }
@@ -152,6 +166,16 @@ uint64_t AsyncDeviceKeyStore::CreateUnbound(std::string_view params) {
                 });
 }
 
+uint64_t AsyncDeviceKeyStore::CreateDpopKey(std::string_view params) {
+  RequireOpen();
+  CreateDpopKeyParams decoded = DecodeCreateDpopKeyParams(params);
+  CheckCreateDpopKeyParams(decoded);
+  return Submit(Lane::kHardware, [decoded = std::move(decoded)](Core& core, Request& request) {
+    return Text(EncodeCreateDpopKeyResponse(core.store->CreateDpopKey(
+        decoded, core.LimitsOf(request), [&] { return request.Commit(); })));
+  });
+}
+
 uint64_t AsyncDeviceKeyStore::Public(std::string_view params) {
   RequireOpen();
   return Submit(Lane::kRecords, [decoded = DecodePublicParams(params)](Core& core, Request&) {
@@ -173,6 +197,15 @@ uint64_t AsyncDeviceKeyStore::SubmitSign(SignParams params) {
   return Submit(Lane::kHardware, [prepared = core_->store->Prepare(std::move(params))](
                                      Core& core, Request& request) {
     return EncodeSignResponse(core.store->Sign(prepared, core.LimitsOf(request)));
+  });
+}
+
+uint64_t AsyncDeviceKeyStore::SignDpop(std::string_view params) {
+  RequireOpen();
+  SignDpopParams decoded = DecodeSignDpopParams(params);
+  CheckDpopClaims(decoded.claims);
+  return Submit(Lane::kHardware, [decoded = std::move(decoded)](Core& core, Request& request) {
+    return Text({{"proof", core.store->SignDpop(decoded, core.LimitsOf(request))}});
   });
 }
 

@@ -52,10 +52,12 @@ class AsyncDeviceKeyStore {
   // `invalid_payload`, `queue_full` and `closed`.
   uint64_t Create(std::string_view params);
   uint64_t CreateUnbound(std::string_view params);
+  uint64_t CreateDpopKey(std::string_view params);
   uint64_t Public(std::string_view params);
   uint64_t Sign(std::string_view params);
   uint64_t SignBytes(std::string_view params);
-  uint64_t Delete(std::string_view params);  // the params of Public; results in {}
+  uint64_t SignDpop(std::string_view params);  // results in {"proof"}
+  uint64_t Delete(std::string_view params);    // the params of Public; results in {}
   uint64_t Attest(std::string_view params);
   uint64_t ActivateAttestation(std::string_view params);
   uint64_t List();

@@ -1,14 +1,18 @@
 #include "keystore/device_key_store.h"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <thread>
 #include <utility>
 
+#include "crypto/base64.h"
 #include "crypto/p256.h"
+#include "crypto/random.h"
 #include "keystore/attestation_key.h"
 #include "platform/error.h"
 #include "platform/path_text.h"
+#include "protocol/dpop.h"
 #include "protocol/rules.h"
 #include "protocol/signed_bytes.h"
 
@@ -29,6 +33,23 @@ bool Discard(const MadeKey& made) {
   }
 }
 
+// A key has one use. Both throw `binding_mismatch` for a key that has the other.
+const AccountBinding& AccountOf(const KeyRecord& record) {
+  const auto* binding = std::get_if<AccountBinding>(&record.binding);
+  if (binding != nullptr) return *binding;
+  throw DeviceKeyError(ErrorCode::kBindingMismatch,
+                       "keyId: expected a key for connection and enrollment payloads; " +
+                           record.key_id.str() + " signs DPoP proofs alone");
+}
+
+const DpopBinding& DpopOf(const KeyRecord& record) {
+  const auto* binding = std::get_if<DpopBinding>(&record.binding);
+  if (binding != nullptr) return *binding;
+  throw DeviceKeyError(ErrorCode::kBindingMismatch,
+                       "keyId: expected a key for DPoP proofs; " + record.key_id.str() +
+                           " signs connection and enrollment payloads alone");
+}
+
 }  // namespace
 
 int64_t SystemUnixSeconds() { return static_cast<int64_t>(std::time(nullptr)); }
@@ -42,13 +63,24 @@ DeviceKeyStore::DeviceKeyStore(StoreOptions options,
 
 CreateResponse DeviceKeyStore::Create(const CreateParams& params, const OperationLimits& limits,
                                       const std::function<bool()>& commit) {
-  return Make(params.protection_policy, {params.account_user_id, params.client_id}, limits, commit);
+  return Make(params.protection_policy, AccountBinding{params.account_user_id, params.client_id},
+              limits, commit);
 }
 
 CreateResponse DeviceKeyStore::CreateUnbound(const CreateUnboundParams& params,
                                              const OperationLimits& limits,
                                              const std::function<bool()>& commit) {
-  return Make(params.protection_policy, KeyBinding{}, limits, commit);
+  return Make(params.protection_policy, AccountBinding{}, limits, commit);
+}
+
+CreateResponse DeviceKeyStore::CreateDpopKey(const CreateDpopKeyParams& params,
+                                             const OperationLimits& limits,
+                                             const std::function<bool()>& commit) {
+  DpopBinding binding{params.client_id, params.origins};
+  std::sort(binding.origins.begin(), binding.origins.end());
+  binding.origins.erase(std::unique(binding.origins.begin(), binding.origins.end()),
+                        binding.origins.end());
+  return Make(params.protection_policy, std::move(binding), limits, commit);
 }
 
 CreateResponse DeviceKeyStore::Make(ProtectionPolicy policy, const KeyBinding& binding,
@@ -63,7 +95,7 @@ CreateResponse DeviceKeyStore::Make(ProtectionPolicy policy, const KeyBinding& b
             pending_.Announce(provider, key_id, place);
           },
       .withdraw = [&](const KeyId& key_id) { pending_.Withdraw(key_id); }};
-  const MadeKey made = providers_.Create(policy, binding, limits, announcements);
+  const MadeKey made = providers_.Create(policy, AuthValueOf(binding), limits, announcements);
   try {
     // Throws for anything but a P-256 key: the hardware's answer is not trusted.
     P256PublicKey::FromSpki(made.key.spki_der);
@@ -103,6 +135,16 @@ SignResponse DeviceKeyStore::Sign(const PreparedSignature& prepared,
   }
 }
 
+std::string DeviceKeyStore::SignDpop(const SignDpopParams& params, const OperationLimits& limits) {
+  CheckDpopClaims(params.claims);
+  try {
+    return SignDpopWithKey(params, limits);
+  } catch (const DeviceKeyError& error) {
+    if (error.code() == ErrorCode::kKeyLost) ExpectNotDeleted(params.key_id);
+    throw;
+  }
+}
+
 // Delete removes the key first and then its record: a key that a concurrent Delete has removed is
 // not lost. Throws `key_not_found` once the record is gone.
 void DeviceKeyStore::ExpectNotDeleted(const KeyId& key_id) {
@@ -118,27 +160,44 @@ SignResponse DeviceKeyStore::SignWithKey(const PreparedSignature& prepared,
                                          const OperationLimits& limits) {
   std::shared_ptr<const StoredKey> key = records_.Read(prepared.key_id);
   CheckNotExpired(prepared.payload, options_.now());
-  if (key->record().binding.empty()) key = Enroll(key->record(), prepared.payload, limits);
-  const KeyRecord& record = key->record();
-  CheckPayloadBinding(prepared.payload, record.binding.account_user_id, record.binding.client_id);
+  if (AccountOf(key->record()).empty()) key = Enroll(key->record(), prepared.payload, limits);
+  const AccountBinding& binding = AccountOf(key->record());
+  CheckPayloadBinding(prepared.payload, binding.account_user_id, binding.client_id);
+  return {SignDigest(*key, prepared.digest, limits), prepared.signed_bytes};
+}
 
+std::string DeviceKeyStore::SignDpopWithKey(const SignDpopParams& params,
+                                            const OperationLimits& limits) {
+  // RFC 9449 section 4.2: at least 96 bits that nobody can guess.
+  constexpr size_t kJtiBytes = 16;
+  const std::shared_ptr<const StoredKey> key = records_.Read(params.key_id);
+  CheckDpopOrigin(params.claims.htu, DpopOf(key->record()).origins);
+  const std::string signing_input =
+      DpopSigningInput(key->record().public_key_spki_der, params.claims,
+                       Base64UrlEncode(RandomBytes(kJtiBytes)), options_.now());
+  const Bytes signature = SignDigest(*key, Sha256(AsBytes(signing_input)), limits);
+  return DpopProof(signing_input, EcdsaRawFromDer(signature));
+}
+
+// The signature, verified with the recorded public key.
+Bytes DeviceKeyStore::SignDigest(const StoredKey& key, const Sha256Digest& digest,
+                                 const OperationLimits& limits) {
+  const KeyRecord& record = key.record();
   KeyProvider& provider = ProviderOf(record);
+  const AuthValue auth = AuthValueOf(record.binding);
   const auto sign = [&] {
-    return provider.Sign(record.key_id, record.handle, record.binding, prepared.digest, limits);
+    return provider.Sign(record.key_id, record.handle, auth, digest, limits);
   };
   Bytes signature = sign();
-  if (!key->Verify(prepared.digest, signature)) {
-    provider.Unload(record.key_id);
-    signature = sign();
-    if (!key->Verify(prepared.digest, signature)) {
-      throw DeviceKeyError(ErrorCode::kCryptoError,
-                           "the signature that " + record.provider + " made with " +
-                               record.key_id.str() +
-                               " does not verify with the key's public key, twice in a row: the "
-                               "hardware is faulty or holds another key");
-    }
-  }
-  return {std::move(signature), prepared.signed_bytes};
+  if (key.Verify(digest, signature)) return signature;
+  provider.Unload(record.key_id);
+  signature = sign();
+  if (key.Verify(digest, signature)) return signature;
+  throw DeviceKeyError(ErrorCode::kCryptoError,
+                       "the signature that " + record.provider + " made with " +
+                           record.key_id.str() +
+                           " does not verify with the key's public key, twice in a row: the "
+                           "hardware is faulty or holds another key");
 }
 
 // Binds the key to the account and client of its first enrollment, in its hardware and its record.
@@ -152,8 +211,10 @@ std::shared_ptr<const StoredKey> DeviceKeyStore::Enroll(const KeyRecord& unbound
                                                           "\": the key has not been enrolled yet");
   }
   KeyRecord bound = unbound;
-  bound.binding = {enrollment->account_user_id, enrollment->client_id};
-  bound.handle = ProviderOf(unbound).Bind(unbound.key_id, unbound.handle, bound.binding, limits);
+  bound.binding = AccountBinding{enrollment->account_user_id, enrollment->client_id};
+  bound.handle =
+      ProviderOf(unbound).Bind(unbound.key_id, unbound.handle, AuthValueOf(unbound.binding),
+                               AuthValueOf(bound.binding), limits);
   records_.Bind(bound, limits.deadline);
   return records_.Read(unbound.key_id);
 }
@@ -164,8 +225,8 @@ KeyAttestation DeviceKeyStore::Attest(const AttestParams& params, const Operatio
   KeyProvider& provider = ProviderOf(record);
   const AttestationKeyFile file(records_.directory(), provider);
   const auto attest = [&](const nlohmann::json& attestation_key) {
-    return provider.Attest(record.key_id, record.handle, record.binding, attestation_key,
-                           params.challenge, limits);
+    return provider.Attest(record.key_id, record.handle, AuthValueOf(record.binding),
+                           attestation_key, params.challenge, limits);
   };
   if (const auto attestation_key = file.Read()) {
     try {

@@ -57,6 +57,10 @@ class DeviceKeyStore {
   CreateResponse CreateUnbound(const CreateUnboundParams& params, const OperationLimits& limits,
                                const std::function<bool()>& commit);
 
+  // As Create, but the key signs DPoP proofs alone, for one OAuth client and these origins.
+  CreateResponse CreateDpopKey(const CreateDpopKeyParams& params, const OperationLimits& limits,
+                               const std::function<bool()>& commit);
+
   // Needs only the record, no hardware. Throws `key_not_found`.
   PublicResponse Public(const KeyId& key_id);
 
@@ -66,10 +70,15 @@ class DeviceKeyStore {
   PreparedSignature Prepare(SignParams params) const;
 
   // Signs the result of Prepare. The payload must be for the account and client that the key was
-  // enrolled for, and must not have expired in a queue. The signature is verified with the recorded
-  // public key. Throws `key_not_found`, `binding_mismatch`, `invalid_payload`,
-  // the provider's errors, and `crypto_error` when hardware signs wrongly twice.
+  // enrolled for, and must not have expired in a queue. A key for DPoP proofs is refused with
+  // `binding_mismatch`. The signature is verified with the recorded public key. Throws
+  // `key_not_found`, `binding_mismatch`, `invalid_payload`, the provider's errors, and
+  // `crypto_error` when hardware signs wrongly twice.
   SignResponse Sign(const PreparedSignature& prepared, const OperationLimits& limits);
+
+  // A DPoP proof (RFC 9449), made at the time of this call, as a JWS in its compact serialisation.
+  // Throws as Sign, and `invalid_params`; `binding_mismatch` for another origin than the key's.
+  std::string SignDpop(const SignDpopParams& params, const OperationLimits& limits);
 
   // Has the key's hardware certify, with the backend's challenge, that the key is in it. Makes the
   // attestation key when there is none. Throws `key_not_found`, `attestation_unsupported` and the
@@ -99,6 +108,8 @@ class DeviceKeyStore {
   CreateResponse Make(ProtectionPolicy policy, const KeyBinding& binding,
                       const OperationLimits& limits, const std::function<bool()>& commit);
   SignResponse SignWithKey(const PreparedSignature& prepared, const OperationLimits& limits);
+  std::string SignDpopWithKey(const SignDpopParams& params, const OperationLimits& limits);
+  Bytes SignDigest(const StoredKey& key, const Sha256Digest& digest, const OperationLimits& limits);
   void ExpectNotDeleted(const KeyId& key_id);
   std::shared_ptr<const StoredKey> Enroll(const KeyRecord& unbound, const SignPayload& payload,
                                           const OperationLimits& limits);

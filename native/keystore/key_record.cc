@@ -1,6 +1,7 @@
 #include "keystore/key_record.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -12,7 +13,10 @@
 namespace device_key {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kAccountVersion = 1;
+constexpr int64_t kDpopVersion = 2;
+constexpr int64_t kNewestVersion = kDpopVersion;
+constexpr char kDpopUse[] = "dpop";
 
 // Reads the members of one record; every error names the file and the member.
 class Reader {
@@ -64,6 +68,21 @@ class Reader {
     }
   }
 
+  std::vector<std::string> Texts(const char* name) const {
+    const nlohmann::json& member = Member(name);
+    std::vector<std::string> texts;
+    if (member.is_array()) {
+      for (const nlohmann::json& element : member) {
+        if (!element.is_string()) break;
+        texts.push_back(element.get<std::string>());
+      }
+    }
+    if (texts.empty() || texts.size() != member.size()) {
+      Fail(std::string("the member ") + name + " is not an array of strings");
+    }
+    return texts;
+  }
+
   Bytes Base64(const char* name) const {
     std::optional<Bytes> bytes = Base64Decode(Text(name));
     if (!bytes) Fail(std::string("the member ") + name + " is not base64");
@@ -93,32 +112,60 @@ nlohmann::ordered_json TextOrNull(const std::string& text) {
   return text.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(text);
 }
 
+void AddBinding(nlohmann::ordered_json& json, const AccountBinding& binding) {
+  json["accountUserId"] = TextOrNull(binding.account_user_id);
+  json["clientId"] = TextOrNull(binding.client_id);
+}
+
+void AddBinding(nlohmann::ordered_json& json, const DpopBinding& binding) {
+  json["use"] = kDpopUse;
+  json["clientId"] = binding.client_id;
+  json["origins"] = binding.origins;
+}
+
+AccountBinding ReadAccountBinding(const Reader& reader) {
+  AccountBinding binding{.account_user_id = reader.TextOrEmpty("accountUserId"),
+                         .client_id = reader.TextOrEmpty("clientId")};
+  if (binding.account_user_id.empty() != binding.client_id.empty()) {
+    reader.Fail("only one of the members accountUserId and clientId is null");
+  }
+  return binding;
+}
+
+DpopBinding ReadDpopBinding(const Reader& reader) {
+  if (reader.Text("use") != kDpopUse) reader.Fail("the member use is not dpop");
+  DpopBinding binding{.client_id = reader.Text("clientId"), .origins = reader.Texts("origins")};
+  if (!std::is_sorted(binding.origins.begin(), binding.origins.end(), std::less_equal<>())) {
+    reader.Fail("the member origins is not sorted, or has an origin twice");
+  }
+  return binding;
+}
+
 }  // namespace
 
 std::string EncodeKeyRecord(const KeyRecord& record) {
-  const nlohmann::ordered_json json = {
-      {"version", kVersion},
+  const bool is_dpop = std::holds_alternative<DpopBinding>(record.binding);
+  nlohmann::ordered_json json = {
+      {"version", is_dpop ? kDpopVersion : kAccountVersion},
       {"keyId", record.key_id.str()},
       {"provider", record.provider},
       {"protectionClass", ProtectionClassName(record.key_id.protection_class())},
       {"publicKeySpkiDerBase64", Base64Encode(record.public_key_spki_der)},
-      {"accountUserId", TextOrNull(record.binding.account_user_id)},
-      {"clientId", TextOrNull(record.binding.client_id)},
-      {"createdAt", record.created_at},
-      {"handle", record.handle},
   };
+  std::visit([&](const auto& binding) { AddBinding(json, binding); }, record.binding);
+  json["createdAt"] = record.created_at;
+  json["handle"] = record.handle;
+  const std::string members = is_dpop ? "clientId, origins" : "accountUserId, clientId";
   try {
     std::string text = json.dump(2) + "\n";
-    // Never write a record that is too long to read. Only the two ids can be that long.
+    // Never write a record that is too long to read. Only these members can be that long.
     if (text.size() <= PrivateDirectory::kMaxFileBytes) return text;
     throw DeviceKeyError(ErrorCode::kInvalidParams,
-                         "accountUserId, clientId: expected strings that fit a key record, which "
-                         "has at most " +
+                         members + ": expected strings that fit a key record, which has at most " +
                              std::to_string(PrivateDirectory::kMaxFileBytes) + " bytes");
   } catch (const nlohmann::json::exception&) {
     // Its own message would quote the string.
-    throw DeviceKeyError(ErrorCode::kInvalidParams,
-                         "a key record is JSON: accountUserId and clientId must be UTF-8");
+    throw DeviceKeyError(ErrorCode::kInvalidParams, members + ": expected strings in UTF-8");
   }
 }
 
@@ -126,18 +173,15 @@ KeyRecord DecodeKeyRecord(std::string_view text, const KeyId& key_id, const std:
   const Reader reader(text, file);
   // First, since a newer version may have renamed or retyped everything else.
   const int64_t version = reader.Integer("version");
-  if (version > kVersion) {
+  if (version > kNewestVersion) {
     reader.Fail("it was written by a newer version of node-device-key (record version " +
-                std::to_string(version) + ", this one reads up to " + std::to_string(kVersion) +
-                "), so update node-device-key");
+                std::to_string(version) + ", this one reads up to " +
+                std::to_string(kNewestVersion) + "), so update node-device-key");
   }
-  if (version < kVersion) reader.Fail("there is no record version " + std::to_string(version));
+  if (version < kAccountVersion) {
+    reader.Fail("there is no record version " + std::to_string(version));
+  }
 
-  KeyBinding binding{.account_user_id = reader.TextOrEmpty("accountUserId"),
-                     .client_id = reader.TextOrEmpty("clientId")};
-  if (binding.account_user_id.empty() != binding.client_id.empty()) {
-    reader.Fail("only one of the members accountUserId and clientId is null");
-  }
   // A file system that ignores case, which is the default of macOS and Windows, opens the record of
   // such an id.
   if (const std::string found = reader.Text("keyId"); DiffersOnlyInCase(found, key_id.str())) {
@@ -147,6 +191,12 @@ KeyRecord DecodeKeyRecord(std::string_view text, const KeyId& key_id, const std:
   }
   reader.Expect("keyId", key_id.str());
   reader.Expect("protectionClass", ProtectionClassName(key_id.protection_class()));
+  KeyBinding binding;
+  if (version == kDpopVersion) {
+    binding = ReadDpopBinding(reader);
+  } else {
+    binding = ReadAccountBinding(reader);
+  }
   return {.key_id = key_id,
           .provider = reader.Text("provider"),
           .public_key_spki_der = reader.Base64("publicKeySpkiDerBase64"),

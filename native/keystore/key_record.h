@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "crypto/bytes.h"
+#include "keystore/key_binding.h"
 #include "protocol/key_id.h"
-#include "providers/key_provider.h"
 
 namespace device_key {
 
@@ -19,12 +19,13 @@ struct KeyRecord {
   KeyId key_id;
   std::string provider;  // KeyProvider::name()
   Bytes public_key_spki_der;
-  KeyBinding binding;      // empty until the key is enrolled
+  KeyBinding binding;      // an empty AccountBinding until the key is enrolled
   int64_t created_at = 0;  // Unix seconds
   nlohmann::json handle;   // defined by the provider
 };
 
-// JSON text, `version` first. Throws `invalid_params` when a string is not UTF-8.
+// JSON text, `version` first: 2 for a key with a DpopBinding, so that code that knows no such keys
+// refuses the record, else 1. Throws `invalid_params` when a string is not UTF-8.
 std::string EncodeKeyRecord(const KeyRecord& record);
 
 // The record of `key_id` from `text`. Throws `store_corrupt` naming `file` (for people) and the

@@ -48,17 +48,17 @@ bool MayHaveMadeKey(ErrorCode code) {
   }
 }
 
-MadeKey Make(KeyProvider& provider, const KeyBinding& binding, const OperationLimits& limits,
+MadeKey Make(KeyProvider& provider, const AuthValue& auth, const OperationLimits& limits,
              const Announcements& announcements) {
   KeyId key_id = KeyId::Generate(provider.protection_class());
   if (!provider.keeps_keys()) {
-    ProviderKey key = provider.Create(key_id, binding, limits);
+    ProviderKey key = provider.Create(key_id, auth, limits);
     return {provider, std::move(key_id), std::move(key)};
   }
   const nlohmann::json place = provider.Locate(limits);
   announcements.announce(provider, key_id, place);
   try {
-    ProviderKey key = provider.CreateAt(place, key_id, binding, limits);
+    ProviderKey key = provider.CreateAt(place, key_id, auth, limits);
     return {provider, std::move(key_id), std::move(key)};
   } catch (const DeviceKeyError& error) {
     if (!MayHaveMadeKey(error.code())) announcements.withdraw(key_id);
@@ -98,7 +98,7 @@ ProviderSet::ProviderSet(std::vector<std::shared_ptr<KeyProvider>> providers)
   });
 }
 
-MadeKey ProviderSet::Create(ProtectionPolicy policy, const KeyBinding& binding,
+MadeKey ProviderSet::Create(ProtectionPolicy policy, const AuthValue& auth,
                             const OperationLimits& limits,
                             const Announcements& announcements) const {
   // Throw the error of the most preferred provider; its message includes the others' errors.
@@ -118,7 +118,7 @@ MadeKey ProviderSet::Create(ProtectionPolicy policy, const KeyBinding& binding,
       continue;
     }
     try {
-      return Make(*provider, binding, limits, announcements);
+      return Make(*provider, auth, limits, announcements);
     } catch (const PassingError&) {
       throw;
     } catch (const DeviceKeyError& error) {

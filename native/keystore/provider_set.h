@@ -46,7 +46,7 @@ class ProviderSet {
   //
   // `announce(provider, key id, place)` is called before a provider that keeps its keys makes one,
   // and `withdraw(key id)` when it has not made one.
-  MadeKey Create(ProtectionPolicy policy, const KeyBinding& binding, const OperationLimits& limits,
+  MadeKey Create(ProtectionPolicy policy, const AuthValue& auth, const OperationLimits& limits,
                  const Announcements& announcements = {}) const;
 
   // The provider that made a key. Throws `hardware_unavailable` when this machine has no provider

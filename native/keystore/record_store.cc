@@ -63,7 +63,8 @@ void RecordStore::Bind(const KeyRecord& bound, PrivateDirectory::Deadline deadli
   const std::optional<PrivateDirectory> directory = PrivateDirectory::Open(directory_);
   const auto bind = [&](const std::string& current) -> std::optional<std::string> {
     const KeyRecord record = DecodeKeyRecord(current, bound.key_id, PathOf(bound.key_id));
-    if (!record.binding.empty()) return std::nullopt;
+    const auto* account = std::get_if<AccountBinding>(&record.binding);
+    if (account == nullptr || !account->empty()) return std::nullopt;
     return EncodeKeyRecord(bound);
   };
   if (!directory || !directory->Update(FileName(bound.key_id), bind, deadline)) {

@@ -1,5 +1,6 @@
 #include "protocol/decode.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "crypto/base64.h"
+#include "crypto/sha256.h"
 #include "platform/error.h"
 #include "protocol/json_reader.h"
 #include "protocol/signed_bytes.h"
@@ -37,6 +39,23 @@ class Members {
     json* member = Find(name);
     if (member == nullptr || !member->is_string()) Refuse(name, "a string");
     return std::move(member->get_ref<std::string&>());
+  }
+
+  std::optional<std::string> TakeOptionalString(std::string_view name) {
+    if (Find(name) == nullptr) return std::nullopt;
+    return TakeString(name);
+  }
+
+  // The digest of a token or code, in base64url. RFC 6749 (appendix A: VSCHAR) has them in
+  // printable ASCII.
+  std::optional<std::string> TakeOptionalDigestOf(std::string_view name) {
+    const std::optional<std::string> text = TakeOptionalString(name);
+    if (!text) return std::nullopt;
+    if (text->empty() ||
+        !std::all_of(text->begin(), text->end(), [](char c) { return c >= ' ' && c < '\x7f'; })) {
+      Refuse(name, "one or more printable ASCII characters");
+    }
+    return Base64UrlEncode(Sha256(AsBytes(*text)));
   }
 
   Bytes TakeBase64(std::string_view name) {
@@ -212,6 +231,30 @@ SignParams DecodeSignBytesParams(std::string_view json_text) {
   return {
       .key_id = std::move(key_id),
       .payload = DecodeSignedBytes({reinterpret_cast<const char*>(bytes.data()), bytes.size()})};
+}
+
+CreateDpopKeyParams DecodeCreateDpopKeyParams(std::string_view json_text) {
+  json object = ReadParams(json_text);
+  Members params(object, "", ErrorCode::kInvalidParams);
+  return {.client_id = params.TakeString("clientId"),
+          .origins = params.TakeStrings("origins"),
+          .protection_policy = TakeProtectionPolicy(params)};
+}
+
+SignDpopParams DecodeSignDpopParams(std::string_view json_text) {
+  json object = ReadParams(json_text);
+  Members params(object, "", ErrorCode::kInvalidParams);
+  KeyId key_id = TakeKeyId(params);
+  DpopClaims claims{.htm = params.TakeString("htm"),
+                    .htu = params.TakeString("htu"),
+                    .nonce = params.TakeOptionalString("nonce"),
+                    .ath = params.TakeOptionalDigestOf("accessToken"),
+                    .jti = params.TakeOptionalDigestOf("authorizationCode")};
+  if (auto digest = params.TakeOptionalString("accessTokenSha256Base64url")) {
+    if (claims.ath) params.Refuse("accessTokenSha256Base64url", "none beside accessToken");
+    claims.ath = std::move(digest);
+  }
+  return {.key_id = std::move(key_id), .claims = std::move(claims)};
 }
 
 AttestParams DecodeAttestParams(std::string_view json_text) {

@@ -31,6 +31,13 @@ CreateUnboundParams DecodeCreateUnboundParams(std::string_view json_text);
 // this way. Throws `invalid_payload` when they differ.
 SignParams DecodeSignBytesParams(std::string_view json_text);
 
+// {"clientId", "origins", "protectionPolicy"?}
+CreateDpopKeyParams DecodeCreateDpopKeyParams(std::string_view json_text);
+
+// {"keyId", "htm", "htu", "nonce"?, "accessToken"? or "accessTokenSha256Base64url"?,
+// "authorizationCode"?}: of the token and the code only their digests are kept.
+SignDpopParams DecodeSignDpopParams(std::string_view json_text);
+
 // {"keyId", "challenge"}: canonical unpadded base64url of 32 to 64 bytes. A TPM accepts at most
 // 64 bytes of qualifying data.
 AttestParams DecodeAttestParams(std::string_view json_text);

@@ -1,6 +1,7 @@
 #include "protocol/encode.h"
 
 #include "crypto/base64.h"
+#include "protocol/dpop.h"
 
 namespace device_key {
 
@@ -19,6 +20,13 @@ nlohmann::ordered_json EncodePublicKey(const KeyId& key_id, ByteView spki_der) {
 
 nlohmann::ordered_json EncodeCreateResponse(const CreateResponse& response) {
   return EncodePublicKey(response.key_id, response.public_key_spki_der);
+}
+
+nlohmann::ordered_json EncodeCreateDpopKeyResponse(const CreateResponse& response) {
+  nlohmann::ordered_json json = EncodeCreateResponse(response);
+  json["jwk"] = nlohmann::ordered_json::parse(EcJwk(response.public_key_spki_der));
+  json["jkt"] = JwkThumbprint(response.public_key_spki_der);
+  return json;
 }
 
 nlohmann::ordered_json EncodePublicResponse(const PublicResponse& response) {

@@ -1,4 +1,4 @@
-// Encodes the results of the three methods in their wire form.
+// Encodes the results of the methods in their wire form.
 #ifndef DEVICE_KEY_PROTOCOL_ENCODE_H_
 #define DEVICE_KEY_PROTOCOL_ENCODE_H_
 
@@ -10,6 +10,8 @@
 namespace device_key {
 
 nlohmann::ordered_json EncodeCreateResponse(const CreateResponse& response);
+// As EncodeCreateResponse, with "jwk" and its RFC 7638 thumbprint "jkt".
+nlohmann::ordered_json EncodeCreateDpopKeyResponse(const CreateResponse& response);
 nlohmann::ordered_json EncodePublicResponse(const PublicResponse& response);
 
 // Writes JSON text directly. Base64 needs no escapes, and each signature would pay ten times as

@@ -3,6 +3,7 @@
 #define DEVICE_KEY_PROTOCOL_TYPES_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -86,6 +87,28 @@ using SignPayload = std::variant<ConnectionPayload, EnrollmentPayload>;
 struct SignParams {
   KeyId key_id;
   SignPayload payload;
+};
+
+// A new key that signs DPoP proofs (RFC 9449) alone.
+struct CreateDpopKeyParams {
+  std::string client_id;
+  std::vector<std::string> origins;  // where its proofs may go
+  ProtectionPolicy protection_policy = ProtectionPolicy::kHardwareOnly;
+};
+
+// What a DPoP proof says (RFC 9449 section 4.2), but for the time. Digests are SHA-256, in
+// canonical, unpadded base64url.
+struct DpopClaims {
+  std::string htm;
+  std::string htu;
+  std::optional<std::string> nonce;
+  std::optional<std::string> ath;  // of the access token
+  std::optional<std::string> jti;  // of the authorization code; without one `jti` is random
+};
+
+struct SignDpopParams {
+  KeyId key_id;
+  DpopClaims claims;
 };
 
 // A backend's request to prove where a key is.

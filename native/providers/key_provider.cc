@@ -15,7 +15,7 @@ nlohmann::json KeyProvider::CreateAttestationKey(const OperationLimits&) {
   ThrowUnsupported(*this);
 }
 
-KeyAttestation KeyProvider::Attest(const KeyId&, const nlohmann::json&, const KeyBinding&,
+KeyAttestation KeyProvider::Attest(const KeyId&, const nlohmann::json&, const AuthValue&,
                                    const nlohmann::json&, ByteView, const OperationLimits&) {
   ThrowUnsupported(*this);
 }

@@ -2,6 +2,7 @@
 #ifndef DEVICE_KEY_PROVIDERS_KEY_PROVIDER_H_
 #define DEVICE_KEY_PROVIDERS_KEY_PROVIDER_H_
 
+#include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -16,16 +17,10 @@
 
 namespace device_key {
 
-// Whom a key was enrolled for. A provider whose hardware can (TPM 2.0: the authValue) ties the key
-// to it, so that an edited record fails in the hardware.
-struct KeyBinding {
-  std::string account_user_id;
-  std::string client_id;
-  bool operator==(const KeyBinding&) const = default;
-
-  // Both are empty: the key has been made and its enrollment is still to come.
-  bool empty() const { return account_user_id.empty() && client_id.empty(); }
-};
+// Stands for what a key was made for (AuthValueOf): 32 characters of base64url. A provider whose
+// hardware can (TPM 2.0: the authValue) ties the key to it, so that an edited record fails in the
+// hardware. It is no secret.
+using AuthValue = std::array<char, 32>;
 
 // A freshly made key. `handle` is the provider's own JSON: it is kept in the key record and handed
 // back unchanged.
@@ -95,23 +90,24 @@ class KeyProvider {
 
   // As Create, in the place that Locate returned. Throws `token_missing` when that is gone.
   virtual ProviderKey CreateAt([[maybe_unused]] const nlohmann::json& place, const KeyId& id,
-                               const KeyBinding& binding, const OperationLimits& limits) {
-    return Create(id, binding, limits);
+                               const AuthValue& auth, const OperationLimits& limits) {
+    return Create(id, auth, limits);
   }
 
   // Makes a P-256 signing key that cannot leave the hardware and reads back the attributes that
   // make it so before returning.
-  virtual ProviderKey Create(const KeyId& id, const KeyBinding& binding,
+  virtual ProviderKey Create(const KeyId& id, const AuthValue& auth,
                              const OperationLimits& limits) = 0;
 
   // The DER ECDSA signature of `digest`, not yet verified: DeviceKeyStore verifies every signature.
-  virtual Bytes Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+  virtual Bytes Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue& auth,
                      const Sha256Digest& digest, const OperationLimits& limits) = 0;
 
-  // Ties a key that was made with an empty binding to `binding` and returns its new handle. What
+  // Ties a key that is tied to `current` to `next` instead and returns its new handle. What
   // hardware cannot tie, the record alone does.
   virtual nlohmann::json Bind([[maybe_unused]] const KeyId& id, const nlohmann::json& handle,
-                              [[maybe_unused]] const KeyBinding& binding,
+                              [[maybe_unused]] const AuthValue& current,
+                              [[maybe_unused]] const AuthValue& next,
                               [[maybe_unused]] const OperationLimits& limits) {
     return handle;
   }
@@ -122,7 +118,7 @@ class KeyProvider {
 
   // Certifies the key with the attestation key. `challenge` has at most 64 bytes.
   virtual KeyAttestation Attest(const KeyId& id, const nlohmann::json& handle,
-                                const KeyBinding& binding, const nlohmann::json& attestation_key,
+                                const AuthValue& auth, const nlohmann::json& attestation_key,
                                 ByteView challenge, const OperationLimits& limits);
 
   // The secret in the credential. Throws `invalid_params` when it is not for this hardware and the

@@ -49,10 +49,10 @@ class AppleTest : public testing::Test {
   }
 
   static ProviderKey Create(KeyProvider& provider, const KeyId& id) {
-    return provider.Create(id, {"account", "client"}, NoHurry());
+    return provider.Create(id, {}, NoHurry());
   }
   static Bytes Sign(KeyProvider& provider, const KeyId& id, const nlohmann::json& handle) {
-    return provider.Sign(id, handle, {"account", "client"}, kDigest, NoHurry());
+    return provider.Sign(id, handle, {}, kDigest, NoHurry());
   }
   static bool Verifies(const ProviderKey& key, const Bytes& signature) {
     return P256PublicKey::FromSpki(key.spki_der).Verify(kDigest, signature);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "crypto/p256.h"
+#include "keystore/key_binding.h"
 #include "platform/error.h"
 #include "providers/tpm2/tpm2_provider.h"
 
@@ -17,7 +18,8 @@ inline void ExerciseTpm(const std::string& tcti) {
   Tpm2Provider provider(
       {.tcti = tcti, .allow_simulator = true, .environment = Environment::None()});
   const KeyId id = *KeyId::Parse("dk_tpm_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA");
-  const KeyBinding binding{"account-1", "client-1"};
+  const AuthValue nobody = AuthValueOf(AccountBinding{});
+  const AuthValue somebody = AuthValueOf(AccountBinding{"account-1", "client-1"});
   const OperationLimits limits{std::chrono::steady_clock::now() + std::chrono::seconds(10)};
   const auto attempt = [](auto work) {
     try {
@@ -27,20 +29,21 @@ inline void ExerciseTpm(const std::string& tcti) {
   };
   provider.Probe(limits);
   std::optional<ProviderKey> key;
-  attempt([&] { key = provider.Create(id, {}, limits); });
+  attempt([&] { key = provider.Create(id, nobody, limits); });
   if (!key) return;
   // What Create returns is a key that a record can hold and the store can verify with.
   const P256PublicKey public_key = P256PublicKey::FromSpki(key->spki_der);
   const Sha256Digest digest = Sha256(AsBytes("message"));
-  attempt([&] { public_key.Verify(digest, provider.Sign(id, key->handle, {}, digest, limits)); });
-  attempt([&] { key->handle = provider.Bind(id, key->handle, binding, limits); });
-  attempt([&] { provider.Sign(id, key->handle, binding, digest, limits); });
+  attempt(
+      [&] { public_key.Verify(digest, provider.Sign(id, key->handle, nobody, digest, limits)); });
+  attempt([&] { key->handle = provider.Bind(id, key->handle, nobody, somebody, limits); });
+  attempt([&] { provider.Sign(id, key->handle, somebody, digest, limits); });
   provider.Unload(id);
-  attempt([&] { provider.Sign(id, key->handle, binding, digest, limits); });
+  attempt([&] { provider.Sign(id, key->handle, somebody, digest, limits); });
   attempt([&] {
     const nlohmann::json attestation_key = provider.CreateAttestationKey(limits);
     attempt([&] {
-      provider.Attest(id, key->handle, binding, attestation_key, Bytes(32, 0x5A), limits);
+      provider.Attest(id, key->handle, somebody, attestation_key, Bytes(32, 0x5A), limits);
     });
     // Of the right form for a P-256 endorsement key.
     attempt([&] {

@@ -121,6 +121,8 @@ describe('list', () => {
       ...key,
       accountUserId: 'listed',
       clientId: 'c',
+      use: 'remote_control',
+      origins: null,
       createdAt: expect.any(Number) as number,
     });
   });

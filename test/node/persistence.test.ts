@@ -243,7 +243,7 @@ describe('a key record', () => {
 
   test('of a newer version is refused and left as it is', async () => {
     const keyId = await machine.enroll();
-    await writeRecord(keyId, { version: 2, novel: true });
+    await writeRecord(keyId, { version: 3, novel: true });
     const before = await readFile(machine.recordPath(keyId), 'utf8');
     const store = machine.open();
     const refused = {

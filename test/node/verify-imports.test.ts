@@ -14,7 +14,7 @@ const sources = [
 ];
 
 const isAllowed = /^(own|verify(\.js)?|verify\/[a-z0-9/-]+|protocol\/payload-types)$/;
-const typesAlone = ['../types/v2', '../types/extensions'];
+const typesAlone = ['../types/v2', '../types/extensions', 'dpop/types'];
 
 test.each(sources)(
   '%s reaches nothing but node:crypto, its own files, lib/own.ts and the payload types',

@@ -1,14 +1,8 @@
-import type { DeviceKeyProtectionPolicy } from '../../../types/v2';
 import { requiredOption } from '../arguments';
 import type { Command } from '../command';
-import { UsageError } from '../failure';
 import { publicKeyTable } from '../key-table';
+import { isPolicy, policies, policyError } from '../policy';
 import { patiently, withStore } from '../store-session';
-
-const policies: DeviceKeyProtectionPolicy[] = [
-  'hardware_only',
-  'allow_os_protected_nonextractable',
-];
 
 export const command: Command = {
   summary: 'make a key that cannot leave the hardware',
@@ -26,7 +20,7 @@ account and one client, and prints its id and public key.`,
   async run(invocation) {
     const { args, output, signal } = invocation;
     const policy = args.values.get('policy') ?? 'hardware_only';
-    if (!isPolicy(policy)) throw new UsageError(`--policy: expected ${policies.join(' or ')}`);
+    if (!isPolicy(policy)) throw policyError();
     const params = {
       accountUserId: requiredOption(args, 'account'),
       clientId: requiredOption(args, 'client'),
@@ -39,7 +33,3 @@ account and one client, and prints its id and public key.`,
     return 0;
   },
 };
-
-function isPolicy(text: string): text is DeviceKeyProtectionPolicy {
-  return (policies as string[]).includes(text);
-}

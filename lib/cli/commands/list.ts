@@ -31,13 +31,14 @@ function keyTable(keys: DeviceKeyInfo[]): string {
   const { bold } = painter(process.stdout);
   const rows = keys.map((key) => [
     key.keyId,
+    key.use,
     printable(key.accountUserId ?? '-'),
     printable(key.clientId ?? '-'),
     isoTime(key.createdAt),
     key.protectionClass,
   ]);
   const [header = '', ...lines] = table([
-    ['KEY ID', 'ACCOUNT', 'CLIENT', 'CREATED', 'PROTECTION'],
+    ['KEY ID', 'USE', 'ACCOUNT', 'CLIENT', 'CREATED', 'PROTECTION'],
     ...rows,
   ]).split('\n');
   return [bold(header), ...lines].join('\n');

@@ -132,7 +132,7 @@ Availability KeychainProvider::Probe(const OperationLimits& limits) {
   return availability;
 }
 
-ProviderKey KeychainProvider::Create(const KeyId& id, const KeyBinding&,
+ProviderKey KeychainProvider::Create(const KeyId& id, const AuthValue&,
                                      const OperationLimits& limits) {
   return SecurityCalls().Run(
       limits,
@@ -140,7 +140,7 @@ ProviderKey KeychainProvider::Create(const KeyId& id, const KeyBinding&,
       [tag = id.str()](const ProviderKey& late) { KeyHandle::FromJson(late.handle).Delete(tag); });
 }
 
-Bytes KeychainProvider::Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding&,
+Bytes KeychainProvider::Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue&,
                              const Sha256Digest& digest, const OperationLimits& limits) {
   return SecurityCalls().Run(
       limits, [window = window_, tag = id.str(), stored = KeyHandle::FromJson(handle), digest] {

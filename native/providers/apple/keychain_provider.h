@@ -26,9 +26,9 @@ class KeychainProvider : public KeyProvider {
   bool keeps_keys() const override { return true; }
 
   Availability Probe(const OperationLimits& limits) override;
-  ProviderKey Create(const KeyId& id, const KeyBinding& binding,
+  ProviderKey Create(const KeyId& id, const AuthValue& auth,
                      const OperationLimits& limits) override;
-  Bytes Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+  Bytes Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue& auth,
              const Sha256Digest& digest, const OperationLimits& limits) override;
   void Delete(const KeyId& id, const nlohmann::json& handle,
               const OperationLimits& limits) override;

@@ -84,14 +84,14 @@ Availability SecureEnclaveProvider::Probe(const OperationLimits& limits) {
   return availability;
 }
 
-ProviderKey SecureEnclaveProvider::Create(const KeyId& id, const KeyBinding&,
+ProviderKey SecureEnclaveProvider::Create(const KeyId& id, const AuthValue&,
                                           const OperationLimits& limits) {
   return SecurityCalls().Run(
       limits, [tag = id.str(), presence = user_presence_.required] { return Make(tag, presence); },
       [tag = id.str()](const ProviderKey& late) { KeyHandle::FromJson(late.handle).Delete(tag); });
 }
 
-Bytes SecureEnclaveProvider::Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding&,
+Bytes SecureEnclaveProvider::Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue&,
                                   const Sha256Digest& digest, const OperationLimits& limits) {
   return SecurityCalls().Run(
       limits, [window = window_, tag = id.str(), stored = KeyHandle::FromJson(handle), digest] {

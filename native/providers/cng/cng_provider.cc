@@ -271,13 +271,13 @@ Availability CngProvider::Probe(const OperationLimits& limits) {
   return availability;
 }
 
-ProviderKey CngProvider::Create(const KeyId& id, const KeyBinding&, const OperationLimits& limits) {
+ProviderKey CngProvider::Create(const KeyId& id, const AuthValue&, const OperationLimits& limits) {
   return calls_.Run(
       limits, [id, store = key_store_] { return CreateKey(store, id); },
       [id, keys = keys_](const ProviderKey&) { keys->Delete(id); });
 }
 
-Bytes CngProvider::Sign(const KeyId& id, const nlohmann::json&, const KeyBinding&,
+Bytes CngProvider::Sign(const KeyId& id, const nlohmann::json&, const AuthValue&,
                         const Sha256Digest& digest, const OperationLimits& limits) {
   return calls_.Run(limits,
                     [id, digest, keys = keys_] { return SignDigest(keys->Open(id), digest); });

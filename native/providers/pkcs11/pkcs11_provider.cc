@@ -213,13 +213,13 @@ nlohmann::json Pkcs11Provider::Locate(const OperationLimits& limits) {
   });
 }
 
-ProviderKey Pkcs11Provider::Create(const KeyId& id, const KeyBinding& binding,
+ProviderKey Pkcs11Provider::Create(const KeyId& id, const AuthValue& auth,
                                    const OperationLimits& limits) {
-  return CreateAt(Locate(limits), id, binding, limits);
+  return CreateAt(Locate(limits), id, auth, limits);
 }
 
-ProviderKey Pkcs11Provider::CreateAt(const nlohmann::json& place, const KeyId& id,
-                                     const KeyBinding&, const OperationLimits& limits) {
+ProviderKey Pkcs11Provider::CreateAt(const nlohmann::json& place, const KeyId& id, const AuthValue&,
+                                     const OperationLimits& limits) {
   return module_.Run(limits, [choice = choice_, id, place](ModuleState& state) {
     const TokenUri token = DecodeHandle(place);
     // Do not repeat this: the key may exist in spite of the error.
@@ -229,7 +229,7 @@ ProviderKey Pkcs11Provider::CreateAt(const nlohmann::json& place, const KeyId& i
   });
 }
 
-Bytes Pkcs11Provider::Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding&,
+Bytes Pkcs11Provider::Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue&,
                            const Sha256Digest& digest, const OperationLimits& limits) {
   return module_.Run(
       limits, [choice = choice_, id, digest, token = DecodeHandle(handle)](ModuleState& state) {

@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <string>
-
-#include "crypto/base64.h"
 
 namespace device_key {
 namespace {
@@ -142,17 +139,11 @@ bool IsDeviceKey(const TPMT_PUBLIC& key) {
          ecc.scheme.details.ecdsa.hashAlg == TPM2_ALG_SHA256;
 }
 
-TPM2B_AUTH BindingAuthValue(const KeyBinding& binding) {
-  std::string message = "device-key-binding/v1";
-  message += '\0';
-  message += binding.account_user_id;
-  message += '\0';
-  message += binding.client_id;
-  const std::string text = Base64UrlEncode(Sha256(AsBytes(message)));
-  TPM2B_AUTH auth{};
-  auth.size = 32;
-  std::copy_n(text.begin(), auth.size, auth.buffer);
-  return auth;
+TPM2B_AUTH TpmAuth(const AuthValue& auth) {
+  TPM2B_AUTH tpm_auth{};
+  tpm_auth.size = static_cast<uint16_t>(auth.size());
+  std::copy(auth.begin(), auth.end(), tpm_auth.buffer);
+  return tpm_auth;
 }
 
 }  // namespace device_key

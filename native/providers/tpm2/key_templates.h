@@ -44,10 +44,9 @@ bool IsStorageKey(const TPMT_PUBLIC& key);
 // the private key inside the TPM, and no policy that would sign without the authValue.
 bool IsDeviceKey(const TPMT_PUBLIC& key);
 
-// The authValue that ties a key to its enrollment: the first 32 characters of
-// base64url(SHA-256("device-key-binding/v1" 0 accountUserId 0 clientId)). 32 is the longest
-// authValue that a key with a SHA-256 name may have (TPM 2.0 Part 1, section 19.6.4).
-TPM2B_AUTH BindingAuthValue(const KeyBinding& binding);
+// `auth` as the TPM takes it. 32 bytes are the longest authValue that a key with a SHA-256 name may
+// have (TPM 2.0 Part 1, section 19.6.4).
+TPM2B_AUTH TpmAuth(const AuthValue& auth);
 
 }  // namespace device_key
 

@@ -210,10 +210,10 @@ Availability Tpm2Provider::Probe(const OperationLimits& limits) {
   return availability;
 }
 
-ProviderKey Tpm2Provider::Create(const KeyId& id, const KeyBinding& binding,
+ProviderKey Tpm2Provider::Create(const KeyId& id, const AuthValue& auth_value,
                                  const OperationLimits& limits) {
   RequireTrustedTpm();
-  const TPM2B_AUTH auth = BindingAuthValue(binding);
+  const TPM2B_AUTH auth = TpmAuth(auth_value);
   return tpm_->Use(limits, [&](TpmState& state) {
     state.keys.MakeRoom(1);
     return Recovering(state, [&] {
@@ -228,10 +228,10 @@ ProviderKey Tpm2Provider::Create(const KeyId& id, const KeyBinding& binding,
   });
 }
 
-Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue& auth_value,
                          const Sha256Digest& digest, const OperationLimits& limits) {
   RequireTrustedTpm();
-  const TPM2B_AUTH auth = BindingAuthValue(binding);
+  const TPM2B_AUTH auth = TpmAuth(auth_value);
   const auto sign = [&](TpmState& state, LoadedKey& key) {
     key.in_use = true;
     return SignDigest(state.connection, key.handle.get(), auth, digest);
@@ -257,7 +257,8 @@ Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const Ke
 }
 
 nlohmann::json Tpm2Provider::Bind(const KeyId& id, const nlohmann::json& handle,
-                                  const KeyBinding& binding, const OperationLimits& limits) {
+                                  const AuthValue& current, const AuthValue& next,
+                                  const OperationLimits& limits) {
   RequireTrustedTpm();
   const LoadableKey unbound = DecodeHandle(handle);
   return tpm_->Use(limits, [&](TpmState& state) {
@@ -266,9 +267,8 @@ nlohmann::json Tpm2Provider::Bind(const KeyId& id, const nlohmann::json& handle,
       const LoadedKey& loaded = Load(state, id, unbound);
       const StorageParents::Lease parent(state.parents, unbound.parent);
       LoadableKey bound{parent.reference(), unbound.blob};
-      bound.blob.private_area =
-          ChangeAuth(state.connection, loaded.handle.get(), parent.handle(),
-                     BindingAuthValue(KeyBinding{}), BindingAuthValue(binding));
+      bound.blob.private_area = ChangeAuth(state.connection, loaded.handle.get(), parent.handle(),
+                                           TpmAuth(current), TpmAuth(next));
       state.keys.Remove(id.str());
       // The caller replaces the record with what is returned here.
       LoadNew(parent, state, id, bound.blob);
@@ -290,9 +290,8 @@ nlohmann::json Tpm2Provider::CreateAttestationKey(const OperationLimits& limits)
 }
 
 KeyAttestation Tpm2Provider::Attest(const KeyId& id, const nlohmann::json& handle,
-                                    const KeyBinding& binding,
-                                    const nlohmann::json& attestation_key, ByteView challenge,
-                                    const OperationLimits& limits) {
+                                    const AuthValue& auth, const nlohmann::json& attestation_key,
+                                    ByteView challenge, const OperationLimits& limits) {
   RequireTrustedTpm();
   const LoadableKey device_key = DecodeHandle(handle);
   const LoadableKey signer = DecodeAttestationKey(attestation_key);
@@ -304,8 +303,8 @@ KeyAttestation Tpm2Provider::Attest(const KeyId& id, const nlohmann::json& handl
       attestation.endorsement_keys = EndorsementKeys(state.connection);
       const LoadedKey& loaded = Load(state, id, device_key);
       const TpmHandle signer_handle = LoadAttestationKey(state, signer);
-      CertifiedKey certified = Certify(state.connection, loaded.handle.get(),
-                                       BindingAuthValue(binding), signer_handle.get(), challenge);
+      CertifiedKey certified = Certify(state.connection, loaded.handle.get(), TpmAuth(auth),
+                                       signer_handle.get(), challenge);
       attestation.attest = std::move(certified.attest);
       attestation.signature = std::move(certified.signature);
       attestation.key_public_area = Marshalled(device_key.blob.public_area.publicArea);

@@ -33,14 +33,14 @@ class Tpm2Provider : public KeyProvider {
   ProtectionClass protection_class() const override { return ProtectionClass::kHardwareTpm; }
 
   Availability Probe(const OperationLimits& limits) override;
-  ProviderKey Create(const KeyId& id, const KeyBinding& binding,
+  ProviderKey Create(const KeyId& id, const AuthValue& auth,
                      const OperationLimits& limits) override;
-  Bytes Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+  Bytes Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue& auth,
              const Sha256Digest& digest, const OperationLimits& limits) override;
-  nlohmann::json Bind(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
-                      const OperationLimits& limits) override;
+  nlohmann::json Bind(const KeyId& id, const nlohmann::json& handle, const AuthValue& current,
+                      const AuthValue& next, const OperationLimits& limits) override;
   nlohmann::json CreateAttestationKey(const OperationLimits& limits) override;
-  KeyAttestation Attest(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+  KeyAttestation Attest(const KeyId& id, const nlohmann::json& handle, const AuthValue& auth,
                         const nlohmann::json& attestation_key, ByteView challenge,
                         const OperationLimits& limits) override;
   Bytes ActivateCredential(const nlohmann::json& attestation_key,

@@ -187,7 +187,8 @@ void CheckKeyAuthorized(const std::string& attempt, TSS2_RC rc) {
   if (IsAuthFailure(rc)) {
     throw DeviceKeyError(ErrorCode::kBindingMismatch,
                          "the TPM refused to " + attempt +
-                             ": it was enrolled for another account or client than its record says",
+                             ": the key was made for another account or client, or for other "
+                             "origins, than its record says",
                          rc);
   }
   CheckTpm(attempt, rc);

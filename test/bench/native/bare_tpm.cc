@@ -5,8 +5,8 @@
 #include <stdexcept>
 
 #include "durable_file.h"
+#include "keystore/key_binding.h"
 #include "operations.h"
-#include "providers/key_provider.h"
 #include "providers/tpm2/key_templates.h"
 
 namespace device_key::bench {
@@ -26,7 +26,7 @@ using EsysPtr = std::unique_ptr<T, EsysDeleter>;
 class BareTpm {
  public:
   BareTpm(const std::string& tcti, const std::string& directory)
-      : auth_(BindingAuthValue({"account", "client"})), directory_(directory) {
+      : auth_(TpmAuth(AuthValueOf(AccountBinding{"account", "client"}))), directory_(directory) {
     TSS2_TCTI_CONTEXT* transport = nullptr;
     Check(Tss2_TctiLdr_Initialize(tcti.c_str(), &transport));
     Check(Esys_Initialize(&esys_, transport, nullptr));

@@ -155,6 +155,39 @@ TEST(EcdsaDerFromRaw, RefusesEmptyZeroAndOverlongHalves) {
   }
 }
 
+TEST(EcdsaRawFromDer, HasBothHalvesInThirtyTwoBytesEach) {
+  RawEcdsaSignature expected{};
+  expected[31] = 0x80;
+  expected[62] = 1;
+  EXPECT_EQ(EcdsaRawFromDer(EcdsaDerFromRaw(Bytes{0x80}, Bytes{1, 0})), expected);
+
+  Bytes raw = FromHex(kR);
+  const Bytes s = FromHex(kS);
+  raw.insert(raw.end(), s.begin(), s.end());
+  const RawEcdsaSignature sample = EcdsaRawFromDer(SampleSignature());
+  EXPECT_EQ(Bytes(sample.begin(), sample.end()), raw);
+}
+
+TEST(EcdsaRawFromDer, RefusesWhatIsNoSignatureOfP256) {
+  Bytes longer = SampleSignature();
+  longer.push_back(0);
+  for (const Bytes& bad :
+       {Bytes{}, Bytes{0x30}, longer, Sequence({Integer(Bytes(33, 1)), Integer({1})})}) {
+    ExpectCryptoError([&] { EcdsaRawFromDer(bad); });
+  }
+}
+
+TEST(PointFromSpki, FindsBothCoordinates) {
+  const Bytes spki = SampleSpki();
+  const P256Point point = PointFromSpki(spki);
+  EXPECT_EQ(SpkiFromPoint(point.x, point.y), spki);
+}
+
+TEST(PointFromSpki, RefusesOtherBytes) {
+  ExpectCryptoError([] { PointFromSpki(Bytes(91, 0)); });
+  ExpectCryptoError([] { PointFromSpki(Bytes{}); });
+}
+
 TEST(Verify, AcceptsTheSignatureOfRfc6979) { EXPECT_TRUE(VerifiesSample(SampleSignature())); }
 
 TEST(Verify, GivesTheSameAnswersWhenTheKeyIsUsedAgain) {

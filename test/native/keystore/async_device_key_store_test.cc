@@ -56,9 +56,9 @@ class BlockingProvider : public SoftwareProvider {
     gate.Pass();
     return SoftwareProvider::Probe(limits);
   }
-  ProviderKey Create(const KeyId& id, const KeyBinding& binding,
+  ProviderKey Create(const KeyId& id, const AuthValue& auth,
                      const OperationLimits& limits) override {
-    ProviderKey key = SoftwareProvider::Create(id, binding, limits);
+    ProviderKey key = SoftwareProvider::Create(id, auth, limits);
     gate.Pass();
     return key;
   }

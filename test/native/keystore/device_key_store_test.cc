@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <set>
 #include <thread>
 
+#include "crypto/base64.h"
 #include "crypto/p256.h"
 #include "keystore/test_providers.h"
 #include "keystore/test_records.h"
@@ -52,7 +54,8 @@ class DeviceKeyStoreTest : public testing::Test {
 
   // Whom the record says that the key is for.
   std::string AccountOf(const KeyId& key_id) {
-    return RecordStore(directory_).Read(key_id)->record().binding.account_user_id;
+    return std::get<AccountBinding>(RecordStore(directory_).Read(key_id)->record().binding)
+        .account_user_id;
   }
 
   TemporaryDirectory scratch_;
@@ -78,7 +81,7 @@ TEST_F(DeviceKeyStoreTest, RecordsWhomAKeyIsForAndWhenItWasMade) {
   ASSERT_EQ(keys.size(), 1u);
   const KeyRecord& record = keys[0].key->record();
   EXPECT_EQ(record.provider, "software");
-  EXPECT_EQ(record.binding, (KeyBinding{"account-1", "client-1"}));
+  EXPECT_EQ(record.binding, KeyBinding(AccountBinding{"account-1", "client-1"}));
   EXPECT_EQ(record.created_at, kNow);
 }
 
@@ -188,9 +191,9 @@ TEST_F(DeviceKeyStoreTest, ReportsTheRecordsErrorWhenTheKeyCannotBeDeletedEither
 TEST_F(DeviceKeyStoreTest, RefusesAPublicKeyThatIsNone) {
   class Garbled : public SoftwareProvider {
    public:
-    ProviderKey Create(const KeyId& id, const KeyBinding& binding,
+    ProviderKey Create(const KeyId& id, const AuthValue& auth,
                        const OperationLimits& limits) override {
-      ProviderKey key = SoftwareProvider::Create(id, binding, limits);
+      ProviderKey key = SoftwareProvider::Create(id, auth, limits);
       key.spki_der.back() ^= 1;  // a point beside the curve
       return key;
     }
@@ -330,7 +333,7 @@ TEST_F(DeviceKeyStoreTest, DoesNotUnloadAKeyThatSignsWell) {
 // Its key is gone: another one deleted it after the record was read, and then deletes the record.
 class DeletedMeanwhileProvider : public SoftwareProvider {
  public:
-  Bytes Sign(const KeyId&, const nlohmann::json&, const KeyBinding&, const Sha256Digest&,
+  Bytes Sign(const KeyId&, const nlohmann::json&, const AuthValue&, const Sha256Digest&,
              const OperationLimits&) override {
     if (on_sign) on_sign();
     throw DeviceKeyError(ErrorCode::kKeyLost, "the key is lost");
@@ -687,6 +690,123 @@ TEST_F(DeviceKeyStoreTest, LeavesAKeyForNobodyWhenAProcessDiesBetweenHardwareAnd
   EXPECT_NO_THROW(Enroll(store_, key_id, "account-2"));
 }
 #endif
+
+// DPoP proofs.
+
+class DpopKeyStoreTest : public DeviceKeyStoreTest {
+ protected:
+  CreateResponse CreateDpop(std::vector<std::string> origins = {"https://a.example"}) {
+    return store_.CreateDpopKey({.client_id = "client-1", .origins = std::move(origins)}, NoHurry(),
+                                Commit);
+  }
+
+  static DpopClaims Claims(const std::string& htu = "https://a.example/token") {
+    return {.htm = "POST", .htu = htu, .nonce = {}, .ath = {}, .jti = {}};
+  }
+
+  // The claims of a proof, whose signature is verified with the key.
+  static nlohmann::json Verified(const CreateResponse& key, const std::string& proof) {
+    const size_t end = proof.rfind('.');
+    const size_t dot = proof.find('.');
+    const Bytes raw = *Base64UrlDecode(proof.substr(end + 1));
+    EXPECT_EQ(raw.size(), 64u);
+    const ByteView halves = raw;
+    EXPECT_TRUE(P256PublicKey::FromSpki(key.public_key_spki_der)
+                    .Verify(Sha256(AsBytes(proof.substr(0, end))),
+                            EcdsaDerFromRaw(halves.first(32), halves.last(32))));
+    const Bytes claims = *Base64UrlDecode(proof.substr(dot + 1, end - dot - 1));
+    return nlohmann::json::parse(claims);
+  }
+};
+
+TEST_F(DpopKeyStoreTest, SignsAProofThatVerifies) {
+  const CreateResponse key = CreateDpop();
+
+  const nlohmann::json claims = Verified(key, store_.SignDpop({key.key_id, Claims()}, NoHurry()));
+
+  EXPECT_EQ(claims.at("htm"), "POST");
+  EXPECT_EQ(claims.at("htu"), "https://a.example/token");
+  EXPECT_EQ(claims.at("iat"), kNow);
+}
+
+TEST_F(DpopKeyStoreTest, GivesEachProofAJtiOf128BitsOfItsOwn) {
+  const CreateResponse key = CreateDpop();
+  std::set<std::string> seen;
+
+  for (int i = 0; i < 20; ++i) {
+    const std::string jti =
+        Verified(key, store_.SignDpop({key.key_id, Claims()}, NoHurry())).at("jti");
+    EXPECT_EQ(Base64UrlDecode(jti)->size(), 16u);
+    seen.insert(jti);
+  }
+
+  EXPECT_EQ(seen.size(), 20u);
+}
+
+TEST_F(DpopKeyStoreTest, RecordsTheOriginsSortedAndOnce) {
+  const CreateResponse key =
+      CreateDpop({"https://b.example", "https://a.example", "https://b.example"});
+
+  EXPECT_EQ(RecordStore(directory_).Read(key.key_id)->record().binding,
+            KeyBinding(DpopBinding{"client-1", {"https://a.example", "https://b.example"}}));
+  EXPECT_NO_THROW(store_.SignDpop({key.key_id, Claims("https://b.example/")}, NoHurry()));
+}
+
+TEST_F(DpopKeyStoreTest, RefusesAnotherOriginBeforeItAsksHardware) {
+  const CreateResponse key = CreateDpop();
+
+  ExpectError(
+      ErrorCode::kBindingMismatch,
+      [&] {
+        store_.SignDpop({key.key_id, Claims("https://b.example/token")}, NoHurry());
+      },
+      "htu: ");
+  EXPECT_EQ(provider_->signatures, 0);
+}
+
+TEST_F(DpopKeyStoreTest, RefusesBadClaimsBeforeItReadsTheRecord) {
+  ExpectError(
+      ErrorCode::kInvalidParams,
+      [&] {
+        store_.SignDpop(
+            {KeyId::Generate(ProtectionClass::kHardwareTpm), Claims("https://a.example")},
+            NoHurry());
+      },
+      "htu: ");
+}
+
+TEST_F(DpopKeyStoreTest, KeyForDpopSignsNoPayload) {
+  const CreateResponse key = CreateDpop();
+
+  ExpectError(
+      ErrorCode::kBindingMismatch, [&] { Sign(store_, key.key_id); }, "keyId: ");
+  ExpectError(
+      ErrorCode::kBindingMismatch, [&] { Enroll(store_, key.key_id); }, "keyId: ");
+  EXPECT_EQ(provider_->signatures, 0);
+  EXPECT_EQ(provider_->bindings, 0);
+}
+
+TEST_F(DpopKeyStoreTest, KeyForPayloadsSignsNoDpopProof) {
+  for (const KeyId& key_id : {Create(store_).key_id, CreateUnbound()}) {
+    ExpectError(
+        ErrorCode::kBindingMismatch,
+        [&] {
+          store_.SignDpop({key_id, Claims()}, NoHurry());
+        },
+        "keyId: ");
+  }
+  EXPECT_EQ(provider_->signatures, 0);
+}
+
+TEST_F(DpopKeyStoreTest, VerifiesWhatHardwareSigned) {
+  const auto liar = std::make_shared<LyingProvider>(2);
+  DeviceKeyStore store = Open({liar});
+  const CreateResponse key = store.CreateDpopKey(
+      {.client_id = "client-1", .origins = {"https://a.example"}}, NoHurry(), Commit);
+
+  ExpectError(ErrorCode::kCryptoError, [&] { store.SignDpop({key.key_id, Claims()}, NoHurry()); });
+  EXPECT_NO_THROW(Verified(key, store.SignDpop({key.key_id, Claims()}, NoHurry())));
+}
 
 }  // namespace
 }  // namespace device_key

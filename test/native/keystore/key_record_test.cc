@@ -45,7 +45,7 @@ TEST_F(KeyRecordTest, BeginsWithItsVersion) {
 }
 
 TEST_F(KeyRecordTest, RefusesAVersionFromTheFutureAndSaysWhatToDo) {
-  ExpectCorrupt(R"({"version":2,"everything":"else is different"})", "newer version");
+  ExpectCorrupt(R"({"version":3,"everything":"else is different"})", "newer version");
 }
 
 TEST_F(KeyRecordTest, RefusesVersionsThatNeverWere) {
@@ -109,12 +109,13 @@ TEST_F(KeyRecordTest, RefusesMembersOfOtherTypes) {
 
 TEST_F(KeyRecordTest, SaysNullForTheAccountAndClientOfAKeyThatHasNone) {
   KeyRecord record = record_;
-  record.binding = {};
+  record.binding = AccountBinding{};
   const std::string text = EncodeKeyRecord(record);
 
   EXPECT_TRUE(nlohmann::json::parse(text).at("accountUserId").is_null());
   EXPECT_TRUE(nlohmann::json::parse(text).at("clientId").is_null());
-  EXPECT_TRUE(DecodeKeyRecord(text, record.key_id, "file").binding.empty());
+  EXPECT_TRUE(
+      std::get<AccountBinding>(DecodeKeyRecord(text, record.key_id, "file").binding).empty());
 }
 
 TEST_F(KeyRecordTest, HasBothAccountAndClientOrNeither) {
@@ -128,7 +129,7 @@ TEST_F(KeyRecordTest, HasBothAccountAndClientOrNeither) {
 
 TEST_F(KeyRecordTest, CannotHoldTextThatIsNotUtf8) {
   KeyRecord record = record_;
-  record.binding.account_user_id = "secret\xff";
+  record.binding = AccountBinding{"secret\xff", "client-1"};
 
   const std::string message = ExpectError(
       ErrorCode::kInvalidParams, [&] { EncodeKeyRecord(record); }, "accountUserId");
@@ -137,10 +138,69 @@ TEST_F(KeyRecordTest, CannotHoldTextThatIsNotUtf8) {
 
 TEST_F(KeyRecordTest, CannotBeLongerThanWhatIsReadAgain) {
   KeyRecord record = record_;
-  record.binding.account_user_id = std::string(PrivateDirectory::kMaxFileBytes, 'a');
+  record.binding = AccountBinding{std::string(PrivateDirectory::kMaxFileBytes, 'a'), "client-1"};
 
   ExpectError(
       ErrorCode::kInvalidParams, [&] { EncodeKeyRecord(record); }, "accountUserId");
+}
+
+// Records of keys for DPoP proofs.
+
+class DpopRecordTest : public KeyRecordTest {
+ protected:
+  nlohmann::json Json() const { return nlohmann::json::parse(EncodeKeyRecord(dpop_record_)); }
+
+  void ExpectRefusedWith(const char* member, const nlohmann::json& value) {
+    nlohmann::json json = Json();
+    json[member] = value;
+    ExpectCorrupt(json.dump(), std::string("the member ") + member);
+  }
+
+  const KeyRecord dpop_record_ = [&] {
+    KeyRecord record = record_;
+    record.binding = DpopBinding{"client-1", {"https://a.example", "https://b.example"}};
+    return record;
+  }();
+};
+
+TEST_F(DpopRecordTest, SurvivesTheWayToTextAndBack) {
+  const std::string text = EncodeKeyRecord(dpop_record_);
+  const KeyRecord read = DecodeKeyRecord(text, dpop_record_.key_id, "file");
+
+  EXPECT_EQ(read.binding, dpop_record_.binding);
+  EXPECT_EQ(EncodeKeyRecord(read), text);
+}
+
+// Code that knows no keys for DPoP proofs must not take one for another.
+TEST_F(DpopRecordTest, HasTheVersionThatOlderCodeRefuses) {
+  EXPECT_TRUE(EncodeKeyRecord(dpop_record_).starts_with("{\n  \"version\": 2,\n"));
+}
+
+TEST_F(DpopRecordTest, IsRefusedAsARecordOfTheOtherUse) {
+  nlohmann::json json = Json();
+  json["version"] = 1;
+  ExpectCorrupt(json.dump(), "the member accountUserId is missing");
+  json = nlohmann::json::parse(EncodeKeyRecord(record_));
+  json["version"] = 2;
+  ExpectCorrupt(json.dump(), "the member use is missing");
+}
+
+TEST_F(DpopRecordTest, RefusesMembersThatItCannotHave) {
+  ExpectRefusedWith("use", "remote_control");
+  ExpectRefusedWith("clientId", nullptr);
+  ExpectRefusedWith("origins", nullptr);
+  ExpectRefusedWith("origins", nlohmann::json::array());
+  ExpectRefusedWith("origins", {"https://a.example", 1});
+  ExpectRefusedWith("origins", {"https://b.example", "https://a.example"});
+  ExpectRefusedWith("origins", {"https://a.example", "https://a.example"});
+}
+
+TEST_F(DpopRecordTest, CannotBeLongerThanWhatIsReadAgain) {
+  KeyRecord record = dpop_record_;
+  record.binding = DpopBinding{"client-1", {std::string(PrivateDirectory::kMaxFileBytes, 'a')}};
+
+  ExpectError(
+      ErrorCode::kInvalidParams, [&] { EncodeKeyRecord(record); }, "clientId, origins");
 }
 
 }  // namespace

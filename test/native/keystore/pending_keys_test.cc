@@ -25,10 +25,10 @@ class KeepingProvider : public SoftwareProvider {
     if (token.empty()) throw DeviceKeyError(ErrorCode::kTokenMissing, "it is out");
     return {{"token", token}};
   }
-  ProviderKey Create(const KeyId& id, const KeyBinding& binding,
+  ProviderKey Create(const KeyId& id, const AuthValue& auth,
                      const OperationLimits& limits) override {
     if (on_create) on_create();
-    ProviderKey key = SoftwareProvider::Create(id, binding, limits);
+    ProviderKey key = SoftwareProvider::Create(id, auth, limits);
     if (error) throw *error;
     return key;
   }

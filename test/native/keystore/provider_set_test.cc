@@ -15,7 +15,7 @@ constexpr ProtectionClass kFallbackClass = ProtectionClass::kOsProtectedNonextra
 class ProviderSetTest : public testing::Test {
  protected:
   MadeKey Create(ProtectionPolicy policy, std::vector<std::shared_ptr<KeyProvider>> providers) {
-    return ProviderSet(std::move(providers)).Create(policy, {"account-1", "client-1"}, NoHurry());
+    return ProviderSet(std::move(providers)).Create(policy, AuthValue{}, NoHurry());
   }
 
   const std::shared_ptr<SoftwareProvider> hardware_ = std::make_shared<SoftwareProvider>();
@@ -38,7 +38,7 @@ TEST_F(ProviderSetTest, NamesTheClassInTheKeyId) {
 // Has answered before, and cannot be reached now.
 class DisturbedProvider : public SoftwareProvider {
  public:
-  ProviderKey Create(const KeyId&, const KeyBinding&, const OperationLimits&) override {
+  ProviderKey Create(const KeyId&, const AuthValue&, const OperationLimits&) override {
     throw PassingError(ErrorCode::kHardwareUnavailable, "lost the connection");
   }
 };

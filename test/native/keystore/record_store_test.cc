@@ -31,13 +31,13 @@ class RecordStoreTest : public testing::Test {
 
   KeyRecord WriteUnboundRecord() {
     KeyRecord record = NewRecord();
-    record.binding = {};
+    record.binding = AccountBinding{};
     store_.Write(store_.Reserve(), record);
     return record;
   }
 
   static KeyRecord BoundTo(KeyRecord record, const std::string& account_user_id) {
-    record.binding = {account_user_id, "client-1"};
+    record.binding = AccountBinding{account_user_id, "client-1"};
     record.handle = {{"boundTo", account_user_id}};
     return record;
   }
@@ -205,7 +205,7 @@ TEST_F(RecordStoreTest, NeverReplacesARecord) {
 
 TEST_F(RecordStoreTest, LeavesRecordsOfNewerVersionsAsTheyAre) {
   const KeyRecord record = WriteNewRecord();
-  const std::string future = "{\"version\":2,\"unknown\":[1,2,3]}";
+  const std::string future = "{\"version\":3,\"unknown\":[1,2,3]}";
   WriteFile(FileOf(record), future);
 
   ExpectError(
@@ -231,7 +231,7 @@ TEST_F(RecordStoreTest, BindsAKeyThatIsForNobody) {
   store_.Bind(BoundTo(record, "account-1"), NoHurry().deadline);
 
   const KeyRecord& bound = store_.Read(record.key_id)->record();
-  EXPECT_EQ(bound.binding, (KeyBinding{"account-1", "client-1"}));
+  EXPECT_EQ(bound.binding, KeyBinding(AccountBinding{"account-1", "client-1"}));
   EXPECT_EQ(bound.handle, (nlohmann::json{{"boundTo", "account-1"}}));
   EXPECT_EQ(bound.public_key_spki_der, record.public_key_spki_der);
   EXPECT_EQ(CountEntries(directory_), 1u);

@@ -7,6 +7,11 @@
 #include <utility>
 
 namespace device_key {
+namespace {
+
+std::string TextOf(const AuthValue& auth) { return {auth.begin(), auth.end()}; }
+
+}  // namespace
 
 ScopedEvpPkey NewSoftwareKey() {
   ScopedEvpPkey key(EVP_EC_gen("P-256"));
@@ -38,22 +43,20 @@ Availability SoftwareProvider::Probe(const OperationLimits&) {
   return {.error = std::nullopt, .details = {{"kind", "memory"}}};
 }
 
-ProviderKey SoftwareProvider::Create(const KeyId& id, const KeyBinding& binding,
+ProviderKey SoftwareProvider::Create(const KeyId& id, const AuthValue& auth,
                                      const OperationLimits&) {
   ++creations;
   ScopedEvpPkey key = NewSoftwareKey();
   Bytes spki = SpkiOf(key.get());
   const std::lock_guard lock(mutex_);
   keys_[id.str()] = std::move(key);
-  return {std::move(spki), {{"boundTo", {binding.account_user_id, binding.client_id}}}};
+  return {std::move(spki), {{"boundTo", TextOf(auth)}}};
 }
 
-Bytes SoftwareProvider::Sign(const KeyId& id, const nlohmann::json& handle,
-                             const KeyBinding& binding, const Sha256Digest& digest,
-                             const OperationLimits&) {
+Bytes SoftwareProvider::Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue& auth,
+                             const Sha256Digest& digest, const OperationLimits&) {
   ++signatures;
-  const nlohmann::json bound_to = {binding.account_user_id, binding.client_id};
-  if (handle.at("boundTo") != bound_to) {
+  if (handle.at("boundTo") != TextOf(auth)) {
     throw DeviceKeyError(ErrorCode::kBindingMismatch, "not the binding that the key was made for");
   }
   const std::lock_guard lock(mutex_);
@@ -63,13 +66,14 @@ Bytes SoftwareProvider::Sign(const KeyId& id, const nlohmann::json& handle,
 }
 
 nlohmann::json SoftwareProvider::Bind(const KeyId&, const nlohmann::json& handle,
-                                      const KeyBinding& binding, const OperationLimits&) {
+                                      const AuthValue& current, const AuthValue& next,
+                                      const OperationLimits&) {
   ++bindings;
-  if (handle.at("boundTo") != nlohmann::json{"", ""}) {
+  if (handle.at("boundTo") != TextOf(current)) {
     throw DeviceKeyError(ErrorCode::kBindingMismatch, "the key is somebody's already");
   }
   if (const auto hook = std::exchange(after_bind, nullptr)) hook();
-  return {{"boundTo", {binding.account_user_id, binding.client_id}}};
+  return {{"boundTo", TextOf(next)}};
 }
 
 void SoftwareProvider::Delete(const KeyId& id, const nlohmann::json&, const OperationLimits&) {
@@ -85,9 +89,9 @@ size_t SoftwareProvider::keys() const {
   return keys_.size();
 }
 
-Bytes LyingProvider::Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+Bytes LyingProvider::Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue& auth,
                           const Sha256Digest& digest, const OperationLimits& limits) {
-  const Bytes honest = SoftwareProvider::Sign(id, handle, binding, digest, limits);
+  const Bytes honest = SoftwareProvider::Sign(id, handle, auth, digest, limits);
   return remaining_ > 0 ? SignWith(NewSoftwareKey().get(), digest) : honest;
 }
 

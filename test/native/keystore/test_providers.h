@@ -30,12 +30,12 @@ class SoftwareProvider : public KeyProvider {
   std::string_view name() const override { return name_; }
   ProtectionClass protection_class() const override { return class_; }
   Availability Probe(const OperationLimits& limits) override;
-  ProviderKey Create(const KeyId& id, const KeyBinding& binding,
+  ProviderKey Create(const KeyId& id, const AuthValue& auth,
                      const OperationLimits& limits) override;
-  Bytes Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+  Bytes Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue& auth,
              const Sha256Digest& digest, const OperationLimits& limits) override;
-  nlohmann::json Bind(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
-                      const OperationLimits& limits) override;
+  nlohmann::json Bind(const KeyId& id, const nlohmann::json& handle, const AuthValue& current,
+                      const AuthValue& next, const OperationLimits& limits) override;
   void Delete(const KeyId& id, const nlohmann::json& handle,
               const OperationLimits& limits) override;
   void Unload(const KeyId& id) override;
@@ -69,10 +69,10 @@ class FailingProvider : public KeyProvider {
   std::string_view name() const override { return name_; }
   ProtectionClass protection_class() const override { return class_; }
   Availability Probe(const OperationLimits&) override { return {.error = error_}; }
-  ProviderKey Create(const KeyId&, const KeyBinding&, const OperationLimits&) override {
+  ProviderKey Create(const KeyId&, const AuthValue&, const OperationLimits&) override {
     throw error_;
   }
-  Bytes Sign(const KeyId&, const nlohmann::json&, const KeyBinding&, const Sha256Digest&,
+  Bytes Sign(const KeyId&, const nlohmann::json&, const AuthValue&, const Sha256Digest&,
              const OperationLimits&) override {
     throw error_;
   }
@@ -93,7 +93,7 @@ class LyingProvider : public SoftwareProvider {
  public:
   explicit LyingProvider(int unloads_until_honest) : remaining_(unloads_until_honest) {}
 
-  Bytes Sign(const KeyId& id, const nlohmann::json& handle, const KeyBinding& binding,
+  Bytes Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue& auth,
              const Sha256Digest& digest, const OperationLimits& limits) override;
   void Unload(const KeyId& id) override;
 

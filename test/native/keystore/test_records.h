@@ -17,7 +17,7 @@ inline KeyRecord NewRecord() {
   return {.key_id = KeyId::Generate(ProtectionClass::kHardwareTpm),
           .provider = "software",
           .public_key_spki_der = SpkiOf(NewSoftwareKey().get()),
-          .binding = {"account-1", "client-1"},
+          .binding = AccountBinding{"account-1", "client-1"},
           .created_at = kNow,
           .handle = {{"slot", 7}}};
 }

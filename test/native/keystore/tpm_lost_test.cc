@@ -24,7 +24,7 @@ class TpmLostTest : public ::testing::Test {
 
   ProtectionClass CreateWithFallback() {
     return providers_
-        .Create(ProtectionPolicy::kAllowOsProtectedNonextractable, {"account", "client"}, NoHurry())
+        .Create(ProtectionPolicy::kAllowOsProtectedNonextractable, AuthValue{}, NoHurry())
         .key_id.protection_class();
   }
 

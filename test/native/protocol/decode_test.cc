@@ -222,5 +222,92 @@ TEST(DecodeSignParams, RefusesAnExpiryThatIsNoInt64) {
   }
 }
 
+// DPoP.
+
+json DpopJson() { return {{"keyId", kKeyId}, {"htm", "POST"}, {"htu", "https://a.example/token"}}; }
+
+TEST(DecodeSignDpopParams, TakesWhatIsRequiredAlone) {
+  const SignDpopParams params = DecodeSignDpopParams(DpopJson().dump());
+
+  EXPECT_EQ(params.key_id.str(), kKeyId);
+  EXPECT_EQ(params.claims.htm, "POST");
+  EXPECT_EQ(params.claims.htu, "https://a.example/token");
+  EXPECT_FALSE(params.claims.nonce || params.claims.ath || params.claims.jti);
+}
+
+// RFC 9449, figures 12 and 13: the access token and its `ath`.
+TEST(DecodeSignDpopParams, KeepsTheDigestOfTheAccessTokenAlone) {
+  json params = DpopJson();
+  params["accessToken"] = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
+
+  EXPECT_EQ(DecodeSignDpopParams(params.dump()).claims.ath,
+            "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo");
+}
+
+TEST(DecodeSignDpopParams, TakesTheDigestOfATokenThatTheCallerDoesNotHave) {
+  json params = DpopJson();
+  params["accessTokenSha256Base64url"] = "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo";
+
+  EXPECT_EQ(DecodeSignDpopParams(params.dump()).claims.ath,
+            "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo");
+}
+
+TEST(DecodeSignDpopParams, MakesTheJtiFromAnAuthorizationCode) {
+  json params = DpopJson();
+  params["authorizationCode"] = "SplxlOBeZQQYbYS6WxSbIA";
+
+  // printf SplxlOBeZQQYbYS6WxSbIA | openssl sha256 -binary | base64 | tr '+/' '-_' | tr -d =
+  EXPECT_EQ(DecodeSignDpopParams(params.dump()).claims.jti,
+            "o1uBp9eSe3DsmScN0jYriFgKKFdK-BLywC9WRpV5GG8");
+}
+
+TEST(DecodeSignDpopParams, NamesTheMemberThatIsWrong) {
+  const std::pair<const char*, json> wrong[] = {{"keyId", "dk_tpm_"},
+                                                {"htm", nullptr},
+                                                {"htu", 1},
+                                                {"nonce", nullptr},
+                                                {"accessToken", ""},
+                                                {"accessToken", "caf\u00e9"},
+                                                {"accessToken", 1},
+                                                {"authorizationCode", ""},
+                                                {"authorizationCode", "a\n"},
+                                                {"accessTokenSha256Base64url", nullptr}};
+  for (const auto& [member, value] : wrong) {
+    json params = DpopJson();
+    params[member] = value;
+    ExpectError(ErrorCode::kInvalidParams, std::string(member) + ": expected ",
+                [&] { DecodeSignDpopParams(params.dump()); });
+  }
+}
+
+TEST(DecodeSignDpopParams, RefusesATokenAndADigestTogether) {
+  json params = DpopJson();
+  params["accessToken"] = "token";
+  params["accessTokenSha256Base64url"] = "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo";
+
+  ExpectError(ErrorCode::kInvalidParams,
+              "accessTokenSha256Base64url: ", [&] { DecodeSignDpopParams(params.dump()); });
+}
+
+TEST(DecodeCreateDpopKeyParams, TakesClientOriginsAndPolicy) {
+  const CreateDpopKeyParams params = DecodeCreateDpopKeyParams(
+      R"({"clientId":"c","origins":["https://a.example"],"protectionPolicy":"hardware_only"})");
+
+  EXPECT_EQ(params.client_id, "c");
+  EXPECT_EQ(params.origins, std::vector<std::string>{"https://a.example"});
+  EXPECT_EQ(params.protection_policy, ProtectionPolicy::kHardwareOnly);
+}
+
+TEST(DecodeCreateDpopKeyParams, NamesTheMemberThatIsWrong) {
+  ExpectError(ErrorCode::kInvalidParams, "clientId: ", [] {
+    DecodeCreateDpopKeyParams(R"({"origins":["https://a.example"]})");
+  });
+  for (const char* origins : {"", R"(,"origins":"https://a.example")", R"(,"origins":[1])"}) {
+    ExpectError(ErrorCode::kInvalidParams, "origins: expected an array of strings", [&] {
+      DecodeCreateDpopKeyParams(R"({"clientId":"c")" + std::string(origins) + "}");
+    });
+  }
+}
+
 }  // namespace
 }  // namespace device_key

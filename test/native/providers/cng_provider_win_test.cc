@@ -39,11 +39,11 @@ class CngProviderTest : public testing::TestWithParam<CngKeyStore> {
 
   ProviderKey Create() { return Create(provider_, id_); }
   static ProviderKey Create(CngProvider& provider, const KeyId& id) {
-    return provider.Create(id, {"account-1", "client-1"}, NoHurry());
+    return provider.Create(id, {}, NoHurry());
   }
 
   Bytes Sign(const ProviderKey& key, const OperationLimits& limits = NoHurry()) {
-    return provider_.Sign(id_, key.handle, {"account-1", "client-1"}, digest_, limits);
+    return provider_.Sign(id_, key.handle, {}, digest_, limits);
   }
 
   void ExpectSigns(const ProviderKey& key) {

@@ -2,28 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <string>
-
 namespace device_key {
 namespace {
-
-std::string TextOf(const TPM2B_AUTH& auth) {
-  return std::string(auth.buffer, auth.buffer + auth.size);
-}
-
-TEST(BindingAuthValueTest, IsTheHashOfBothIds) {
-  // printf 'device-key-binding/v1\0user-7f3a\0cli_42' | openssl sha256 -binary | base64 | tr '+/'
-  // '-_' | cut -c1-32
-  EXPECT_EQ(TextOf(BindingAuthValue({"user-7f3a", "cli_42"})), "dTWvWL2kLSJ0ITdlQB1QBHw6m1ooEV5h");
-}
-
-TEST(BindingAuthValueTest, TellsEveryPairOfIdsApart) {
-  const std::string auth = TextOf(BindingAuthValue({"ab", "c"}));
-
-  EXPECT_NE(auth, TextOf(BindingAuthValue({"a", "bc"})));
-  EXPECT_NE(auth, TextOf(BindingAuthValue({"c", "ab"})));
-  EXPECT_NE(auth, TextOf(BindingAuthValue({"abc", ""})));
-}
 
 TEST(DeviceKeyTemplateTest, IsADeviceKey) {
   EXPECT_TRUE(IsDeviceKey(DeviceKeyTemplate().publicArea));

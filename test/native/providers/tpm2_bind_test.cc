@@ -5,22 +5,22 @@
 namespace device_key {
 namespace {
 
-const KeyBinding kNobody;
-const KeyBinding kAda{"account-ada", "client-1"};
-const KeyBinding kBob{"account-bob", "client-1"};
+const AccountBinding kNobody;
+const AccountBinding kAda{"account-ada", "client-1"};
+const AccountBinding kBob{"account-bob", "client-1"};
 
 class Tpm2BindTest : public Tpm2Test {
  protected:
-  nlohmann::json Bind(const nlohmann::json& handle, const KeyBinding& binding) {
-    return provider_->Bind(key_.id, handle, binding, Soon());
+  nlohmann::json Bind(const nlohmann::json& handle, const AccountBinding& binding) {
+    return provider_->Bind(key_.id, handle, AuthValueOf(kNobody), AuthValueOf(binding), Soon());
   }
-  TestKey With(const nlohmann::json& handle, const KeyBinding& binding) const {
+  TestKey With(const nlohmann::json& handle, const AccountBinding& binding) const {
     return {.id = key_.id, .binding = binding, .key = {key_.key.spki_der, handle}};
   }
-  void ExpectSigns(const nlohmann::json& handle, const KeyBinding& binding) {
+  void ExpectSigns(const nlohmann::json& handle, const AccountBinding& binding) {
     EXPECT_TRUE(SignsRightly(*provider_, With(handle, binding)));
   }
-  void ExpectRefusesToSign(const nlohmann::json& handle, const KeyBinding& binding) {
+  void ExpectRefusesToSign(const nlohmann::json& handle, const AccountBinding& binding) {
     ExpectError(ErrorCode::kBindingMismatch, [&] { Sign(*provider_, With(handle, binding)); });
   }
 
@@ -76,7 +76,8 @@ TEST_F(Tpm2BindTest, HandleFromBeforeStaysAsItWas) {
 TEST_F(Tpm2BindTest, KeyThatWasLoadedBeforeAnotherProcessBoundItIsLoadedAgain) {
   ExpectSigns(unbound_, kNobody);  // so it is loaded
   const KeyId elsewhere = KeyId::Generate(ProtectionClass::kHardwareTpm);
-  const nlohmann::json bound = provider_->Bind(elsewhere, unbound_, kAda, Soon());
+  const nlohmann::json bound =
+      provider_->Bind(elsewhere, unbound_, AuthValueOf(kNobody), AuthValueOf(kAda), Soon());
 
   ExpectSigns(bound, kAda);
 }
@@ -84,7 +85,8 @@ TEST_F(Tpm2BindTest, KeyThatWasLoadedBeforeAnotherProcessBoundItIsLoadedAgain) {
 TEST_F(Tpm2BindTest, KeyThatWasEvictedBeforeAnotherProcessBoundItIsLoadedAgain) {
   ExpectSigns(unbound_, kNobody);
   const KeyId elsewhere = KeyId::Generate(ProtectionClass::kHardwareTpm);
-  const nlohmann::json bound = provider_->Bind(elsewhere, unbound_, kAda, Soon());
+  const nlohmann::json bound =
+      provider_->Bind(elsewhere, unbound_, AuthValueOf(kNobody), AuthValueOf(kAda), Soon());
   for (int i = 0; i < 2; ++i) CreateKey(*provider_, kBob);
 
   ExpectSigns(bound, kAda);

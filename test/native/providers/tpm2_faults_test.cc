@@ -380,7 +380,7 @@ TEST_F(NonsenseTest, RandomResponsesAreRefused) {
 
   for (int i = 0; i < 1000; ++i) {
     try {
-      provider->Create(key.id, key.binding, Within(milliseconds(20)));
+      provider->Create(key.id, key.auth(), Within(milliseconds(20)));
       ADD_FAILURE() << "made a key of nonsense";
     } catch (const DeviceKeyError&) {
     }
@@ -407,7 +407,7 @@ TEST_F(Tpm2FaultsTest, AnswersWithAChangedByteAreSurvived) {
     const OperationLimits limits = Within(milliseconds(20));
     honest = false;
     try {
-      if (i % 3 == 0) provider->Create(key.id, key.binding, limits);
+      if (i % 3 == 0) provider->Create(key.id, key.auth(), limits);
       if (i % 3 == 1) provider->Probe(limits);
       if (i % 3 == 2) Sign(*provider, key, "message", limits);
     } catch (const DeviceKeyError&) {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "crypto/p256.h"
+#include "keystore/key_binding.h"
 #include "platform/expect_error.h"
 #include "providers/tpm2/tpm2_provider.h"
 #include "support/swtpm.h"
@@ -31,15 +32,18 @@ inline std::unique_ptr<Tpm2Provider> ProviderAt(const std::string& tcti) {
 // A key, and what a record would keep of it.
 struct TestKey {
   KeyId id = KeyId::Generate(ProtectionClass::kHardwareTpm);
-  KeyBinding binding{"account-1", "client-1"};
+  AccountBinding binding{"account-1", "client-1"};
   ProviderKey key;
+
+  AuthValue auth() const { return AuthValueOf(binding); }
 
   std::string pem() const { return key.handle.at("tss2PrivateKey"); }
 };
 
-inline TestKey CreateKey(KeyProvider& provider, KeyBinding binding = {"account-1", "client-1"}) {
+inline TestKey CreateKey(KeyProvider& provider,
+                         AccountBinding binding = {"account-1", "client-1"}) {
   TestKey key{.binding = std::move(binding), .key = {}};
-  key.key = provider.Create(key.id, key.binding, Soon());
+  key.key = provider.Create(key.id, key.auth(), Soon());
   return key;
 }
 
@@ -47,7 +51,7 @@ inline Sha256Digest DigestOf(const std::string& message) { return Sha256(AsBytes
 
 inline Bytes Sign(KeyProvider& provider, const TestKey& key, const std::string& message = "message",
                   const OperationLimits& limits = Soon()) {
-  return provider.Sign(key.id, key.key.handle, key.binding, DigestOf(message), limits);
+  return provider.Sign(key.id, key.key.handle, key.auth(), DigestOf(message), limits);
 }
 
 inline bool Verifies(const TestKey& key, const std::string& message, ByteView signature) {

@@ -6,7 +6,6 @@
 
 #include "crypto/base64.h"
 #include "platform/temporary_directory.h"
-#include "providers/tpm2/key_templates.h"
 #include "providers/tpm2_fixture.h"
 
 namespace device_key {
@@ -21,10 +20,10 @@ class Tpm2OpenSslTest : public Tpm2Test {
 
   // Writes "message"'s signature by `key` to the file `signature` of `directory_`; whether OpenSSL
   // could.
-  bool SignWithOpenSsl(const TestKey& key, const KeyBinding& binding) {
-    const TPM2B_AUTH auth = BindingAuthValue(binding);
+  bool SignWithOpenSsl(const TestKey& key, const AccountBinding& binding) {
+    const AuthValue auth = AuthValueOf(binding);
     WriteFile(directory_ / "key.pem", key.pem());
-    WriteFile(directory_ / "auth", std::string(auth.buffer, auth.buffer + auth.size));
+    WriteFile(directory_ / "auth", std::string(auth.begin(), auth.end()));
     WriteFile(directory_ / "message", "message");
     return Run("TPM2OPENSSL_TCTI=" + tpm_.tcti() +
                " openssl pkeyutl -provider tpm2 -provider default -propquery '?provider=tpm2' "

@@ -130,7 +130,9 @@ TEST_F(Tpm2ParentsTest, ABoundKeyNamesTheParentWhereItIsFound) {
   TestKey key = CreateKey(*NewProvider(), {});
   tpm_.Tool("tpm2_evictcontrol -Q -c 0x81000001");
 
-  key.key.handle = NewProvider()->Bind(key.id, key.key.handle, key.binding = {"a", "c"}, Soon());
+  const AuthValue unbound = key.auth();
+  key.binding = {"a", "c"};
+  key.key.handle = NewProvider()->Bind(key.id, key.key.handle, unbound, key.auth(), Soon());
 
   EXPECT_EQ(ParentOf(key), kOwner);
   EXPECT_TRUE(SignsRightly(*NewProvider(), key));

@@ -40,7 +40,7 @@ class ProxiedTpmTest : public Tpm2Test {
 
   // Uses every command, with more keys than there are slots.
   void UseEverything(const OperationLimits& limits) {
-    Try([&] { provider_->Create(new_key_.id, new_key_.binding, limits); });
+    Try([&] { provider_->Create(new_key_.id, new_key_.auth(), limits); });
     for (const TestKey& key : keys_) Try([&] { Sign(*provider_, key, "message", limits); });
     Try([&] { provider_->Bind(unbound_.id, unbound_.key.handle, {"a", "c"}, limits); });
     Try([&] { provider_->Probe(limits); });
@@ -118,7 +118,7 @@ TEST_F(Tpm2Test, LostAnswersOfTheFirstCreatePrimaryDoNotUseUpTheTpmsSlots) {
   proxy.Inject(faults::DropAnswer(), {.command = TPM2_CC_CreatePrimary, .times = 4});
   for (int i = 0; i < 4; ++i) {
     ExpectError(ErrorCode::kDeviceTimeout,
-                [&] { provider->Create(key.id, key.binding, Within(milliseconds(100))); });
+                [&] { provider->Create(key.id, key.auth(), Within(milliseconds(100))); });
   }
 
   EXPECT_TRUE(SignsRightly(*provider, CreateKey(*provider)));

@@ -1,0 +1,11 @@
+/**
+ * DPoP (RFC 9449) with keys of a {@link DeviceKeyStore}, for OAuth libraries that take no foreign signer.
+ *
+ * Importing this module does not load the addon: the store that is passed in has done that.
+ *
+ * @packageDocumentation
+ */
+export { dpopFetch, type DpopFetch, type DpopFetchOptions, type DpopSigner } from './dpop/fetch';
+export { atprotoDpopKey, type AtprotoDpopKey } from './dpop/atproto-key';
+export { mcpDpopSession, type McpDpopSession } from './dpop/mcp-session';
+export type * from './dpop/types';

@@ -1,0 +1,63 @@
+import { DeviceKeyError } from '../errors';
+import type { DeviceKeyStore } from '../store';
+import { jwkOf } from '../verify/jwk';
+import type { DpopJwk } from './types';
+
+/** What `@atproto/oauth-client` uses of a `Key` of `@atproto/jwk` to make DPoP proofs. */
+export interface AtprotoDpopKey {
+  readonly jwk: Readonly<DpopJwk>;
+  readonly bareJwk: Readonly<DpopJwk>;
+  readonly publicJwk: Readonly<DpopJwk>;
+  readonly alg: 'ES256';
+  readonly algorithms: readonly ['ES256'];
+  /** A signed DPoP proof with `htm`, `htu`, `nonce` and `ath` of `payload`; `iat` and `jti` are our own. */
+  createJwt(
+    header: { alg?: unknown; typ?: unknown; jwk?: unknown },
+    payload: { htm?: unknown; htu?: unknown; nonce?: unknown; ath?: unknown },
+  ): Promise<`${string}.${string}.${string}`>;
+}
+
+const CLAIMS = ['htm', 'htu', 'nonce', 'ath', 'iat', 'jti'];
+
+/**
+ * A DPoP key as `@atproto/oauth-client` takes it: for `dpopFetchWrapper`, and as the answer of a
+ * runtime's `createKey`. It signs DPoP proofs alone: `createJwt` rejects with `invalid_params` for a
+ * header or a claim that no such proof has.
+ */
+export async function atprotoDpopKey(
+  store: Pick<DeviceKeyStore, 'public' | 'signDpop'>,
+  keyId: string,
+): Promise<AtprotoDpopKey> {
+  const { publicKeySpkiDerBase64 } = await store.public({ keyId });
+  const jwk = Object.freeze(jwkOf(publicKeySpkiDerBase64));
+  return {
+    jwk,
+    bareJwk: jwk,
+    publicJwk: jwk,
+    alg: 'ES256',
+    algorithms: Object.freeze(['ES256'] as const),
+    async createJwt(header, payload) {
+      if (header.typ !== 'dpop+jwt') throw refused('header.typ: expected dpop+jwt');
+      if (header.alg !== 'ES256') throw refused('header.alg: expected ES256');
+      for (const [name, value] of Object.entries(payload)) {
+        if (value !== undefined && !CLAIMS.includes(name)) {
+          throw refused(`payload: expected no claims but ${CLAIMS.join(', ')}`);
+        }
+      }
+      const { htm, htu, nonce, ath } = payload as Record<string, string | undefined>;
+      // The addon looks at the values.
+      const { proof } = await store.signDpop({
+        keyId,
+        htm: htm as string,
+        htu: htu as string,
+        nonce,
+        accessTokenSha256Base64url: ath,
+      });
+      return proof as `${string}.${string}.${string}`;
+    },
+  };
+}
+
+function refused(message: string): DeviceKeyError {
+  return new DeviceKeyError('invalid_params', `${message}: the key signs DPoP proofs alone`);
+}

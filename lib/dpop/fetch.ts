@@ -1,0 +1,126 @@
+import { DeviceKeyError } from '../errors';
+import { readOptions } from '../own';
+import type { DeviceKeyStore } from '../store';
+import { OriginNonces } from './origin-nonces';
+
+/** What makes proofs: a `DeviceKeyStore`, or the in-memory one of `node-device-key/testing`. */
+export type DpopSigner = Pick<DeviceKeyStore, 'signDpop'>;
+
+export type DpopFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+
+export interface DpopFetchOptions {
+  /** What sends the requests. Default: `globalThis.fetch`. */
+  fetch?: DpopFetch;
+}
+
+/**
+ * A `fetch` that adds a DPoP proof to each request, for `[customFetch]` of oauth4webapi and
+ * openid-client, and for every other client that takes a `fetch`.
+ *
+ * - A request gets a proof unless it is a GET or HEAD without access token, such as for a server's
+ *   metadata. The URL must be on one of the key's origins.
+ * - An access token is sent as `Authorization: DPoP`, also where the caller wrote `Bearer`, and the
+ *   proof is bound to it. Send only tokens with it that are bound to the key.
+ * - The nonce that a server sent last is used for its origin. When a server asks for another one
+ *   (`use_dpop_nonce`), the request is repeated once; not one whose body is a stream.
+ * - Redirects are not followed, since a proof is for one URL: the answer with the redirect is returned.
+ *
+ * Rejects as `signDpop` and as `fetch` do.
+ */
+export function dpopFetch(store: DpopSigner, keyId: string, options?: DpopFetchOptions): DpopFetch {
+  const { fetch: send = sendGlobally } = readOptions(options);
+  if (typeof send !== 'function') {
+    throw new DeviceKeyError('invalid_params', 'options.fetch: expected a function');
+  }
+  const nonces = new OriginNonces();
+
+  return async (input, init) => {
+    const request = describe(input, init);
+    const attempt = async (nonce: string | undefined): Promise<Response> => {
+      const { htm, htu, accessToken, signal } = request;
+      const headers = new Headers(request.headers);
+      headers.delete('DPoP');
+      if (accessToken !== undefined) headers.set('Authorization', `DPoP ${accessToken}`);
+      if (accessToken !== undefined || !isRead(htm)) {
+        const params = { keyId, htm, htu, nonce, accessToken };
+        const { proof } = await store.signDpop(params, signal ? { signal } : undefined);
+        headers.set('DPoP', proof);
+      }
+      const redirect = request.redirect === 'error' ? 'error' : 'manual';
+      const response = await send(input, { ...init, headers, redirect });
+      nonces.observe(htu, response);
+      return response;
+    };
+
+    const nonce = nonces.get(request.htu);
+    const response = await attempt(nonce);
+    const next = nonces.get(request.htu);
+    const repeat = request.repeatable && next !== nonce && (await asksForNonce(response));
+    if (!repeat) return response;
+    await response.body?.cancel();
+    return attempt(next);
+  };
+}
+
+/** Looked up late, for programs that replace it. */
+const sendGlobally: DpopFetch = (input, init) => globalThis.fetch(input, init);
+
+function isRead(method: string): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
+/** What the proof and the repetition need to know of a request. */
+function describe(input: string | URL | Request, init: RequestInit | undefined) {
+  // Without the body, which a Request would read. Its method is in upper case where fetch makes it so.
+  const asRequest = input instanceof Request ? input : undefined;
+  const { method, url } = new Request(asRequest?.url ?? input, {
+    method: init?.method ?? asRequest?.method ?? 'GET',
+  });
+  const { origin, pathname } = new URL(url);
+  const headers = new Headers(init?.headers ?? asRequest?.headers);
+  // RFC 9110 section 11.1: schemes are compared without regard to case.
+  const token = /^(?:DPoP|Bearer) +(\S+)$/i.exec(headers.get('Authorization') ?? '')?.[1];
+  const body = init?.body ?? asRequest?.body;
+  const signal = init?.signal ?? asRequest?.signal;
+  return {
+    htm: method,
+    htu: origin + pathname,
+    headers,
+    accessToken: token,
+    signal,
+    redirect: init?.redirect ?? asRequest?.redirect,
+    // A stream is used up, as is a Request with a body.
+    repeatable: body === undefined || body === null || isRepeatable(body),
+  };
+}
+
+function isRepeatable(body: unknown): boolean {
+  return (
+    typeof body === 'string' ||
+    body instanceof URLSearchParams ||
+    body instanceof FormData ||
+    body instanceof Blob ||
+    body instanceof ArrayBuffer ||
+    ArrayBuffer.isView(body)
+  );
+}
+
+/** RFC 9449 section 8 (authorization servers) and 9 (resource servers). */
+async function asksForNonce(response: Response): Promise<boolean> {
+  if (response.status === 401) {
+    const challenge = response.headers.get('WWW-Authenticate') ?? '';
+    return /(^|,)\s*DPoP\s/i.test(challenge) && /error="?use_dpop_nonce"?/i.test(challenge);
+  }
+  if (response.status !== 400) return false;
+  try {
+    // The caller gets the body as it came.
+    const body = (await response.clone().json()) as unknown;
+    return (
+      typeof body === 'object' &&
+      body !== null &&
+      (body as { error?: unknown }).error === 'use_dpop_nonce'
+    );
+  } catch {
+    return false;
+  }
+}

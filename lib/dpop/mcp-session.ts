@@ -1,0 +1,56 @@
+import type { DeviceKeyStore } from '../store';
+import { jwkOf, jwkThumbprint } from '../verify/jwk';
+import { OriginNonces } from './origin-nonces';
+import type { DpopJwk } from './types';
+
+/** What the Model Context Protocol's TypeScript client uses of a `DpopSession`. */
+export interface McpDpopSession {
+  /** The JWK thumbprint (RFC 7638) of the key. */
+  readonly thumbprint: string;
+  readonly alg: 'ES256';
+  readonly publicJwk: DpopJwk;
+  nonceFor(url: string | URL): string | undefined;
+  rememberNonce(url: string | URL, nonce: string): void;
+  observeNonce(response: Response, url: string | URL): void;
+  buildProof(request: {
+    htm: string;
+    htu: string | URL;
+    accessToken?: string;
+    nonce?: string;
+  }): Promise<string>;
+}
+
+/**
+ * A DPoP key as the Model Context Protocol's client takes it (`OAuthClientProvider.dpop`, `withDpop`).
+ * For a client without these, pass `dpopFetch` as its transport's `fetch`.
+ */
+export async function mcpDpopSession(
+  store: Pick<DeviceKeyStore, 'public' | 'signDpop'>,
+  keyId: string,
+): Promise<McpDpopSession> {
+  const publicJwk = jwkOf((await store.public({ keyId })).publicKeySpkiDerBase64);
+  const nonces = new OriginNonces();
+  return {
+    thumbprint: jwkThumbprint(publicJwk),
+    alg: 'ES256',
+    publicJwk,
+    nonceFor: (url) => nonces.get(url),
+    rememberNonce: (url, nonce) => {
+      nonces.set(url, nonce);
+    },
+    observeNonce: (response, url) => {
+      nonces.observe(url, response);
+    },
+    async buildProof({ htm, htu, accessToken, nonce = nonces.get(htu) }) {
+      const { origin, pathname } = new URL(htu);
+      const { proof } = await store.signDpop({
+        keyId,
+        htm: htm.toUpperCase(),
+        htu: origin + pathname,
+        accessToken,
+        nonce,
+      });
+      return proof;
+    },
+  };
+}

@@ -1,4 +1,5 @@
 import { DeviceKeyError } from '../errors';
+import { ownMembers } from '../own';
 import type { DeviceKeyStore } from '../store';
 import { jwkOf } from '../verify/jwk';
 import type { DpopJwk } from './types';
@@ -37,14 +38,16 @@ export async function atprotoDpopKey(
     alg: 'ES256',
     algorithms: Object.freeze(['ES256'] as const),
     async createJwt(header, payload) {
-      if (header.typ !== 'dpop+jwt') throw refused('header.typ: expected dpop+jwt');
-      if (header.alg !== 'ES256') throw refused('header.alg: expected ES256');
-      for (const [name, value] of Object.entries(payload)) {
+      const { typ, alg } = ownMembers(header);
+      const claims = ownMembers(payload);
+      if (typ !== 'dpop+jwt') throw refused('header.typ: expected dpop+jwt');
+      if (alg !== 'ES256') throw refused('header.alg: expected ES256');
+      for (const [name, value] of Object.entries(claims)) {
         if (value !== undefined && !CLAIMS.includes(name)) {
           throw refused(`payload: expected no claims but ${CLAIMS.join(', ')}`);
         }
       }
-      const { htm, htu, nonce, ath } = payload as Record<string, string | undefined>;
+      const { htm, htu, nonce, ath } = claims as Record<string, string | undefined>;
       // The addon looks at the values.
       const { proof } = await store.signDpop({
         keyId,

@@ -1,5 +1,5 @@
 import { DeviceKeyError } from '../errors';
-import { readOptions } from '../own';
+import { ownMembers, readOptions } from '../own';
 import type { DeviceKeyStore } from '../store';
 import { OriginNonces } from './origin-nonces';
 
@@ -35,7 +35,8 @@ export function dpopFetch(store: DpopSigner, keyId: string, options?: DpopFetchO
   const nonces = new OriginNonces();
 
   return async (input, init) => {
-    const request = describe(input, init);
+    const own = ownMembers(init) as RequestInit;
+    const request = describe(input, own);
     const attempt = async (nonce: string | undefined): Promise<Response> => {
       const { htm, htu, accessToken, signal } = request;
       const headers = new Headers(request.headers);
@@ -47,7 +48,7 @@ export function dpopFetch(store: DpopSigner, keyId: string, options?: DpopFetchO
         headers.set('DPoP', proof);
       }
       const redirect = request.redirect === 'error' ? 'error' : 'manual';
-      const response = await send(input, { ...init, headers, redirect });
+      const response = await send(input, { ...own, headers, redirect });
       nonces.observe(htu, response);
       return response;
     };
@@ -70,25 +71,25 @@ function isRead(method: string): boolean {
 }
 
 /** What the proof and the repetition need to know of a request. */
-function describe(input: string | URL | Request, init: RequestInit | undefined) {
+function describe(input: string | URL | Request, init: RequestInit) {
   // Without the body, which a Request would read. Its method is in upper case where fetch makes it so.
   const asRequest = input instanceof Request ? input : undefined;
   const { method, url } = new Request(asRequest?.url ?? input, {
-    method: init?.method ?? asRequest?.method ?? 'GET',
+    method: init.method ?? asRequest?.method ?? 'GET',
   });
   const { origin, pathname } = new URL(url);
-  const headers = new Headers(init?.headers ?? asRequest?.headers);
+  const headers = new Headers(init.headers ?? asRequest?.headers);
   // RFC 9110 section 11.1: schemes are compared without regard to case.
   const token = /^(?:DPoP|Bearer) +(\S+)$/i.exec(headers.get('Authorization') ?? '')?.[1];
-  const body = init?.body ?? asRequest?.body;
-  const signal = init?.signal ?? asRequest?.signal;
+  const body = init.body ?? asRequest?.body;
+  const signal = init.signal ?? asRequest?.signal;
   return {
     htm: method,
     htu: origin + pathname,
     headers,
     accessToken: token,
     signal,
-    redirect: init?.redirect ?? asRequest?.redirect,
+    redirect: init.redirect ?? asRequest?.redirect,
     // A stream is used up, as is a Request with a body.
     repeatable: body === undefined || body === null || isRepeatable(body),
   };

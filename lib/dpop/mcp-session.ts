@@ -1,3 +1,4 @@
+import { ownMembers } from '../own';
 import type { DeviceKeyStore } from '../store';
 import { jwkOf, jwkThumbprint } from '../verify/jwk';
 import { OriginNonces } from './origin-nonces';
@@ -41,14 +42,15 @@ export async function mcpDpopSession(
     observeNonce: (response, url) => {
       nonces.observe(url, response);
     },
-    async buildProof({ htm, htu, accessToken, nonce = nonces.get(htu) }) {
+    async buildProof(request) {
+      const { htm, htu, accessToken, nonce } = ownMembers(request) as typeof request;
       const { origin, pathname } = new URL(htu);
       const { proof } = await store.signDpop({
         keyId,
         htm: htm.toUpperCase(),
         htu: origin + pathname,
         accessToken,
-        nonce,
+        nonce: nonce ?? nonces.get(htu),
       });
       return proof;
     },

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { DeviceKeyCreateResponse, DeviceKeySignResponse } from '../../types/v2';
+import { InMemoryNonceStore, verifyDpopProof } from '../../dist/verify.js';
 import { CliUser, connectionPayload } from '../support/cli';
 import { startTpm } from '../support/machine';
 import { testUnlessWindows } from '../support/platform';
@@ -74,6 +75,43 @@ describe('create', () => {
   });
 });
 
+describe('dpop', () => {
+  const origin = 'https://as.example.com';
+  const create = ['dpop', 'create', '--client', 'app', '--origins', `${origin},https://rs.test`];
+
+  test('create prints a key and its thumbprint, and list shows its use', async () => {
+    const { code, stdout, stderr } = await user.run(create, { env });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const [, keyId] = /^key id {6}(dk_tpm_\S+)\n/.exec(stdout) ?? [];
+    expect(stdout).toMatch(/\nthumbprint {2}[\w-]{43}\n$/);
+    const { stdout: listed } = await user.run(['list'], { env });
+    expect(listed).toMatch(new RegExp(`^${keyId!} +dpop +- +app +20`, 'm'));
+  });
+
+  test('sign prints a proof for the request that it reads', async () => {
+    const { keyId, jkt } = (await user.json(create, { env })) as { keyId: string; jkt: string };
+    const request = { htm: 'POST', htu: `${origin}/token`, accessToken: 'token-1' };
+    const input = JSON.stringify(request);
+    const { stdout } = await user.run(['dpop', 'sign', keyId], { env, input });
+    const verified = await verifyDpopProof(
+      stdout.trim(),
+      { ...request, jkt },
+      { nonces: new InMemoryNonceStore() },
+    );
+    expect(verified.jkt).toBe(jkt);
+  });
+
+  test('sign reports what is wrong with the request', async () => {
+    const { keyId } = (await user.json(create, { env })) as { keyId: string };
+    const input = JSON.stringify({ htm: 'POST', htu: 'https://other.test/' });
+    const error = await user.jsonError(['dpop', 'sign', keyId], { env, input });
+    expect(error.code).toBe('binding_mismatch');
+    const { code, stderr } = await user.run(['dpop', 'sign', keyId], { env, input: '[]' });
+    expect(code).toBe(2);
+    expect(stderr).toContain('expected a JSON object');
+  });
+});
+
 describe('public', () => {
   test('prints what create printed', async () => {
     const created = await createKey();
@@ -98,8 +136,10 @@ describe('list', () => {
   test('shows whose the keys are', async () => {
     const { keyId } = await createKey();
     const { stdout } = await user.run(['list'], { env });
-    expect(stdout).toMatch(/^KEY ID +ACCOUNT +CLIENT +CREATED +PROTECTION\n/);
-    expect(stdout).toMatch(new RegExp(`^${keyId} +user-1 +laptop +20\\S+Z +hardware_tpm$`, 'm'));
+    expect(stdout).toMatch(/^KEY ID +USE +ACCOUNT +CLIENT +CREATED +PROTECTION\n/);
+    expect(stdout).toMatch(
+      new RegExp(`^${keyId} +remote_control +user-1 +laptop +20\\S+Z +hardware_tpm$`, 'm'),
+    );
   });
 
   test('says so when there are none', async () => {

@@ -6,7 +6,7 @@ import { CliUser } from '../support/cli';
 
 const commands = [
   ...['doctor', 'create', 'public', 'sign', 'verify', 'attest', 'list', 'delete', 'app-server'],
-  'self-test',
+  ...['self-test', 'dpop create', 'dpop sign'],
 ];
 
 const commonOptions = [
@@ -38,7 +38,7 @@ describe('--help', () => {
   });
 
   test.each(commands)('of %s has its usage, all options and an example', async (name) => {
-    const { code, stdout, stderr } = await user.run([name, '--help']);
+    const { code, stdout, stderr } = await user.run([...name.split(' '), '--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(new RegExp(`^Usage: device-key ${name} `));
     for (const option of commonOptions) expect(stdout).toContain(`\n  ${option} `);
@@ -46,7 +46,7 @@ describe('--help', () => {
   });
 
   test.each(['', ...commands])('of "%s" fits into 100 columns', async (name) => {
-    const { stdout } = await user.run([name, '--help'].filter(Boolean));
+    const { stdout } = await user.run([...name.split(' '), '--help'].filter(Boolean));
     const longest = Math.max(...stdout.split('\n').map((line) => line.length));
     expect(longest).toBeLessThanOrEqual(100);
   });
@@ -54,6 +54,8 @@ describe('--help', () => {
   test.each([
     ['sign -h', 'sign --help'],
     ['help sign', 'sign --help'],
+    ['help dpop sign', 'dpop sign --help'],
+    ['dpop --json sign -h', 'dpop sign --json --help'],
     ['help', '--help'],
     ['', '--help'],
   ])('is what "device-key %s" prints too', async (line, sameAs) => {
@@ -62,7 +64,7 @@ describe('--help', () => {
   });
 
   test.each(['', ...commands])('of "%s" is in docs/cli.md as it is', async (name) => {
-    const { stdout } = await user.run([name, '--help'].filter(Boolean));
+    const { stdout } = await user.run([...name.split(' '), '--help'].filter(Boolean));
     const page = readFileSync(path.join(__dirname, '../../docs/cli.md'), 'utf8');
     expect(page).toContain(stdout.trimEnd().split(/\nOptions of every command:[^]*?\n\n/)[0]);
   });
@@ -82,6 +84,7 @@ describe('mistakes', () => {
   test.each<[string, string[], string]>([
     ['a misspelt command', ['sing'], 'did you mean sign?'],
     ['the beginning of a command', ['app'], 'did you mean app-server?'],
+    ['half a command', ['dpop'], 'did you mean dpop create?'],
     ['an unknown command', ['frobnicate'], 'there are doctor, create'],
     ['an option of objects', ['list', '--constructor'], '--help lists the options'],
     ['a misspelt option', ['sign', '--paylaod', 'x'], 'did you mean --payload?'],

@@ -7,8 +7,11 @@ import { promisify } from 'node:util';
 import {
   DeviceKeyError,
   type DeviceKeyStoreOptions,
+  type DpopKey,
+  type DpopProof,
   type Pkcs11Options,
 } from '../../dist/index.js';
+import { InMemoryNonceStore, verifyDpopProof } from '../../dist/verify.js';
 import { runChild } from '../support/child';
 import { outcome, outcomes } from '../support/outcome';
 import { binding, connectionPayload } from '../support/payloads';
@@ -100,6 +103,28 @@ describe('a key in a token', () => {
       ...['-signature', file('signature'), file('payload')],
     ]);
     expect(stdout).toBe('Verified OK\n');
+  });
+
+  test('for DPoP signs proofs alone', async () => {
+    const client = await start();
+    const key = await client.call<DpopKey>('createDpopKey', {
+      clientId: 'app',
+      origins: ['https://as.example.com'],
+      protectionPolicy: 'allow_os_protected_nonextractable',
+    });
+    const request = { htm: 'POST', htu: 'https://as.example.com/token' };
+    const { proof } = await client.call<DpopProof>('signDpop', { keyId: key.keyId, ...request });
+    await verifyDpopProof(
+      proof,
+      { ...request, jkt: key.jkt },
+      { nonces: new InMemoryNonceStore() },
+    );
+    expect(await outcome(client.sign(key.keyId))).toBe('binding_mismatch');
+    const elsewhere = { keyId: key.keyId, htm: 'GET', htu: 'https://rs.example.com/' };
+    expect(await outcome(client.call('signDpop', elsewhere))).toBe('binding_mismatch');
+    const other = await client.create();
+    const crossed = client.call('signDpop', { keyId: other.keyId, ...request });
+    expect(await outcome(crossed)).toBe('binding_mismatch');
   });
 
   test('is listed, and once deleted is in neither the list nor the token', async () => {

@@ -11,6 +11,7 @@ import {
   serveStdio,
   type DeviceKeyTransport,
 } from '../../dist/app-server.js';
+import { atprotoDpopKey, dpopFetch, mcpDpopSession } from '../../dist/dpop.js';
 import {
   DeviceKeyError,
   DeviceKeyStore,
@@ -21,12 +22,14 @@ import { openRemoteControl, remoteControlTargets } from '../../dist/remote-contr
 import { createInMemoryDeviceKeyStore } from '../../dist/testing.js';
 import {
   InMemoryAttestationStateStore,
+  DpopServerNonces,
   InMemoryNonceStore,
   makeTpmCredential,
   SqliteKeyRegistry,
   TpmAttestationExchange,
   verifyDeviceKeyProof,
   verifyDeviceKeySignature,
+  verifyDpopProof,
   verifyTpmKeyAttestation,
   type SqliteDatabase,
 } from '../../dist/verify.js';
@@ -34,8 +37,10 @@ import { binding, connectionPayload, enrollmentPayload, secondsAhead } from '../
 import { SoftwareKeys } from '../support/software-attestation';
 import { canonicalText, SoftwareSigner } from '../support/software-signer';
 import { stubStore } from '../support/stub-store';
+import { DpopSoftwareKey } from '../support/dpop-proofs';
 
 const signer = new SoftwareSigner();
+const { publicKeySpkiDerBase64 } = signer;
 const unknownKey = `dk_tpm_${Buffer.alloc(32).toString('base64url')}`;
 const evilPayload = connectionPayload({ targetOrigin: 'https://evil.test' });
 // Made before anything is polluted: the bytes are the caller's, not this package's.
@@ -80,7 +85,10 @@ const storeOptions = [
 const params = [
   ...['accountUserId', 'clientId', 'protectionPolicy', 'keyId', 'payload'],
   ...['challenge', 'credentialBlob', 'encryptedSecret'],
+  ...['origins', 'htm', 'htu', 'nonce', 'accessToken', 'accessTokenSha256Base64url'],
+  'authorizationCode',
 ];
+const dpopRequest = { htm: 'POST', htu: 'https://as.test/token' };
 const payloadMembers = Object.keys({ ...connectionPayload(), ...enrollmentPayload() });
 
 const main: Entry = {
@@ -97,6 +105,10 @@ const main: Entry = {
       () => store.sign({ keyId: unknownKey, payload: evilPayload }, {}),
       () => store.sign({ keyId: unknownKey, payload: {} as never }),
       () => store.delete({ keyId: unknownKey }),
+      () => store.createDpopKey({ clientId: 'client' } as never),
+      () => store.createDpopKey({ origins: ['https://as.test'] } as never),
+      () => store.signDpop({ keyId: unknownKey, ...dpopRequest }, {}),
+      () => store.signDpop({ keyId: unknownKey } as never),
       () => store.attest({ keyId: unknownKey } as never),
       () => store.attest({ keyId: unknownKey, challenge }),
       () => store.activateAttestation({ keyId: unknownKey } as never),
@@ -191,6 +203,8 @@ const verify: Entry = {
     ...['publicKeySpkiDerBase64', 'signedPayloadBase64', 'signatureDerBase64', 'algorithm'],
     ...['dsaEncoding', 'padding', 'saltLength', 'passphrase', 'encoding'],
     ...['key', 'keyId', 'protectionClass', 'attestation', 'challengeId', 'onDecision'],
+    ...['htm', 'htu', 'accessToken', 'jkt', 'clockWindowSeconds', 'jti', 'iat', 'ath', 'exp'],
+    ...['nbf', 'typ', 'alg', 'jwk', 'd'],
     ...payloadMembers,
   ],
   async observe() {
@@ -252,6 +266,7 @@ const verify: Entry = {
         ),
       () => verifyDeviceKeySignature({} as never),
       ...attestationCalls(),
+      ...dpopCalls(),
     ]);
     return [ended, written];
   },
@@ -296,12 +311,61 @@ function attestationCalls(): (() => unknown)[] {
   ];
 }
 
+const dpopNow = Math.floor(Date.now() / 1000);
+const dpopSigner = new DpopSoftwareKey();
+const goodDpopProof = dpopSigner.proof({ ...dpopRequest, jti: 'jti', iat: dpopNow });
+const oldDpopProof = dpopSigner.proof({ ...dpopRequest, jti: 'jti', iat: dpopNow - 3600 });
+const claimlessDpopProof = dpopSigner.proof({});
+const headerlessDpopProof = dpopSigner.proof(dpopRequest, {});
+const dpopNonces = new DpopServerNonces(Buffer.alloc(32), {});
+
+function dpopCalls(): (() => unknown)[] {
+  const options = () => ({ nonces: new InMemoryNonceStore({}) });
+  return [
+    () => verifyDpopProof(goodDpopProof, dpopRequest, options()),
+    () => verifyDpopProof(oldDpopProof, dpopRequest, options()),
+    () => verifyDpopProof(claimlessDpopProof, dpopRequest, options()),
+    () => verifyDpopProof(headerlessDpopProof, dpopRequest, options()),
+    () => verifyDpopProof(goodDpopProof, { ...dpopRequest, nonce: dpopNonces }, options()),
+    () => verifyDpopProof(goodDpopProof, {} as never, options()),
+    () => verifyDpopProof(goodDpopProof, dpopRequest, {} as never),
+  ];
+}
+
+const dpop: Entry = {
+  names: ['fetch', 'nonce', 'ath', 'accessToken', 'keyId', 'typ', 'alg', 'toJSON'],
+  async observe() {
+    const signed: unknown[] = [];
+    const signer = {
+      public: () => Promise.resolve({ publicKeySpkiDerBase64 } as never),
+      signDpop: (given: object) => {
+        signed.push({ ...given });
+        return Promise.resolve({ proof: 'proof' });
+      },
+    };
+    const send = () => Promise.resolve(new Response(null, { status: 204 }));
+    const fetchWithProof = dpopFetch(signer, 'key', { fetch: send });
+    const key = await atprotoDpopKey(signer, 'key');
+    const session = await mcpDpopSession(signer, 'key');
+    const results = await endings([
+      () => fetchWithProof('https://as.test/token', { method: 'POST' }),
+      () => key.createJwt({}, {}),
+      () => key.createJwt({ typ: 'dpop+jwt', alg: 'ES256' }, dpopRequest),
+      () => session.buildProof(dpopRequest),
+      // Sends nothing: port 1 has no server.
+      () => dpopFetch(signer, 'key', {})('http://127.0.0.1:1/'),
+    ]);
+    return [results, signed];
+  },
+};
+
 const testing: Entry = {
   names: ['targets', 'protectionClass', ...storeOptions, ...params, ...payloadMembers],
   async observe() {
     const store = createInMemoryDeviceKeyStore({});
     const hardware = createInMemoryDeviceKeyStore({ protectionClass: 'hardware_tpm' });
     const { keyId } = await hardware.create(binding, {});
+    const dpopKey = await hardware.createDpopKey({ clientId: 'c', origins: ['https://as.test'] });
     const results = await endings([
       () => store.create(binding, {}),
       () => hardware.create({ clientId: 'client' } as never),
@@ -309,6 +373,9 @@ const testing: Entry = {
       () => hardware.sign({ keyId, payload: connectionPayload() }, {}),
       () => hardware.sign({ keyId, payload: evilPayload }, {}),
       () => hardware.sign({ keyId, payload: {} as never }, {}),
+      () => hardware.createDpopKey({ clientId: 'client' } as never),
+      () => hardware.signDpop({ keyId: dpopKey.keyId, ...dpopRequest }, {}),
+      () => hardware.signDpop({ keyId: dpopKey.keyId } as never),
     ]);
     await Promise.all([store.close(), hardware.close()]);
     return results;
@@ -339,6 +406,7 @@ const tempting: Record<string, unknown[]> = {
   httpsHosts: [['evil.test']],
   clockSkewSeconds: [100_000],
   maxLifetimeSeconds: [100_000],
+  clockWindowSeconds: [100_000],
   now: [() => Date.now() / 1000 - 7200],
   signal: [AbortSignal.abort()],
   transport: ['stdio'],
@@ -351,7 +419,7 @@ const anyValue = fc.oneof(
   fc.anything(),
 );
 
-describe.each(Object.entries({ main, remoteControl, appServer, verify, testing }))(
+describe.each(Object.entries({ main, remoteControl, appServer, verify, testing, dpop }))(
   'in the entry %s',
   (_, { names, observe }) => {
     let expected: unknown;

@@ -372,3 +372,107 @@ test('both stores take the same params of create, public and delete', async () =
   );
   await Promise.all([native.close(), inMemory.close()]);
 });
+
+test('both stores make and refuse the same DPoP proofs', async () => {
+  const native = machine.open();
+  const inMemory = createInMemoryDeviceKeyStore({ protectionClass: 'hardware_tpm' });
+  const params = { clientId: 'c', origins: ['https://chatgpt.com', 'http://localhost:8000'] };
+  const keys = [await native.createDpopKey(params), await inMemory.createDpopKey(params)];
+  const segment = fc.oneof(
+    fc.constantFrom(
+      '.',
+      '..',
+      '%2e',
+      '.%2E',
+      '...',
+      'a',
+      '%',
+      '@:;=',
+      '?',
+      '#',
+      '\\',
+      ' ',
+      '^',
+      '|',
+    ),
+    fc.string({ unit: 'binary', maxLength: 3 }),
+  );
+  const targetUrl = fc
+    .tuple(
+      fc.oneof(
+        fc.constantFrom('https://chatgpt.com', 'http://localhost:8000', 'https://other.test'),
+        origin,
+      ),
+      fc.array(segment, { maxLength: 4 }),
+    )
+    .map(([from, segments]) => [from, ...segments].join('/'));
+  const text = fc.oneof(anyString, hostile);
+  const request = fc.record(
+    {
+      htm: fc.oneof(fc.constantFrom('GET', 'POST', 'M-SEARCH', 'get', ''), text),
+      htu: fc.oneof({ weight: 5, arbitrary: targetUrl }, { weight: 1, arbitrary: text }),
+      nonce: fc.oneof(fc.constantFrom('n', 'n'.repeat(1024), 'n'.repeat(1025)), text),
+      accessToken: fc.oneof(fc.constantFrom('token'), text),
+      accessTokenSha256Base64url: fc.oneof(nearlyBase64Url, hostile),
+      authorizationCode: fc.oneof(fc.constantFrom('code'), text),
+    },
+    { requiredKeys: ['htm', 'htu'] },
+  );
+  const endings = new Set<string>();
+  await fc.assert(
+    fc.asyncProperty(request, async (given) => {
+      const [inHardware, onlyInMemory] = await Promise.all(
+        [native, inMemory].map((store, index) => {
+          const { keyId, jwk } = keys[index]!;
+          return ending(
+            () => store.signDpop({ ...given, keyId } as never),
+            ({ proof }) => {
+              const [header, claims] = proof
+                .split('.', 2)
+                .map((part) => Buffer.from(part, 'base64url').toString());
+              expect(header).toBe(JSON.stringify({ alg: 'ES256', jwk, typ: 'dpop+jwt' }));
+              const random = 'authorizationCode' in given ? '' : /"jti":"[\w-]{22}"/;
+              return `proof: ${claims!.replace(/"iat":\d+/, '').replace(random, '')}`;
+            },
+          );
+        }),
+      );
+      expect(onlyInMemory).toBe(inHardware);
+      endings.add(inHardware!.slice(0, inHardware!.indexOf(':')));
+    }),
+    { numRuns: 1_000 },
+  );
+  expect([...endings].sort()).toEqual(['binding_mismatch', 'invalid_params', 'proof']);
+  await Promise.all([native.close(), inMemory.close()]);
+});
+
+test('both stores take the same params of createDpopKey', async () => {
+  const native = machine.open();
+  const inMemory = createInMemoryDeviceKeyStore({ protectionClass: 'hardware_tpm' });
+  const params = fc.record(
+    {
+      clientId: fc.oneof(anyString, hostile),
+      origins: fc.oneof(
+        fc.array(fc.oneof(origin, fc.constant('https://a.test')), { maxLength: 3 }),
+        hostile,
+      ),
+      protectionPolicy: fc.constantFrom(null, 'hardware_only', 'none'),
+    },
+    { requiredKeys: [] },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(params, anyJson, hostile), async (given) => {
+      const [inHardware, onlyInMemory] = await Promise.all(
+        [native, inMemory].map((store) =>
+          ending<unknown>(
+            () => store.createDpopKey(given as never),
+            () => 'accepted',
+          ),
+        ),
+      );
+      expect(onlyInMemory).toBe(inHardware);
+    }),
+    { numRuns: 300 },
+  );
+  await Promise.all([native.close(), inMemory.close()]);
+});

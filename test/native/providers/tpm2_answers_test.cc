@@ -63,7 +63,7 @@ TEST_F(Tpm2AnswersTest, ATpmThatAsksForEverythingAgainIsBusy) {
 
 TEST_F(Tpm2AnswersTest, NoSessionIsEverStarted) {
   const TestKey key = CreateKey(*provider_, {});
-  provider_->Bind(key.id, key.key.handle, {"account-1", "client-1"}, Soon());
+  provider_->Bind(key.id, key.key.handle, key.auth(), AuthValue{}, Soon());
 
   EXPECT_TRUE(proxy_.Commands(TPM2_CC_StartAuthSession).empty());
 }

@@ -292,7 +292,7 @@ class NonsenseTest : public ::testing::Test {
     const Availability availability = provider->Probe(Within(milliseconds(100)));
     EXPECT_FALSE(availability.available());
     try {
-      provider->Create(KeyId::Generate(ProtectionClass::kHardwareTpm), {"a", "c"},
+      provider->Create(KeyId::Generate(ProtectionClass::kHardwareTpm), AuthValue{},
                        Within(milliseconds(100)));
     } catch (const DeviceKeyError& error) {
       return error.code();

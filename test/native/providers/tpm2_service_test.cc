@@ -42,7 +42,9 @@ class ProxiedTpmTest : public Tpm2Test {
   void UseEverything(const OperationLimits& limits) {
     Try([&] { provider_->Create(new_key_.id, new_key_.auth(), limits); });
     for (const TestKey& key : keys_) Try([&] { Sign(*provider_, key, "message", limits); });
-    Try([&] { provider_->Bind(unbound_.id, unbound_.key.handle, {"a", "c"}, limits); });
+    Try([&] {
+      provider_->Bind(unbound_.id, unbound_.key.handle, unbound_.auth(), AuthValue{}, limits);
+    });
     Try([&] { provider_->Probe(limits); });
   }
 

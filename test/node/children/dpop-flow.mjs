@@ -126,4 +126,4 @@ const result = await flows[library]();
 await store.close();
 await server.close();
 const requests = server.requests.filter(({ path }) => !/^\/(auth|interaction)/.test(path));
-process.stdout.write(JSON.stringify({ ...result, requests }));
+process.stdout.write(`\n${JSON.stringify({ ...result, requests })}`);

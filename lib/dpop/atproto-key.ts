@@ -47,12 +47,15 @@ export async function atprotoDpopKey(
           throw refused(`payload: expected no claims but ${CLAIMS.join(', ')}`);
         }
       }
-      const { htm, htu, nonce, ath } = claims as Record<string, string | undefined>;
+      const { htm, htu, nonce, ath } = claims as Record<'htm' | 'htu', string> & {
+        nonce?: string;
+        ath?: string;
+      };
       // The addon looks at the values.
       const { proof } = await store.signDpop({
         keyId,
-        htm: htm as string,
-        htu: htu as string,
+        htm,
+        htu,
         nonce,
         accessTokenSha256Base64url: ath,
       });

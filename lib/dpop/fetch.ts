@@ -115,7 +115,7 @@ async function asksForNonce(response: Response): Promise<boolean> {
   if (response.status !== 400) return false;
   try {
     // The caller gets the body as it came.
-    const body = (await response.clone().json()) as unknown;
+    const body = await response.clone().json();
     return (
       typeof body === 'object' &&
       body !== null &&

@@ -309,7 +309,7 @@ function usableExpectation(expected: ExpectedDpopProof) {
   }
   const isNonce =
     nonce === undefined ||
-    (typeof nonce === 'string' ? nonce !== '' : typeof nonce?.accepts === 'function');
+    (typeof nonce === 'string' ? nonce !== '' : typeof nonce.accepts === 'function');
   if (!isNonce) throw new TypeError('expected.nonce must be a nonce or a DpopServerNonces');
   return { htm, htu: normalized, accessToken, jkt, nonce };
 }

@@ -26,7 +26,7 @@ export class DpopSoftwareKey {
   }
 
   get privateJwk(): Jwk {
-    return this.privateKey.export({ format: 'jwk' }) as Jwk;
+    return this.privateKey.export({ format: 'jwk' });
   }
 
   get header(): Record<string, unknown> {

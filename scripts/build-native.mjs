@@ -24,7 +24,7 @@ const { status, error } = spawnSync(
   nodeGyp ? process.execPath : 'node-gyp',
   [
     ...(nodeGyp ? [nodeGyp] : []),
-    // `configure` takes up new sources and leaves what is compiled alone.
+    // `configure` adds new sources and keeps the compiled objects.
     ...['configure', 'build', '--release', `--jobs=${availableParallelism()}`],
     // node-api and common.gypi are there; Node.js's config.gypi is process.config.
     '--force-process-config',

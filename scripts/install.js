@@ -1,7 +1,7 @@
 'use strict';
 // npm runs this after it unpacked the package. It builds the addon if no prebuilt one can be loaded.
 // It always succeeds: node-device-key/verify and node-device-key/testing need no addon, and the main
-// entry says what is missing when it is first used.
+// entry names the missing part when it is first used.
 const { spawnSync } = require('node:child_process');
 const { existsSync } = require('node:fs');
 const path = require('node:path');
@@ -9,7 +9,7 @@ const path = require('node:path');
 const root = path.join(__dirname, '..');
 const loader = path.join(root, 'dist/native.js');
 
-// In a process of its own, because a loaded addon cannot be replaced on Windows.
+// In a separate process, because a loaded addon cannot be replaced on Windows.
 function canLoad() {
   const program = `require(${JSON.stringify(loader)}).loadNative()`;
   return spawnSync(process.execPath, ['-e', program], { stdio: 'ignore' }).status === 0;

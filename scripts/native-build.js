@@ -1,5 +1,5 @@
 'use strict';
-// What binding.gyp cannot compute by itself: the source list that it shares with CMake, and where headers
+// The values that binding.gyp cannot compute: the source list that it shares with CMake, and where headers
 // and libcrypto are.
 //
 //   node scripts/native-build.js sources|include_dirs|libcrypto OS ARCH
@@ -106,7 +106,7 @@ function openssl(os, arch) {
   );
 }
 
-// Of a git checkout. Linux has it where the compiler looks by itself.
+// Of a git checkout. On Linux the compiler finds it.
 function nlohmannJson(os, arch) {
   if (os !== 'mac' && os !== 'win') return [];
   const prefixes = env.NLOHMANN_JSON_ROOT_DIR

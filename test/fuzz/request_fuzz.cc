@@ -33,7 +33,7 @@ void Check(const SignParams& params) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text = Text(data, size);
-  // invalid_payload is also for a member given twice in `payload`, whatever the method.
+  // invalid_payload is also for a member given twice in `payload`, in every method.
   static constexpr auto kCodes = {ErrorCode::kInvalidParams, ErrorCode::kInvalidPayload};
   if (const auto create = Accepted(kCodes, [&] { return DecodeCreateParams(text); })) {
     Accepted({ErrorCode::kInvalidParams}, [&] {

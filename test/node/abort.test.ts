@@ -151,7 +151,7 @@ test('no listener stays on the signal, however the operation ended', async () =>
 });
 
 test.each([{ signal: 'abort' }, { signal: {} }, { signal: new EventTarget() }, { signal: 1 }])(
-  'what is no AbortSignal is refused before anything starts: %p',
+  'a value that is no AbortSignal is refused before anything starts: %p',
   async (options) => {
     await expect(store.create(binding, options as never)).rejects.toMatchObject({
       code: 'invalid_params',
@@ -181,7 +181,7 @@ test.each([undefined, null, {}, { signal: undefined }, { signal: null }])(
   },
 );
 
-// Gives the store's thread time to begin. The tests hold either way: what has not begun is aborted
+// Gives the store's thread time to begin. The tests hold either way: an operation that has not begun is aborted
 // as something that waits.
 async function reachTheTpm(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 100));

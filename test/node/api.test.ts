@@ -311,13 +311,13 @@ describe('an error', () => {
 describe('for any JSON value at all', () => {
   const refused = ['invalid_params', 'invalid_payload', 'key_not_found', 'binding_mismatch'];
 
-  // Mostly almost right: what is quite wrong is refused by the first check.
+  // Mostly nearly valid, because the first check refuses anything else.
   const almost = <Params extends object>(params: Params) =>
     fc
       .tuple(fc.constantFrom(...Object.keys(params)), fc.jsonValue())
       .map(([member, value]) => ({ ...params, [member]: value }));
 
-  test.each(methodNames)('%s succeeds or rejects with what is wrong', async (method) => {
+  test.each(methodNames)('%s succeeds or rejects with the reason', async (method) => {
     await fc.assert(
       fc.asyncProperty(
         fc.oneof(

@@ -59,7 +59,7 @@ class Example {
   }
 }
 
-test('the example serves device keys beside a method of its own', async () => {
+test('the example serves device keys and another method', async () => {
   const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
   execFileSync(process.execPath, [compiler, '-p', 'examples/app-server'], { cwd: root });
   const directory = await mkdtemp(path.join(tmpdir(), 'dk-example-'));

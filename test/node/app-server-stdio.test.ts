@@ -1,4 +1,4 @@
-// serveStdio: newline-delimited JSON, whatever way it is cut, however slow its reader is.
+// serveStdio: newline-delimited JSON, for any cut into chunks and any slow reader.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
@@ -306,7 +306,7 @@ describe('a reader of the output', () => {
     expect(calls).toHaveBeenCalledTimes(sent);
   });
 
-  test('is written to once for what is ready at once', async () => {
+  test('is written to once for all answers that are ready', async () => {
     const writes: string[] = [];
     const output = new Writable({
       decodeStrings: false,
@@ -328,7 +328,7 @@ describe('a reader of the output', () => {
   });
 
   test.each(['EPIPE', 'ECONNRESET'])(
-    'who goes away (%s) ends the server quietly, and what was asked is canceled',
+    'who goes away (%s) ends the server quietly, and its requests are canceled',
     async (code) => {
       let canceled = false;
       const create: DeviceKeyRequestStore['create'] = (_, options) =>
@@ -429,7 +429,7 @@ describe('as a process', () => {
   });
 });
 
-describe('whatever comes', () => {
+describe('any input', () => {
   // Any way to cut bytes into chunks.
   const cutUp = (bytes: Uint8Array, cuts: number[]): Uint8Array[] => {
     const at = [0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length];

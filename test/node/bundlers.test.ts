@@ -74,7 +74,7 @@ describeWithTools.each([...configurations.keys()])('%s of docs/bundlers.md', (co
     // Vite 8 and webpack need a newer Node.js than the package.
     await run(node('22'), builds[bundler]!(configuration), { cwd: project });
 
-    // What is shipped: the output, and beside it the package only if it is external.
+    // The shipped files: the output, and the package only if it is external.
     shipped = path.join(project, 'shipped');
     await mkdir(path.join(shipped, 'node_modules'), { recursive: true });
     await rename(path.join(project, 'out'), path.join(shipped, 'out'));

@@ -36,7 +36,7 @@ async function doctor(options: CliOptions, ...args: string[]): Promise<Diagnosis
   return { code: json.code, report: JSON.parse(json.stdout) as DoctorReport, text: text.stdout };
 }
 
-// That there is this one finding alone, but for what nobody needs, and that people read it in one line.
+// Expects only this finding, apart from notes, in one line of text.
 function expectFinding({ report, text }: Diagnosis, finding: Finding): void {
   const findings = report.findings.filter(({ severity }) => severity !== 'note');
   expect(findings).toEqual([finding]);
@@ -165,7 +165,7 @@ describe('on machines that cannot be had here', () => {
     expect(reportText(result)).toContain('no secure hardware on plan9-mips');
   });
 
-  test('facts that nobody has found words for are shown as they are', () => {
+  test('facts without a text are shown unchanged', () => {
     const details = { token: 'a\x1b[2Jb', slots: 3 };
     expect(reportText(reportOn({ ...hardware, details }))).toContain(
       '  token  a\\u{1b}[2Jb\n  slots  3\n',

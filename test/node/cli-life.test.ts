@@ -256,7 +256,7 @@ describe('verify', () => {
     return { ...key, ...proof };
   }
 
-  test('accepts what public and sign print, put together, and shows what was signed', async () => {
+  test('accepts the joined output of public and sign, and shows the signed payload', async () => {
     const proof = await makeProof();
     const signedPayload = Buffer.from(proof['signedPayloadBase64']!, 'base64').toString();
     expect(await user.json(['verify'], { input: JSON.stringify(proof) })).toEqual({
@@ -289,7 +289,7 @@ describe('verify', () => {
 });
 
 describe('delete', () => {
-  test('deletes a key for good', async () => {
+  test('deletes a key permanently', async () => {
     const { keyId } = await createKey();
     expect(await user.json(['delete', keyId, '--yes'], { env })).toEqual({ keyId, deleted: true });
     expect(await user.jsonError(['public', keyId], { env })).toMatchObject({

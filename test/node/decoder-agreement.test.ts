@@ -212,7 +212,7 @@ describe.each<Kind>(['create', 'public', 'sign'])('for device/key/%s', (kind) =>
     expect(decoderAccepts(kind, text)).toBe(schemaAccepts(kind, text));
   };
 
-  test('schema and decoder accept what is valid', () => {
+  test('schema and decoder accept valid documents', () => {
     fc.assert(
       fc.property(valid[kind], (document) => {
         const text = JSON.stringify(document);
@@ -222,7 +222,7 @@ describe.each<Kind>(['create', 'public', 'sign'])('for device/key/%s', (kind) =>
     );
   });
 
-  test('schema and decoder agree on what is nearly valid', () => {
+  test('schema and decoder agree on nearly valid documents', () => {
     fc.assert(
       fc.property(nearlyValid(kind), (document) => agree(JSON.stringify(document))),
       { numRuns: 5000 },

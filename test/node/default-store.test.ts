@@ -70,7 +70,7 @@ test("Jest's check for open handles is quiet after closeDefaultStore", async () 
   );
   const env = { ...process.env, DEVICE_KEY_HOME: path.join(directory, 'keys') };
   const jest = path.join(root, 'node_modules/jest/bin/jest.js');
-  // Without --forceExit: Jest waits for whatever holds its process.
+  // Without --forceExit Jest waits for everything that keeps its process alive.
   const { stderr } = await promisify(execFile)(
     process.execPath,
     [jest, '--detectOpenHandles', '--runInBand', '--rootDir', project],

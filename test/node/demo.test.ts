@@ -30,7 +30,7 @@ afterEach(() => {
   rmSync(temporary, { recursive: true, force: true });
 });
 
-/** The demonstration makes all its files below TMPDIR, so what is there, or names it, is its own. */
+/** The demonstration makes all its files below TMPDIR, so all files there are its own. */
 function environment(): NodeJS.ProcessEnv {
   return { ...process.env, TMPDIR: temporary };
 }

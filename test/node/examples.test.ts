@@ -83,7 +83,7 @@ describe('the Electron example', () => {
     await writeFile(path.join(directory, target), outputText);
   }
 
-  /** The example takes hardware alone, whatever the environment says, so its source has to change here. */
+  /** The example accepts only hardware and ignores the environment, so this changes its source. */
   async function useSimulator(file: string): Promise<void> {
     const source = await readFile(path.join(directory, file), 'utf8');
     for (const pinned of [
@@ -183,7 +183,7 @@ describe('the Electron example', () => {
     expect(await tpm.getcap('handles-loaded-session')).toBe('');
   });
 
-  test('shows the message of what is wrong, and goes on when it is mended', async () => {
+  test('shows the message of an error, and continues when it is repaired', async () => {
     const app = await startApp();
     await tpm.kill();
     const refused = (await app.connect()) as { code: string; message: string };

@@ -10,7 +10,7 @@ function output(command: string, ...args: string[]): string {
   return execFileSync(command, [...args, addon], { encoding: 'utf8', maxBuffer: 2 ** 28 });
 }
 
-// Of our own code alone: libcrypto.a brings canaries and checked copies of its own into the addon.
+// Of our own code alone: libcrypto.a brings its own canaries and checked copies into the addon.
 const objects = path.join(__dirname, '../../build/Release/obj.target/device_key/build/units');
 const importsOfOurCode = execFileSync(
   'nm',

@@ -75,7 +75,7 @@ describe.each([
 ])('with $lack', ({ env, code, cure }) => {
   const expected = { code, message: expect.stringContaining(cure) as string };
 
-  test('creating a key rejects and says what is missing', async () => {
+  test('creating a key rejects and names the missing part', async () => {
     expect(await createError(env())).toMatchObject(expected);
   });
 

@@ -1,4 +1,4 @@
-// What is published, how it installs, and what the addon shows to the dynamic linker.
+// The contents of the package, its installation, and the addon's dynamic symbols.
 import { execFile, execFileSync } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -171,7 +171,7 @@ describe('the npm package', () => {
       });
     });
 
-    test('says at the first use of a key what is missing', async () => {
+    test('names the missing parts at the first use of a key', async () => {
       const program = `
         import { probeDeviceKeySupport } from 'node-device-key';
         const error = await probeDeviceKeySupport().catch((error) => error);
@@ -202,7 +202,7 @@ describe('the addon', () => {
     ]);
   });
 
-  // Node.js exports an OpenSSL of its own: an import would bind to that one.
+  // Node.js exports its own OpenSSL, and an import would bind to that one.
   test('imports no OpenSSL', () => {
     expect(
       symbols('--undefined-only').filter((name) => /^(EVP|OPENSSL|CRYPTO)_/.test(name)),

@@ -182,7 +182,7 @@ describe('the binding of a key', () => {
 describe('the directory of key records', () => {
   const mode = async (file: string) => (await stat(file)).mode & 0o777;
 
-  test('is made with the first key, for its owner alone, whatever the umask', async () => {
+  test('is made with the first key, for its owner alone, under any umask', async () => {
     const previous = process.umask(0);
     try {
       const keyId = await machine.enroll();

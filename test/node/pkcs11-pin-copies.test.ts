@@ -7,7 +7,7 @@ import { Child } from '../support/child';
 import { binding } from '../support/payloads';
 import { SoftHsm, softHsmModule } from '../support/softhsm';
 
-// As long as a std::string without memory of its own: moving one leaves the text behind, without
+// As long as a std::string without allocated memory: moving one leaves the text behind, without
 // its first byte.
 const pin = randomBytes(7).toString('hex');
 

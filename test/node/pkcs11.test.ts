@@ -183,7 +183,7 @@ describe('the choice of a token', () => {
     expect(await hsm.tool(['--token-label', 'another', '--list-objects'])).toContain(keyId);
   });
 
-  test('of a token that is not there names what is', async () => {
+  test('of a token that is not present names those that are', async () => {
     const error = await rejection((await start({ token: 'elsewhere', pin: hsm.pin })).create());
     expect(error.code).toBe('token_missing');
     expect(error.message).toContain('token=device%20keys');
@@ -211,7 +211,7 @@ describe('the PIN', () => {
     expect(providers[1]).toMatchObject({ provider: 'pkcs11', code: 'pin_required' });
   });
 
-  test('is asked for once, whatever waits for it', async () => {
+  test('is asked for once, for all operations that wait', async () => {
     const client = await start({}, { answers: [hsm.pin] });
     const params = { ...binding, protectionPolicy: 'allow_os_protected_nonextractable' };
     const keys = await client.call('together', Array(5).fill({ method: 'create', params }));
@@ -221,7 +221,7 @@ describe('the PIN', () => {
     ]);
   });
 
-  test('is not asked for to tell what is supported', async () => {
+  test('is not asked for by support()', async () => {
     const client = await start({}, { answers: [] });
     const { providers } = await client.support();
     expect(providers[1]).toMatchObject({ provider: 'pkcs11', available: true });

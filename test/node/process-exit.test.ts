@@ -70,7 +70,7 @@ testUnlessWindows.each(['of itself', 'process.exit', 'process.exit at the first 
 );
 
 describe('with a TPM that hangs', () => {
-  // A command that nobody waited for has left its object in this TPM, which has no resource manager.
+  // An abandoned command has left its object in this TPM, which has no resource manager.
   afterEach(() => machine.tpm.restart());
 
   test('process.exit does not wait for it', async () => {

@@ -201,7 +201,7 @@ describe('createDeviceKey', () => {
     },
   );
 
-  test('does not take a simulator for hardware by itself', async () => {
+  test('does not take a simulator for hardware by default', async () => {
     const strict = openRemoteControl({ ...options, allowSimulator: false });
     expect(await codeOf(() => strict.createDeviceKey())).toBe('hardware_unavailable');
     await strict.close();
@@ -407,7 +407,7 @@ describe('the first enrollment', () => {
   test.each([
     ['account', { accountUserId: 'user-other' }],
     ['client', { clientId: 'cli_other' }],
-  ])('decides about the %s for good', async (_, other) => {
+  ])('decides about the %s permanently', async (_, other) => {
     const keyId = await enrolledKey();
     for (const payload of [enrollment, connection]) {
       const bytes = bytesOf({ ...payload, ...other });
@@ -634,7 +634,7 @@ describe('the module’s own functions', () => {
     await rm(home, { recursive: true });
   });
 
-  /** What `script` prints, as JSON: an async function's body, in a process of its own. */
+  /** What `script` prints, as JSON: an async function's body, in a new process. */
   async function run(script: string, environment: Record<string, string>): Promise<unknown> {
     const program = `const keys = require('node-device-key/remote-control');
       const bytes = JSON.parse(process.env.BYTES).map((base64) => Buffer.from(base64, 'base64'));

@@ -190,7 +190,7 @@ describe('the schemas', () => {
     for (const keyId of keyIds) expect(keyId).toEqual(keyIds[0]);
   });
 
-  test('describe every type, and every member that is not a type of its own', () => {
+  test('describe every type, and every member without a named type', () => {
     const undescribed: string[] = [];
     const visit = (schema: Schema, where: string) => {
       if (!schema.description && !schema.$ref) undescribed.push(where);

@@ -243,7 +243,7 @@ describe('in general', () => {
     );
   });
 
-  test('whatever one edit makes of the signed text, it is refused', async () => {
+  test('the signed text is refused after any single edit', async () => {
     const position = fc.nat({ max: canonical.length });
     const edits = fc.tuple(position, fc.nat({ max: 3 }), fc.string({ maxLength: 3 }));
     await fc.assert(

@@ -235,7 +235,7 @@ describe('base64 is canonical or refused', () => {
   });
 });
 
-describe('what is no signature at all', () => {
+describe('a value that is no signature', () => {
   test.each(['ecdsa_p256_sha384', 'ES256', 'none', '', 'ECDSA_P256_SHA256'])(
     'algorithm %j',
     async (algorithm) => {

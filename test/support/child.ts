@@ -46,7 +46,7 @@ export class Child<Output> {
       killSignal: 'SIGKILL',
     });
     this.result = this.collect(started);
-    // What went wrong is for whoever awaits the result.
+    // The caller that awaits the result gets the error.
     this.result.catch(() => undefined);
   }
 

@@ -1,4 +1,4 @@
-// The command line as its users run it: a process of its own, with an environment of its own.
+// The command line as its users run it: in a new process, with its own environment.
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -69,7 +69,7 @@ export class CliUser {
     });
   }
 
-  // On a terminal of its own. What is written to its input is typed on it; its output is what shows.
+  // On a new terminal. Its input is typed on the terminal, and its output is the terminal's screen.
   spawnOnTerminal(args: string[], env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNullStreams {
     const quoted = [process.execPath, binary, ...args].map((word) => `'${word}'`).join(' ');
     return spawn('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], {

@@ -1,4 +1,4 @@
-// Real database servers for tests, each in a directory and on a Unix socket of its own.
+// Real database servers for tests, each in its own directory, on its own Unix socket.
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** A server process with its directory, which the kernel ends with this process. */
 abstract class Server {
-  // Under /tmp whatever TMPDIR says: a socket's path must fit into 107 bytes.
+  // Under /tmp, not TMPDIR: a socket's path must fit into 107 bytes.
   readonly directory = mkdtempSync('/tmp/dk-database-');
   #child: ChildProcess | undefined;
 

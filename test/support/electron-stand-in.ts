@@ -1,7 +1,7 @@
 // A stand-in for Electron, which is too large to install for one test: only what
 // examples/electron/main.ts uses of `app`, `ipcMain` and `dialog`, behaving as Electron documents it.
 //
-// It runs in a process of its own in place of Electron's main process. The test that started that
+// It runs in a separate process in place of Electron's main process. The test that started that
 // process plays renderer and user, by messages (see the two types below).
 import { EventEmitter } from 'node:events';
 

@@ -1,4 +1,4 @@
-// A PKCS#11 module that keeps what is deleted: the module MODULE (a path), but C_DestroyObject does
+// A PKCS#11 module that keeps deleted objects: the module MODULE (a path), but C_DestroyObject does
 // nothing and says that it succeeded.
 #include <dlfcn.h>
 

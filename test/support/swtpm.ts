@@ -1,4 +1,4 @@
-// A real software TPM 2.0 (swtpm) for tests, behind a Unix socket of its own.
+// A real software TPM 2.0 (swtpm) for tests, behind its own Unix socket.
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
@@ -13,7 +13,7 @@ const toolLimitMs = 20_000;
 
 // swtpm serves one connection at a time: close the store under test before `getcap` or `tool`.
 //
-// Nothing of it outlives the process that started it, whatever ends that process; `stop` also
+// It ends with the process that started it, also after a crash; `stop` also
 // removes its files.
 export class SoftwareTpm {
   readonly socketPath: string;
@@ -37,7 +37,7 @@ export class SoftwareTpm {
 
   // A TPM fresh from the factory, running.
   static async start(): Promise<SoftwareTpm> {
-    // Under /tmp whatever TMPDIR says: a socket's path must fit into 107 bytes.
+    // Under /tmp, not TMPDIR: a socket's path must fit into 107 bytes.
     const tpm = new SoftwareTpm(await mkdtemp('/tmp/dk-swtpm-'));
     try {
       await tpm.swapState();

@@ -1,4 +1,4 @@
-// A process of its own that uses device keys: PKCS#11 modules read the environment that their
+// A new process that uses device keys: PKCS#11 modules read the environment that their
 // process was started with, and go by its user.
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -103,7 +103,7 @@ export class TokenClient {
     return this.call('questions');
   }
 
-  // The store is closed, and the process ends by itself.
+  // The store is closed, and the process ends without exit().
   async stop(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const exited = once(this.child, 'exit');

@@ -1,4 +1,4 @@
-// Consumes the same nonces as its siblings, each in an order of its own, and prints how many it was the
+// Consumes the same nonces as its siblings, each in another order, and prints how many it was the
 // first for: `consume-nonces.cjs <redis|ioredis|postgres|sqlite> <socket directory or file> <count>`.
 'use strict';
 const path = require('node:path');

@@ -17,7 +17,7 @@ async function report(worker) {
 }
 
 const scenarios = {
-  // Each with a store of its own, all at once.
+  // Each with its own store, all at once.
   async together() {
     return Promise.all(Array.from({ length: 4 }, () => report(start('sign ten times'))));
   },

@@ -2,7 +2,7 @@
 // Runs in the guest of run-guest.sh, beside the built package: a key's whole life through
 // /dev/tpmrm0, for each kind of user, and a JSON report of it on standard output.
 //
-// Each step is a process of its own, because what is asked is what another process finds.
+// Each step runs in a new process, because it tests what another process finds.
 const { execFileSync } = require('node:child_process');
 const path = require('node:path');
 

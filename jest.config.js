@@ -6,7 +6,7 @@ process.env.DEVICE_KEY_PKCS11_MODULE ??= '/nonexistent/pkcs11.so';
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',
-  roots: ['<rootDir>/test/node'],
+  roots: ['<rootDir>/test/node', '<rootDir>/test/faults'],
   testMatch: ['**/*.test.ts'],
   // Types are checked by `npm run lint`; the tests themselves only need to run.
   transform: {

@@ -19,7 +19,7 @@ chown app:app /home/app
 ip link set lo up
 
 for module in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci \
-  virtio_console virtio-rng; do
+  virtio_blk virtio_console virtio-rng; do
   # A driver without a file is built into the kernel.
   [ ! -e "/modules/$module.ko" ] || insmod "/modules/$module.ko"
 done
@@ -36,6 +36,10 @@ await() {
 ports_are_named() { [ "$(cat /sys/class/virtio-ports/*/name 2>/dev/null | wc -l)" = 3 ]; }
 await 30 ports_are_named
 await 30 test -e /dev/tpmrm0
+if [ -e /dev/vda ]; then
+  mkdir /kept
+  mount -t ext4 /dev/vda /kept
+fi
 
 # As Debian's tpm-udev does.
 chown tss:root /dev/tpm0

@@ -1,0 +1,41 @@
+// Creates, uses and deletes keys, one after the other, and writes each step to `progress` before and
+// after it: this process is killed, or its system calls fail.
+const { appendFileSync } = require('node:fs');
+const { DeviceKeyStore } = require('node-device-key');
+
+const { options, payload, progress, lives } = JSON.parse(process.argv[2]);
+const note = (...words) => appendFileSync(progress, `${words.join(' ')}\n`);
+
+async function step(name, keyId, run) {
+  note(name, 'begin', keyId);
+  try {
+    const result = await run();
+    note(name, 'done', keyId || (result?.keyId ?? ''));
+    return result;
+  } catch (error) {
+    note(name, 'failed', keyId, error.name, error.code);
+    return null;
+  }
+}
+
+async function main() {
+  const store = DeviceKeyStore.open(options);
+  for (let life = 0; life < lives; ++life) {
+    const { accountUserId, clientId } = payload;
+    const params = {
+      accountUserId,
+      clientId,
+      protectionPolicy: 'allow_os_protected_nonextractable',
+    };
+    const key = await step('create', '', () => store.create(params));
+    if (!key) continue;
+    const { keyId } = key;
+    await step('sign', keyId, () => store.sign({ keyId, payload }));
+    await step('list', '', () => store.list());
+    // Every other key stays.
+    if (life % 2 === 0) await step('delete', keyId, () => store.delete({ keyId }));
+  }
+  await step('close', '', () => store.close());
+}
+
+void main();

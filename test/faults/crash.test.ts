@@ -1,0 +1,60 @@
+// A process that is killed at any moment loses no key and leaves nothing behind.
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import path from 'node:path';
+
+import { expectNothingLost, faultLibrary, homes, live, report, whole, type Home } from './faults';
+
+jest.setTimeout(3_600_000);
+const randomKills = whole ? 450 : 8;
+const callsBetweenKills = whole ? 1 : 15;
+
+let scratch: string;
+let library: string;
+let home: Home;
+
+beforeAll(async () => {
+  scratch = await mkdtemp('/tmp/dk-crash-');
+  library = await faultLibrary(scratch);
+});
+afterAll(() => rm(scratch, { recursive: true }));
+afterEach(() => home.stop());
+
+async function callsOfOneLife(): Promise<number> {
+  const file = path.join(scratch, 'count');
+  const { ended } = await live(home, {
+    env: { LD_PRELOAD: library, FAULT_AT_CALL: `count:${file}` },
+  });
+  expect(ended).toBe('exit 0');
+  return Number(readFileSync(file, 'utf8'));
+}
+
+describe.each(homes)('with keys in %s', (name, start) => {
+  test('a kill at any system call of the addon loses nothing', async () => {
+    home = await start();
+    const calls = await callsOfOneLife();
+    expect(calls).toBeGreaterThan(50);
+    let kills = 0;
+    for (let call = 1; call <= calls; call += callsBetweenKills) {
+      const life = await live(home, {
+        env: { LD_PRELOAD: library, FAULT_AT_CALL: `kill:${call}` },
+      });
+      kills += life.ended === 'SIGKILL' ? 1 : 0;
+      await expectNothingLost(home, life.steps);
+    }
+    expect(kills).toBeGreaterThan(calls / callsBetweenKills / 2);
+    report(`kill at a system call, ${name}`, kills, 'no key lost, nothing left over');
+  });
+
+  test('a kill at a random moment loses nothing', async () => {
+    home = await start();
+    let kills = 0;
+    for (let i = 0; i < randomKills; ++i) {
+      const life = await live(home, { killAfterMs: Math.random() * 60, lives: 1_000 });
+      kills += life.ended === 'SIGKILL' ? 1 : 0;
+      await expectNothingLost(home, life.steps);
+    }
+    expect(kills).toBe(randomKills);
+    report(`kill at a random moment, ${name}`, kills, 'no key lost, nothing left over');
+  });
+});

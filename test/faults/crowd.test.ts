@@ -1,0 +1,42 @@
+// Many processes, and many worker threads, on one store.
+import { runChild } from '../support/child';
+import { connectionPayload, secondsAhead } from '../support/payloads';
+import { expectNothingLost, live, report, tokenHome, tpmHome, whole } from './faults';
+
+jest.setTimeout(3_600_000);
+const processes = 8;
+const threads = 16;
+const payload = () => connectionPayload({ tokenExpiresAt: secondsAhead(600) });
+
+// swtpm takes one connection at a time. guest.test.ts does the same through /dev/tpmrm0.
+test('processes that create, sign, list and delete in one token do not disturb each other', async () => {
+  const home = await tokenHome();
+  try {
+    const lives = await Promise.all(
+      Array.from({ length: processes }, () => live(home, { lives: whole ? 200 : 4 })),
+    );
+    const steps = lives.flatMap((life) => life.steps);
+    expect(steps.filter(({ state }) => state === 'failed')).toEqual([]);
+    expect(lives.map(({ ended }) => ended)).toEqual(Array(processes).fill('exit 0'));
+    await expectNothingLost(home, steps);
+    report(`${processes} processes, a PKCS#11 token`, steps.length / 2, 'no operation failed');
+  } finally {
+    await home.stop();
+  }
+});
+
+test('worker threads that are terminated in the middle of it leave the store whole', async () => {
+  const home = await tpmHome();
+  try {
+    const { output, exitCode } = await runChild<number>(
+      '../../faults/children/workers.cjs',
+      { options: home.options, payload: payload(), threads, seconds: whole ? 120 : 2 },
+      { env: home.environment, limitMs: 600_000 },
+    );
+    expect(exitCode).toBe(0);
+    await expectNothingLost(home, []);
+    report(`${threads} worker threads, terminated and started anew`, output, 'store whole');
+  } finally {
+    await home.stop();
+  }
+});

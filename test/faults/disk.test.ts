@@ -1,0 +1,117 @@
+// A full or broken disk gives a typed error and loses no key.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
+import path from 'node:path';
+
+import { DeviceKeyStore } from '../../dist/index.js';
+import { outcome } from '../support/outcome';
+import { binding, connectionPayload } from '../support/payloads';
+import {
+  expectNothingLost,
+  faultLibrary,
+  homes,
+  live,
+  report,
+  tpmHome,
+  whole,
+  type Home,
+} from './faults';
+
+jest.setTimeout(3_600_000);
+const callsBetweenFaults = whole ? 1 : 17;
+
+let scratch: string;
+let library: string;
+let home: Home;
+
+beforeAll(async () => {
+  scratch = await mkdtemp('/tmp/dk-disk-');
+  library = await faultLibrary(scratch);
+});
+afterAll(() => rm(scratch, { recursive: true }));
+
+describe.each(homes)('with keys in %s', (name, start) => {
+  afterEach(() => home.stop());
+
+  test.each(['ENOSPC', 'EIO'] as const)(
+    '%s at any system call gives a DeviceKeyError and loses nothing',
+    async (error) => {
+      home = await start();
+      const file = path.join(scratch, 'count');
+      const plan = (text: string) => ({ env: { LD_PRELOAD: library, FAULT_AT_CALL: text } });
+      await live(home, plan(`count:${file}`));
+      const calls = Number(readFileSync(file, 'utf8'));
+      expect(calls).toBeGreaterThan(50);
+      let failed = 0;
+      for (let call = 1; call <= calls; call += callsBetweenFaults) {
+        const life = await live(home, plan(`fail:${call}:${constants.errno[error]}`));
+        expect(life).toMatchObject({ ended: 'exit 0', stderr: '' });
+        const failures = life.steps.filter(({ state }) => state === 'failed');
+        for (const step of failures) expect(step.errorName).toBe('DeviceKeyError');
+        failed += failures.length > 0 ? 1 : 0;
+        await expectNothingLost(home, life.steps);
+      }
+      // The rest are calls whose failure changes nothing, such as the one that removes a lock.
+      expect(failed).toBeGreaterThanOrEqual(whole ? 10 : 0);
+      const faults = Math.ceil(calls / callsBetweenFaults);
+      report(`${error} at a system call, ${name}`, faults, `${failed} typed errors, no key lost`);
+    },
+  );
+});
+
+// As root in a namespace of its own mounts are possible; in some containers they are not.
+function canMount(): boolean {
+  try {
+    execFileSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'], {
+      stdio: 'ignore',
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
+const testWithMounts = canMount() ? test : test.skip;
+
+describe('a store on a disk of its own', () => {
+  let mountPoint: string;
+  let store: DeviceKeyStore;
+
+  beforeEach(async () => {
+    home = await tpmHome();
+    mountPoint = path.join(path.dirname(home.directory), 'disk');
+    await mkdir(mountPoint);
+  });
+  afterEach(async () => {
+    await store.close();
+    execFileSync('umount', [mountPoint]);
+    await home.stop();
+  });
+
+  function open(): DeviceKeyStore {
+    store = DeviceKeyStore.open({ ...home.options, directory: path.join(mountPoint, 'keys') });
+    return store;
+  }
+
+  testWithMounts('that is full refuses a new key, and the old one signs', async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=700', 'none', mountPoint]);
+    const { keyId } = await open().create(binding);
+    await writeFile(path.join(mountPoint, 'filler'), Buffer.alloc(60_000)).catch(() => undefined);
+    await writeFile(path.join(mountPoint, 'filler2'), Buffer.alloc(4096)).catch(() => undefined);
+    expect(await outcome(store.create(binding))).toBe('store_unwritable');
+    expect(await outcome(store.sign({ keyId, payload: connectionPayload() }))).toBe('fulfilled');
+    expect((await store.list()).map((key) => key.keyId)).toEqual([keyId]);
+    report('full disk', 1, 'store_unwritable, the old key signs');
+  });
+
+  testWithMounts('that is read-only refuses create and delete, and the key signs', async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=700', 'none', mountPoint]);
+    const { keyId } = await open().create(binding);
+    execFileSync('mount', ['-o', 'remount,ro', mountPoint]);
+    expect(await outcome(store.create(binding))).toBe('store_unwritable');
+    expect(await outcome(store.delete({ keyId }))).toBe('store_unwritable');
+    expect(await outcome(store.sign({ keyId, payload: connectionPayload() }))).toBe('fulfilled');
+    report('read-only disk', 2, 'store_unwritable, the key signs');
+  });
+});

@@ -1,0 +1,222 @@
+// What the fault tests share: places where keys live, processes that are disturbed, and the check that
+// no key was lost.
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+import type { DeviceKeyStoreOptions } from '../../dist/index.js';
+import { runChild } from '../support/child';
+import { connectionPayload, secondsAhead } from '../support/payloads';
+import { essentialEnvironment } from '../support/platform';
+import { SoftHsm, softHsmModule } from '../support/softhsm';
+import { SoftwareTpm } from '../support/swtpm';
+
+const root = path.join(__dirname, '../..');
+
+// `npm run test:faults` sets it; without it, each test runs shortened.
+export const whole = process.env['DEVICE_KEY_TEST_FAULTS'] === 'whole';
+
+// A row of the table that `npm run test:faults` prints.
+export function report(test: string, faults: number, result: string): void {
+  const directory = path.join(root, '.cache/results');
+  mkdirSync(directory, { recursive: true });
+  appendFileSync(path.join(directory, 'faults.tsv'), `${test}\t${faults}\t${result}\n`);
+}
+
+// The library for LD_PRELOAD (fault_at_call.cc), compiled.
+export async function faultLibrary(directory: string): Promise<string> {
+  const library = path.join(directory, 'fault_at_call.so');
+  const source = path.join(__dirname, 'fault_at_call.cc');
+  await promisify(execFile)('c++', ['-shared', '-fPIC', '-O1', '-Wall', '-o', library, source]);
+  return library;
+}
+
+// Where keys live: a directory of records, and a TPM or a token.
+export interface Home {
+  readonly directory: string;
+  readonly options: DeviceKeyStoreOptions;
+  readonly environment: Record<string, string>;
+  // How many keys the hardware itself keeps; null when it keeps none.
+  keysInHardware(): Promise<number | null>;
+  // Objects in the hardware that take up its slots.
+  loadedObjects(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export async function tpmHome(): Promise<Home> {
+  const tpm = await SoftwareTpm.start();
+  const home = await mkdtemp('/tmp/dk-faults-');
+  const directory = path.join(home, 'keys');
+  return {
+    directory,
+    options: { directory, ...tpm.options },
+    environment: {},
+    keysInHardware: () => Promise.resolve(null),
+    loadedObjects: () => tpm.getcap('handles-transient'),
+    async stop() {
+      await tpm.stop();
+      await rm(home, { recursive: true });
+    },
+  };
+}
+
+export async function tokenHome(): Promise<Home> {
+  const hsm = await SoftHsm.make();
+  await hsm.addToken('device keys');
+  const home = await mkdtemp('/tmp/dk-faults-');
+  const directory = path.join(home, 'keys');
+  return {
+    directory,
+    options: {
+      directory,
+      tcti: 'device:/dev/no-tpm-here',
+      pkcs11: { module: softHsmModule, token: 'device keys', pin: hsm.pin },
+    },
+    environment: hsm.environment,
+    async keysInHardware() {
+      const objects = await hsm.tool(['--list-objects', '--type', 'privkey']);
+      return objects.split('Private Key Object').length - 1;
+    },
+    loadedObjects: () => Promise.resolve(''),
+    async stop() {
+      await hsm.remove();
+      await rm(home, { recursive: true });
+    },
+  };
+}
+
+export const homes: [string, () => Promise<Home>][] = [
+  ['a TPM', tpmHome],
+  ['a PKCS#11 token', tokenHome],
+];
+
+export interface Step {
+  name: string;
+  state: 'begin' | 'done' | 'failed';
+  keyId: string;
+  errorName: string | undefined;
+  errorCode: string | undefined;
+}
+
+export interface Life {
+  ended: string; // 'exit 0' or the name of the signal
+  steps: Step[];
+  stderr: string;
+}
+
+export interface Disturbance {
+  env?: Record<string, string>;
+  // Milliseconds after the first step has begun.
+  killAfterMs?: number;
+  lives?: number;
+}
+
+const payload = () => connectionPayload({ tokenExpiresAt: secondsAhead(600) });
+let processes = 0;
+
+// Runs children/live.cjs in `home` until it ends or is killed.
+export async function live(home: Home, disturbance: Disturbance): Promise<Life> {
+  processes += 1;
+  const progress = path.join(path.dirname(home.directory), `progress-${processes}`);
+  const input = {
+    options: home.options,
+    payload: payload(),
+    progress,
+    lives: disturbance.lives ?? 2,
+  };
+  const script = path.join(__dirname, 'children/live.cjs');
+  const child = spawn(
+    'setpriv',
+    ['--pdeathsig', 'KILL', process.execPath, script, JSON.stringify(input)],
+    {
+      cwd: root,
+      env: { ...essentialEnvironment, ...home.environment, ...disturbance.env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: 120_000,
+      killSignal: 'SIGKILL',
+    },
+  );
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  if (disturbance.killAfterMs !== undefined) {
+    while (!existsSync(progress) && child.exitCode === null) await sleep(2);
+    await sleep(disturbance.killAfterMs);
+    child.kill('SIGKILL');
+  }
+  const [code, signal] = await closed;
+  const steps = toSteps(existsSync(progress) ? readFileSync(progress, 'utf8') : '');
+  await rm(progress, { force: true });
+  return { ended: signal ?? `exit ${code}`, steps, stderr };
+}
+
+async function sleep(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+// What a process has written down of its steps; the last line may be cut off.
+export function toSteps(progress: string): Step[] {
+  const lines = progress.split('\n').slice(0, -1);
+  return lines.map((line) => {
+    const [name = '', state = '', keyId = '', errorName, errorCode] = line.split(' ');
+    return { name, state: state as Step['state'], keyId, errorName, errorCode };
+  });
+}
+
+// The keys that must be there after `steps`, and those that must not: a step that began and did not
+// end leaves its key in neither.
+export function expectedKeys(steps: Step[]): { present: string[]; absent: string[] } {
+  const state = new Map<string, 'present' | 'absent' | 'either'>();
+  for (const { name, state: progress, keyId } of steps) {
+    if (name === 'create' && progress === 'done') state.set(keyId, 'present');
+    if (name === 'delete') state.set(keyId, progress === 'done' ? 'absent' : 'either');
+  }
+  const of = (wanted: string) => [...state].filter(([, is]) => is === wanted).map(([id]) => id);
+  return { present: of('present'), absent: of('absent') };
+}
+
+// Looks at `home` from a new process, as after a day: what must be there is there and signs, what was
+// deleted is not, and nothing else is left in the directory or in the hardware. Removes the keys of
+// `steps` from it, so that the home does not grow.
+export async function expectNothingLost(home: Home, steps: Step[]): Promise<void> {
+  const { present, absent } = expectedKeys(steps);
+  await ageLeftovers(home);
+  const before = await inspect(home, []);
+  expect(before.filter(({ problem }) => problem)).toEqual([]);
+  const ids = before.map(({ keyId }) => keyId);
+  expect(ids).toEqual(expect.arrayContaining(present));
+  expect(ids.filter((id) => absent.includes(id))).toEqual([]);
+
+  expect((await readdir(home.directory)).sort()).toEqual(ids.map((id) => `${id}.json`).sort());
+  const kept = await home.keysInHardware();
+  if (kept !== null) expect(kept).toBe(ids.length);
+  expect(await home.loadedObjects()).toBe('');
+  if (ids.length > 6) await inspect(home, ids.slice(1));
+}
+
+interface InspectedKey {
+  keyId: string;
+  problem: string | null;
+}
+
+async function inspect(home: Home, remove: string[]): Promise<InspectedKey[]> {
+  const input = { options: home.options, payload: payload(), remove };
+  const { output, stderr } = await runChild<InspectedKey[] | null>(
+    '../../faults/children/inspect.cjs',
+    input,
+    { env: home.environment },
+  );
+  if (!output) throw new Error(`the store could not be inspected: ${stderr}`);
+  return output;
+}
+
+// Files of a process that died count as left over after some time: make them three hours old.
+async function ageLeftovers({ directory }: Home): Promise<void> {
+  const past = Date.now() / 1000 - 3 * 3600;
+  for (const name of existsSync(directory) ? await readdir(directory) : []) {
+    if (!name.endsWith('.json')) await utimes(path.join(directory, name), past, past);
+  }
+}

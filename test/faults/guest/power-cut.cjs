@@ -1,0 +1,53 @@
+// Runs in the guest of run-guest.sh, once for each boot of the same machine. Prints what became of the
+// keys of the boots before, then makes and deletes keys until the machine loses its power.
+//
+// /kept/journal is written and synchronised before and after each step, as live.cjs does.
+const { spawn } = require('node:child_process');
+const { existsSync, fsyncSync, openSync, readFileSync, writeSync } = require('node:fs');
+const { DeviceKeyStore } = require('node-device-key');
+
+const { payload, powerCutAfterMs } = JSON.parse(process.argv[2]);
+const options = { directory: '/kept/keys', timeoutMs: 60_000 };
+const journal = openSync('/kept/journal', 'a');
+
+function note(...words) {
+  writeSync(journal, `${words.join(' ')}\n`);
+  fsyncSync(journal);
+}
+
+async function inspect(store) {
+  const keys = [];
+  for (const { keyId, error } of await store.list()) {
+    const problem = error ?? (await store.sign({ keyId, payload }).then(() => null, String));
+    keys.push({ keyId, problem: problem && String(problem.message ?? problem) });
+  }
+  return keys;
+}
+
+async function main() {
+  const store = DeviceKeyStore.open(options);
+  const before = existsSync('/kept/journal') ? readFileSync('/kept/journal', 'utf8') : '';
+  process.stdout.write(`${JSON.stringify({ journal: before, keys: await inspect(store) })}\n`);
+  if (powerCutAfterMs === null) return store.close();
+
+  // The kernel restarts the machine at once: nothing is written back, no driver shuts down.
+  const cut = `sleep ${powerCutAfterMs / 1000}; echo b >/proc/sysrq-trigger`;
+  spawn('bash', ['-c', cut], { stdio: 'ignore' });
+  const { accountUserId, clientId } = payload;
+  const kept = [];
+  for (;;) {
+    note('create', 'begin');
+    const { keyId } = await store.create({ accountUserId, clientId });
+    note('create', 'done', keyId);
+    await store.sign({ keyId, payload });
+    kept.push(keyId);
+    if (kept.length > 2) {
+      const old = kept.shift();
+      note('delete', 'begin', old);
+      await store.delete({ keyId: old });
+      note('delete', 'done', old);
+    }
+  }
+}
+
+void main();

@@ -32,7 +32,7 @@ export interface TpmCredential {
 }
 
 /**
- * {@link makeCredential} for a marshalled endorsement key, for backends with an exchange of their own.
+ * TPM2_MakeCredential for a marshalled endorsement key, for backends with an exchange of their own.
  *
  * @param credential.endorsementKeyPublicArea TPMT_PUBLIC
  * @param credential.objectName the name of the attestation key: its hash algorithm and digest

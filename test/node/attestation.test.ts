@@ -14,10 +14,12 @@ import { DeviceKeyStore, type DeviceKeyAttestation } from '../../lib/index';
 import {
   InMemoryAttestationStateStore,
   makeTpmCredential,
+  SqliteKeyRegistry,
   TpmAttestationExchange,
   type TpmAttestationExchangeOptions,
 } from '../../lib/verify';
 import { nameOf, parsePublicArea } from '../../lib/verify/tpm/public-area';
+import { openSqlite } from '../support/sqlite';
 import { SoftwareTpm } from '../support/swtpm';
 
 const account = { accountUserId: 'user-7f3a', clientId: 'laptop' };
@@ -135,6 +137,16 @@ describe('the exchange', () => {
     const second = await store.attest({ keyId, challenge });
     expect(second.attestationKeyPublicArea).toBe(first.attestationKeyPublicArea);
   });
+});
+
+test('a key registry keeps with the key what was proven of it', async () => {
+  const database = openSqlite(':memory:');
+  const registry = new SqliteKeyRegistry(database);
+  const attestation = await prove(exchangeTrusting(trustOf(tpm)));
+  await registry.enroll({ ...account, key: await store.public({ keyId }), attestation });
+  const found = await registry.find(publicKeySpkiDerBase64);
+  expect(found?.attestation).toEqual(attestation);
+  database.close();
 });
 
 test('an app-server gives the same to clients in other languages', async () => {

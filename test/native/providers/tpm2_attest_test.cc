@@ -14,7 +14,7 @@ class Tpm2AttestTest : public Tpm2Test {
   }
 
   KeyAttestation Attest() {
-    return provider_->Attest(key_.id, key_.key.handle, key_.binding, attestation_key_,
+    return provider_->Attest(key_.id, key_.key.handle, key_.auth(), attestation_key_,
                              Bytes(32, 0x5A), Soon());
   }
 

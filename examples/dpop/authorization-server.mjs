@@ -18,14 +18,14 @@ export const redirectUri = 'http://127.0.0.1/callback';
  */
 export async function startAuthorizationServer({ requireNonce = false } = {}) {
   // Not a static import: it is a development dependency.
-  const { default: Provider } = await import('oidc-provider');
+  const { default: Provider } = await quietly(() => import('oidc-provider'));
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
   const issuer = `http://127.0.0.1:${port}`;
 
-  const provider = new Provider(issuer, {
+  const configuration = {
     clients: [
       {
         client_id: clientId,
@@ -45,8 +45,12 @@ export async function startAuthorizationServer({ requireNonce = false } = {}) {
     interactions: { url: (_, { uid }) => `/interaction/${uid}` },
     issueRefreshToken: () => true,
     rotateRefreshToken: false,
-    ttl: { AccessToken: 600, AuthorizationCode: 60, Grant: 3600, IdToken: 600, Interaction: 600 },
-  });
+    ttl: {
+      ...{ AccessToken: 600, AuthorizationCode: 60, Grant: 3600, IdToken: 600, Interaction: 600 },
+      ...{ RefreshToken: 3600, Session: 3600 },
+    },
+  };
+  const provider = await quietly(async () => new Provider(issuer, configuration));
 
   const requests = /** @type {Request[]} */ ([]);
   const serve = provider.callback();
@@ -69,6 +73,22 @@ export async function startAuthorizationServer({ requireNonce = false } = {}) {
       await once(server, 'close');
     },
   };
+}
+
+/**
+ * Without what oidc-provider says about settings that are for development.
+ *
+ * @template T
+ * @param {() => Promise<T>} work
+ */
+async function quietly(work) {
+  const { info, warn } = console;
+  console.info = console.warn = () => undefined;
+  try {
+    return await work();
+  } finally {
+    Object.assign(console, { info, warn });
+  }
 }
 
 /**

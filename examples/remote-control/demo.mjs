@@ -17,6 +17,8 @@ else's. Every step is real (HTTP, WebSocket, TPM signatures) and is checked.
 
   --attest the backend enrolls a key only when the TPM proves that the key is in it; the software
            TPM gets certificates of a maker, this machine's own TPM is only recognised
+  --dpop   shows OAuth tokens that are bound to a key (RFC 9449) instead: a real authorization
+           server, and a thief with each of the tokens
   --tpm    use this machine's own TPM 2.0 (/dev/tpmrm0) instead of a software TPM (swtpm);
            the keys made are deleted at the end
   --json   print one JSON document instead of lines
@@ -60,6 +62,7 @@ function readOptions() {
     return parseArgs({
       options: {
         attest: { type: 'boolean' },
+        dpop: { type: 'boolean' },
         tpm: { type: 'boolean' },
         json: { type: 'boolean' },
         help: { type: 'boolean' },
@@ -72,10 +75,10 @@ function readOptions() {
 }
 
 /**
- * @param {{ attest?: boolean, tpm?: boolean, json?: boolean }} options
+ * @param {{ attest?: boolean, dpop?: boolean, tpm?: boolean, json?: boolean }} options
  * @returns {Promise<number>} the exit status
  */
-async function run({ attest = false, tpm = false, json = false }) {
+async function run({ attest = false, dpop = false, tpm = false, json = false }) {
   const report = new Report({ json });
   // It holds a Unix socket, whose path must fit into 107 bytes.
   const parent = tmpdir().length < 70 ? tmpdir() : '/tmp';
@@ -86,28 +89,36 @@ async function run({ attest = false, tpm = false, json = false }) {
   try {
     // Not a static import: it needs the built package, and --help does not.
     const { lifeOfAKey } = await import('./life-of-a-key.mjs');
+    const { boundTokens } = await import('../dpop/bound-tokens.mjs');
     const softwareTpm = tpm
       ? undefined
       : await startSoftwareTpm(directory, atExit, { manufacture: attest });
     report.begin(
-      'The life of a device key',
+      dpop ? 'OAuth tokens bound to a device key (DPoP)' : 'The life of a device key',
       softwareTpm
         ? 'SOFTWARE TPM (swtpm): protects nothing, for demonstration'
         : "this machine's TPM 2.0, /dev/tpmrm0",
     );
-    await lifeOfAKey({
-      report,
-      softwareTpm,
-      // Null: nobody vouches for the TPM, but it can be recognised.
-      ...(attest && { attestationTrust: softwareTpm?.certificates ?? null }),
-      storeOptions: {
-        directory: join(directory, 'keys'),
-        tcti: softwareTpm ? softwareTpm.tcti : 'device:/dev/tpmrm0',
-        allowSimulator: Boolean(softwareTpm),
-      },
-      onStore: (store) => (openStore = store),
-      atExit,
-    });
+    const storeOptions = {
+      directory: join(directory, 'keys'),
+      tcti: softwareTpm ? softwareTpm.tcti : 'device:/dev/tpmrm0',
+      allowSimulator: Boolean(softwareTpm),
+    };
+    /** @param {import('node-device-key').DeviceKeyStore} store */
+    const onStore = (store) => void (openStore = store);
+    if (dpop) {
+      await boundTokens({ report, storeOptions, onStore });
+    } else {
+      await lifeOfAKey({
+        report,
+        softwareTpm,
+        // Null: nobody vouches for the TPM, but it can be recognised.
+        ...(attest && { attestationTrust: softwareTpm?.certificates ?? null }),
+        storeOptions,
+        onStore,
+        atExit,
+      });
+    }
     await report.step(
       'nothing stays behind',
       async () => {

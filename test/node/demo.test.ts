@@ -98,6 +98,23 @@ describe('npm run demo', () => {
     expect(readdirSync(temporary)).toEqual([]);
   });
 
+  test('with --dpop binds tokens to a key, and refuses them to a thief', () => {
+    const { status, stdout } = run(['--dpop', '--json']);
+    const report = JSON.parse(stdout) as Report;
+    expect(report.error).toBeUndefined();
+    expect(status).toBe(0);
+    expect(report.steps.filter(({ ok }) => !ok)).toEqual([]);
+    const details = new Map(report.steps.map(({ title, detail }) => [title, detail]));
+    expect(details.get('the access token opens the resource')).toBe('the user is user-1');
+    expect(details.get('the access token with his proof')).toBe('refused: 401 invalid_token');
+    expect(details.get('the refresh token with his proof')).toBe('refused: 400 invalid_grant');
+    expect(details.get('a code and its PKCE verifier with his proof')).toBe(
+      'refused: 400 invalid_grant',
+    );
+    expect(processesLeft()).toEqual([]);
+    expect(readdirSync(temporary)).toEqual([]);
+  });
+
   test('with --attest enrolls the key only when the TPM proves that the key is in it', () => {
     const { status, stdout } = run(['--attest', '--json']);
     const report = JSON.parse(stdout) as Report;

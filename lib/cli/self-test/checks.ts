@@ -11,7 +11,7 @@ import type {
   DeviceKeySignResponse,
 } from '../../../types/v2';
 import type { DeviceKeyStore, DeviceKeySupport } from '../../store';
-import { verifyDeviceKeySignature } from '../../verify';
+import { InMemoryNonceStore, verifyDeviceKeySignature, verifyDpopProof } from '../../verify';
 import { abortable } from '../abortable';
 import type { Invocation } from '../command';
 import { CommandError, UsageError } from '../failure';
@@ -84,8 +84,13 @@ export async function runChecks(given: Invocation, directory: string): Promise<O
       return null;
     });
     if (!deleted) return;
-    await steps.run('look for the deleted key', () =>
+    const gone = await steps.run('look for the deleted key', () =>
       patiently(invocation, lookForDeleted(store, keyId, { recordPath, record })),
+    );
+    // After the others: a key store that keeps deleted keys must not get another one.
+    if (!gone) return;
+    await steps.run('make a DPoP proof with another key', () =>
+      patiently(invocation, useDpopKey(store)),
     );
   });
   return { support, checks: steps.checks };
@@ -122,6 +127,23 @@ function failureOf(error: Error & Partial<FailureDocument>): FailureDocument {
 function create(store: DeviceKeyStore, signal: AbortSignal): Promise<DeviceKeyCreateResponse> {
   const protectionPolicy = 'allow_os_protected_nonextractable';
   return store.create({ ...owner, protectionPolicy }, { signal });
+}
+
+/** Makes a DPoP key and a proof, verifies it, and deletes the key. */
+async function useDpopKey(store: DeviceKeyStore): Promise<null> {
+  const { keyId, jkt } = await store.createDpopKey({
+    clientId: owner.clientId,
+    origins: ['http://localhost'],
+    protectionPolicy: 'allow_os_protected_nonextractable',
+  });
+  try {
+    const request = { htm: 'GET', htu: 'http://localhost/self-test' };
+    const { proof } = await store.signDpop({ keyId, ...request });
+    await verifyDpopProof(proof, { ...request, jkt }, { nonces: new InMemoryNonceStore() });
+  } finally {
+    await store.delete({ keyId });
+  }
+  return null;
 }
 
 function expectClass(key: DeviceKeyCreateResponse, support: DeviceKeySupport | undefined): void {

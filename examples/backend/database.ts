@@ -6,7 +6,10 @@ export type Database = SqliteDatabase & { close(): void };
 
 type Open = new (file: string) => Database;
 
-/** Opens a SQLite file with `node:sqlite`, or where Node.js has none (before 22.13) with better-sqlite3. */
+/**
+ * Opens a SQLite file with `node:sqlite`, or where Node.js has none (before 22.13) with better-sqlite3.
+ * Needs Node.js 20.16 or later.
+ */
 export function openDatabase(file: string): Database {
   const nodeSqlite = process.getBuiltinModule('node:sqlite' as never) as
     { DatabaseSync: Open } | undefined;

@@ -139,6 +139,25 @@ describe('the exchange', () => {
   });
 });
 
+test('a DPoP key is proven in the same way', async () => {
+  const key = await store.createDpopKey({
+    clientId: 'oauth-client',
+    origins: ['https://as.example.com'],
+  });
+  const exchange = exchangeTrusting(trustOf(tpm));
+  const { attestationId, challenge } = await exchange.challenge(key);
+  const attestation = await store.attest({ keyId: key.keyId, challenge });
+  const { attestationId: next, ...credential } = await exchange.makeCredential(
+    attestationId,
+    attestation,
+  );
+  const { secret } = await store.activateAttestation({ ...credential, keyId: key.keyId });
+  expect(await exchange.complete(next, secret)).toMatchObject({
+    publicKeySpkiDerBase64: key.publicKeySpkiDerBase64,
+    endorsement: 'chained',
+  });
+});
+
 test('a key registry keeps with the key what was proven of it', async () => {
   const database = openSqlite(':memory:');
   const registry = new SqliteKeyRegistry(database);

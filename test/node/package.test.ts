@@ -1,6 +1,6 @@
 // The contents of the package, its installation, and the addon's dynamic symbols.
 import { execFile, execFileSync } from 'node:child_process';
-import { realpathSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -77,10 +77,34 @@ describe('the npm package', () => {
     },
   );
 
-  test('has nothing else', () => {
+  test('has of the repository what users read, compile or import, and nothing else', () => {
     const published =
-      /^(dist|types|docs|examples|prebuilds|vendor|native)\/|^scripts\/(install\.js|build-native\.mjs|native-build\.js|node-api\/common\.gypi)$|^(package\.json|binding\.gyp|LICENSE|[A-Z]+\.md)$/;
-    expect(files.filter((file) => !published.test(file))).toEqual([]);
+      /^((types|docs|examples|native)\/.*|scripts\/(install\.js|build-native\.mjs|native-build\.js|node-api\/common\.gypi)|package\.json|binding\.gyp|LICENSE|[A-Z]+\.md)$/;
+    const expected = inRepository().filter((file) => published.test(file));
+    const generated = /^(dist|vendor)\//;
+    expect(files.filter((file) => !generated.test(file)).sort()).toEqual(expected.sort());
+  });
+
+  test('has in dist/ what lib/ compiles to, and nothing else', () => {
+    const expected = inRepository('lib').flatMap((file) => {
+      const [, name, module] = /^lib\/(.*)\.(m?)ts$/.exec(file)!;
+      return [`dist/${name!}.${module!}js`, `dist/${name!}.d.${module!}ts`];
+    });
+    expect(files.filter((file) => file.startsWith('dist/')).sort()).toEqual(expected.sort());
+  });
+
+  // What it tells bundlers and TypeScript about its entries.
+  test('pleases publint', async () => {
+    const { stdout } = await run(process.execPath, [program('publint'), 'run', tarball]);
+    expect(stdout).toContain('All good!');
+  });
+
+  // node10 is the resolution of Node.js before 12.7, which does not know `exports`.
+  test('pleases "Are the types wrong?"', async () => {
+    await run(process.execPath, [
+      program('@arethetypeswrong/cli', 'attw'),
+      ...[tarball, '--profile', 'node16'],
+    ]);
   });
 
   test('has a declaration file for each of its modules', () => {
@@ -186,6 +210,21 @@ describe('the npm package', () => {
   });
 });
 
+/** The files that git knows. */
+function inRepository(...paths: string[]): string[] {
+  const list = execFileSync('git', ['ls-files', ...paths], { cwd: root, encoding: 'utf8' });
+  return list.split('\n').filter(Boolean);
+}
+
+/** The program of a development dependency. */
+function program(name: string, command = name): string {
+  const directory = path.join(root, 'node_modules', name);
+  const { bin } = JSON.parse(readFileSync(path.join(directory, 'package.json'), 'utf8')) as {
+    bin: Record<string, string>;
+  };
+  return path.join(directory, bin[command]!);
+}
+
 const addon = path.join(root, 'build/Release/device_key.node');
 
 describe('the addon', () => {
@@ -212,6 +251,17 @@ describe('the addon', () => {
   // Only Node-API is stable across versions of Node.js and Electron.
   test('imports nothing of V8 or libuv', () => {
     expect(symbols('--undefined-only').filter((name) => /^(uv_|_ZNK?2v8)/.test(name))).toEqual([]);
+  });
+
+  // Electron 28 has it.
+  test('imports nothing newer than Node-API 8', () => {
+    const { symbols: ofVersion } = jest.requireActual<{
+      symbols: { v8: { js_native_api_symbols: string[]; node_api_symbols: string[] } };
+    }>('node-api-headers');
+    const allowed = [...ofVersion.v8.js_native_api_symbols, ...ofVersion.v8.node_api_symbols];
+    const imported = symbols('--undefined-only').filter((name) => /^(napi|node_api)_/.test(name));
+    expect(imported).not.toEqual([]);
+    expect(imported.filter((name) => !allowed.includes(name))).toEqual([]);
   });
 
   // Electron's memory cage does not allow them.

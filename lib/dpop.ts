@@ -1,5 +1,5 @@
 /**
- * DPoP (RFC 9449) with keys of a {@link DeviceKeyStore}, for OAuth libraries that take no foreign signer.
+ * DPoP (RFC 9449) with keys of a `DeviceKeyStore`, for OAuth libraries that take no foreign signer.
  *
  * Importing this module does not load the addon: the store that is passed in has done that.
  *

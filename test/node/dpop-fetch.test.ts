@@ -53,7 +53,10 @@ class DpopServer {
     const proof = dpop === undefined ? null : await this.verdict(dpop, method, url, accessToken);
     this.seen.push({ path: url, authorization, proof });
     if (this.nonce !== undefined) response.setHeader('DPoP-Nonce', this.nonce);
-    if (proof !== 'dpop_nonce_mismatch') return this.respond(request, response);
+    if (proof !== 'dpop_nonce_mismatch') {
+      this.respond(request, response);
+      return;
+    }
     if (accessToken !== undefined) {
       const challenge = 'Bearer, DPoP algs="ES256", error="use_dpop_nonce"';
       response.writeHead(401, { 'WWW-Authenticate': challenge }).end();

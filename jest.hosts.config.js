@@ -1,0 +1,11 @@
+'use strict';
+// For scripts/test-hosts.mjs: the tests of the API, of the package that is installed in the directory that
+// DEVICE_KEY_INSTALLED names, instead of this checkout's.
+
+/** @type {import('jest').Config} */
+module.exports = {
+  ...require('./jest.config.js'),
+  testMatch: ['<rootDir>/test/node/api.test.ts'],
+  moduleNameMapper: { '^\\.\\./\\.\\./dist/(.*)$': `${process.env.DEVICE_KEY_INSTALLED}/dist/$1` },
+  maxWorkers: 1,
+};

@@ -1,0 +1,173 @@
+// Runs the packed package in each JavaScript runtime that can be had here, and prints what ran.
+//
+//   npm run test:hosts
+//
+// Packs and installs the package with the prebuilt addons that are in prebuilds/ (`npm run prebuild`), as on
+// a machine without compiler and Python. Each runtime then runs test/hosts/use-a-key.mjs with a software TPM,
+// and each Node.js also the tests of the API.
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+
+import { startSoftwareTpm } from '../examples/remote-control/software-tpm.mjs';
+
+const root = path.join(import.meta.dirname, '..');
+process.chdir(root);
+// The prebuilt addons that lib/native.ts names.
+const loader = readFileSync('lib/native.ts', 'utf8');
+const prebuilds = Array.from(loader.matchAll(/'\.\.\/(prebuilds\/[^']+)'/g), ([, file]) => file);
+const runtimes = path.join(root, '.cache/hosts/node_modules');
+const installLimitSeconds = 10;
+
+const hosts = [
+  ...[18, 20, 22, 24, 26].map((version) => ({
+    name: `Node.js ${version}`,
+    target: 'prebuilds/linux-x64/node-device-key.glibc.node',
+    command: [`${runtimes}/node-${version}/bin/node`],
+    jest: true,
+  })),
+  {
+    name: 'Bun',
+    target: 'prebuilds/linux-x64/node-device-key.glibc.node',
+    command: [`${runtimes}/@oven/bun-linux-x64/bin/bun`],
+  },
+  {
+    name: 'Deno',
+    target: 'prebuilds/linux-x64/node-device-key.glibc.node',
+    command: [`${runtimes}/@deno/linux-x64-glibc/deno`, 'run', '--allow-all'],
+  },
+];
+
+const scratch = mkdtempSync(path.join(tmpdir(), 'dk-hosts-'));
+const endings = [];
+process.on('exit', () => {
+  for (const end of endings) end();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+let failed = false;
+const { installed, seconds } = install(pack());
+const rows = [];
+for (const host of hosts) rows.push(await tryHost(host));
+report();
+process.exitCode = failed ? 1 : 0;
+
+/** The tarball, from a copy of what git has: packing rebuilds dist/. */
+function pack() {
+  const copy = path.join(scratch, 'checkout');
+  for (const file of execFileSync('git', ['ls-files'], { encoding: 'utf8' }).trim().split('\n')) {
+    if (existsSync(file)) cpSync(file, path.join(copy, file));
+  }
+  for (const file of prebuilds) if (existsSync(file)) cpSync(file, path.join(copy, file));
+  symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
+  execFileSync('npm', ['pack', '--loglevel=error', `--pack-destination=${scratch}`], {
+    cwd: copy,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const { name, version } = JSON.parse(readFileSync('package.json', 'utf8'));
+  return path.join(scratch, `${name}-${version}.tgz`);
+}
+
+/** Installs it where PATH has Node.js and a shell, and nothing else. */
+function install(tarball) {
+  const project = path.join(scratch, 'project');
+  const bin = path.join(scratch, 'bin');
+  for (const directory of [project, bin]) mkdirSync(directory);
+  symlinkSync(process.execPath, path.join(bin, 'node'));
+  symlinkSync('/bin/sh', path.join(bin, 'sh'));
+  writeFileSync(path.join(project, 'package.json'), '{ "private": true }');
+  const npm = execFileSync('sh', ['-c', 'readlink -f "$(command -v npm)"'], { encoding: 'utf8' });
+  const start = performance.now();
+  execFileSync(process.execPath, [npm.trim(), 'install', '--no-audit', '--no-fund', tarball], {
+    cwd: project,
+    env: { PATH: bin, HOME: scratch },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  cpSync('test/hosts/use-a-key.mjs', path.join(project, 'use-a-key.mjs'));
+  return {
+    installed: path.join(project, 'node_modules/node-device-key'),
+    seconds: (performance.now() - start) / 1000,
+  };
+}
+
+async function tryHost(host) {
+  const said = await withTpm((env) =>
+    run([...host.command, 'use-a-key.mjs'], { cwd: path.dirname(path.dirname(installed)), env }),
+  );
+  const ran = [said];
+  if (host.jest) ran.push(apiTests(host));
+  console.error(`test-hosts: ${host.name}: ${ran.join(', ')}`);
+  return [host.target, host.name, ran.join(', ')];
+}
+
+function apiTests({ command }) {
+  const report = path.join(scratch, 'jest.json');
+  rmSync(report, { force: true });
+  run(
+    [
+      ...command,
+      'node_modules/jest/bin/jest.js',
+      '--config=jest.hosts.config.js',
+      '--json',
+      `--outputFile=${report}`,
+    ],
+    { env: { DEVICE_KEY_INSTALLED: installed } },
+  );
+  const { numPassedTests, numTotalTests } = JSON.parse(readFileSync(report, 'utf8'));
+  return `${numPassedTests} of ${numTotalTests} tests of the API`;
+}
+
+async function withTpm(use) {
+  const directory = mkdtempSync(path.join(tmpdir(), 'dk-tpm-'));
+  const tpm = await startSoftwareTpm(directory, (kill) => endings.push(kill));
+  try {
+    return use({
+      DEVICE_KEY_TCTI: tpm.tcti,
+      DEVICE_KEY_ALLOW_SIMULATOR: '1',
+      DEVICE_KEY_HOME: path.join(directory, 'keys'),
+      DEVICE_KEY_PKCS11_MODULE: '/nonexistent/pkcs11.so',
+    });
+  } finally {
+    await tpm.stop();
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** The last line that the command prints, or what went wrong. */
+function run([program, ...args], { cwd = root, env }) {
+  const { status, signal, stdout, stderr, error } = spawnSync(program, args, {
+    cwd,
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, HOME: scratch, ...env },
+    timeout: 300_000,
+  });
+  if (status === 0) return stdout.trim().split('\n').at(-1);
+  failed = true;
+  console.error(stdout ?? '', stderr ?? '', error ?? '');
+  return `FAILED (${signal ?? status})`;
+}
+
+function report() {
+  console.log('| addon | host | what ran |\n| --- | --- | --- |');
+  for (const row of rows) console.log(`| ${row.join(' | ')} |`);
+  for (const file of prebuilds) {
+    if (rows.some(([name]) => name === file)) continue;
+    console.log(`| ${file} | none here | ${existsSync(file) ? 'built, not run' : 'not built'} |`);
+  }
+  console.log(`installed in ${seconds.toFixed(1)} s, with no compiler and no Python in PATH`);
+  if (seconds > installLimitSeconds) {
+    console.log(`that is more than ${installLimitSeconds} s`);
+    failed = true;
+  }
+}

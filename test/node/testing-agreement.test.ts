@@ -378,23 +378,12 @@ test('both stores make and refuse the same DPoP proofs', async () => {
   const inMemory = createInMemoryDeviceKeyStore({ protectionClass: 'hardware_tpm' });
   const params = { clientId: 'c', origins: ['https://chatgpt.com', 'http://localhost:8000'] };
   const keys = [await native.createDpopKey(params), await inMemory.createDpopKey(params)];
+  // Most values are good, so that many requests have no fault or one fault.
+  const mostly = (good: fc.Arbitrary<unknown>, other: fc.Arbitrary<unknown>) =>
+    fc.oneof({ weight: 4, arbitrary: good }, { weight: 1, arbitrary: other });
   const segment = fc.oneof(
-    fc.constantFrom(
-      '.',
-      '..',
-      '%2e',
-      '.%2E',
-      '...',
-      'a',
-      '%',
-      '@:;=',
-      '?',
-      '#',
-      '\\',
-      ' ',
-      '^',
-      '|',
-    ),
+    { weight: 4, arbitrary: fc.constantFrom('a', '...', '@:;=') },
+    fc.constantFrom('.', '..', '%2e', '.%2E', '%', '?', '#', '\\', ' ', '^', '|'),
     fc.string({ unit: 'binary', maxLength: 3 }),
   );
   const targetUrl = fc
@@ -403,18 +392,21 @@ test('both stores make and refuse the same DPoP proofs', async () => {
         fc.constantFrom('https://chatgpt.com', 'http://localhost:8000', 'https://other.test'),
         origin,
       ),
-      fc.array(segment, { maxLength: 4 }),
+      fc.array(segment, { minLength: 1, maxLength: 4 }),
     )
     .map(([from, segments]) => [from, ...segments].join('/'));
   const text = fc.oneof(anyString, hostile);
   const request = fc.record(
     {
-      htm: fc.oneof(fc.constantFrom('GET', 'POST', 'M-SEARCH', 'get', ''), text),
-      htu: fc.oneof({ weight: 5, arbitrary: targetUrl }, { weight: 1, arbitrary: text }),
-      nonce: fc.oneof(fc.constantFrom('n', 'n'.repeat(1024), 'n'.repeat(1025)), text),
-      accessToken: fc.oneof(fc.constantFrom('token'), text),
+      htm: mostly(fc.constantFrom('GET', 'POST', 'M-SEARCH'), fc.oneof(fc.constant('get'), text)),
+      htu: mostly(targetUrl, text),
+      nonce: mostly(
+        fc.constantFrom('n', 'n'.repeat(1024)),
+        fc.oneof(fc.constant('n'.repeat(1025)), text),
+      ),
+      accessToken: mostly(fc.constant('token'), text),
       accessTokenSha256Base64url: fc.oneof(nearlyBase64Url, hostile),
-      authorizationCode: fc.oneof(fc.constantFrom('code'), text),
+      authorizationCode: mostly(fc.constant('code'), text),
     },
     { requiredKeys: ['htm', 'htu'] },
   );

@@ -10,7 +10,7 @@ import { expectedKeys, report, toSteps, whole } from './faults';
 jest.setTimeout(3 * 3_600_000);
 const root = path.join(__dirname, '../..');
 const boots = whole ? 50 : 2;
-const bootLimitSeconds = 240;
+const bootLimitSeconds = 480;
 const payload = () => connectionPayload({ tokenExpiresAt: secondsAhead(600) });
 
 let stage: string;

@@ -36,7 +36,7 @@ interface Report {
 }
 
 const root = path.join(__dirname, '../..');
-const bootLimitMs = 240_000;
+const bootLimitMs = 480_000;
 
 const packageFiles = ['package.json', 'dist', 'types', 'build/Release/device_key.node'];
 
@@ -72,7 +72,7 @@ let report: Report;
 beforeAll(async () => {
   report = await runInGuest();
   // Setting up the guest for the first time downloads its kernel.
-}, bootLimitMs + 120_000);
+}, bootLimitMs + 240_000);
 
 describe.each(['root', 'member'] as const)('through /dev/tpmrm0 as %s of the tss group', (user) => {
   test('creates a key in the TPM', () => {

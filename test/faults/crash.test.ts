@@ -1,4 +1,4 @@
-// A process that is killed at any moment loses no key and leaves nothing behind.
+// A process that is killed loses no key, and leaves neither a file nor an unrecorded key in a token.
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -52,7 +52,7 @@ describe.each(homes)('with keys in %s', (name, start) => {
       await expectNothingLost(home, life.steps);
     }
     expect(kills).toBeGreaterThan(calls / callsBetweenKills / 2);
-    report(`kill at a system call, ${name}`, kills, 'no key lost, nothing left over');
+    report(`kill at a system call, ${name}`, kills, 'no key lost, no file left over');
   });
 });
 
@@ -67,5 +67,5 @@ test('a kill at a random moment loses nothing with keys in a TPM', async () => {
     await expectNothingLost(home, life.steps);
   }
   expect(kills).toBe(randomKills);
-  report('kill at a random moment, a TPM', kills, 'no key lost, nothing left over');
+  report('kill at a random moment, a TPM', kills, 'no key lost, no file left over');
 });

@@ -175,7 +175,7 @@ export function expectedKeys(steps: Step[]): { present: string[]; absent: string
 }
 
 // Looks at `home` from a new process, as after a day: what must be there is there and signs, what was
-// deleted is not, and nothing else is left in the directory or in the hardware. Removes the keys of
+// deleted is not, and nothing else is left in the directory or in the token. Removes the keys of
 // `steps` from it, so that the home does not grow.
 export async function expectNothingLost(home: Home, steps: Step[]): Promise<void> {
   const { present, absent } = expectedKeys(steps);

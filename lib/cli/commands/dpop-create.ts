@@ -9,7 +9,7 @@ export const command: Command = {
   summary: 'make a key that signs DPoP proofs alone',
   usage: '--client ID --origins ORIGIN[,ORIGIN...] [--policy POLICY] [OPTIONS]',
   description: `Makes an ECDSA P-256 key in this machine's secure hardware for DPoP proofs (RFC 9449), bound
-for good to one OAuth client and to the origins of its servers. Prints its id, its public
+permanently to one OAuth client and to the origins of its servers. Prints its id, its public
 key and its thumbprint (jkt), which an authorization request takes as dpop_jkt.`,
   options: {
     client: { value: 'ID', help: 'the OAuth client that the key is for' },

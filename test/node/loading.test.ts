@@ -43,3 +43,10 @@ test('nothing of it runs before it is used: importing starts no thread and opens
     output: { addonLoaded: false, newThreads: 0 },
   });
 });
+
+test('importing does not load node:crypto, which takes longer than the package', async () => {
+  expect(await runChild('only-import.cjs')).toMatchObject({
+    exitCode: 0,
+    output: { cryptoLoaded: false },
+  });
+});

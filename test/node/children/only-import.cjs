@@ -8,5 +8,6 @@ console.log(
   JSON.stringify({
     addonLoaded: fs.readFileSync('/proc/self/maps', 'utf8').includes('device_key.node'),
     newThreads: threads() - before,
+    cryptoLoaded: process.moduleLoadList.includes('NativeModule crypto'),
   }),
 );

@@ -25,14 +25,14 @@ struct P256Point {
   ByteView y;
 };
 
-// Of an SPKI that SpkiFromPoint or P256PublicKey::FromSpki knows. Throws `crypto_error` for
-// another.
+// The coordinates in an SPKI that SpkiFromPoint or P256PublicKey::FromSpki accepts. Throws
+// `crypto_error` for any other.
 P256Point PointFromSpki(ByteView spki_der);
 
 // The big-endian r and s of a signature, 32 bytes each, one after the other (RFC 7518 section 3.4).
 using RawEcdsaSignature = std::array<uint8_t, 64>;
 
-// Of a DER ECDSA-Sig-Value that has been verified. Throws `crypto_error` for what is none.
+// Converts a DER ECDSA-Sig-Value that has been verified. Throws `crypto_error` for anything else.
 RawEcdsaSignature EcdsaRawFromDer(ByteView der);
 
 // A parsed public key. Parsing takes longer than a verification, so keep the object. Not

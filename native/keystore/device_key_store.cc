@@ -19,8 +19,8 @@
 namespace device_key {
 namespace {
 
-// Deletes a key that could not be recorded. Returns whether it is deleted. The operation's limits
-// do not apply: its deadline may have passed, and the key must not stay in the hardware.
+// Deletes a key that could not be recorded. Returns whether it is deleted. Not limited by the
+// operation's deadline, which may have passed: the key must not stay in the hardware.
 bool Discard(const MadeKey& made) {
   constexpr std::chrono::seconds kGrace{2};
   try {
@@ -168,7 +168,7 @@ SignResponse DeviceKeyStore::SignWithKey(const PreparedSignature& prepared,
 
 std::string DeviceKeyStore::SignDpopWithKey(const SignDpopParams& params,
                                             const OperationLimits& limits) {
-  // RFC 9449 section 4.2: at least 96 bits that nobody can guess.
+  // RFC 9449 section 4.2: at least 96 unpredictable bits.
   constexpr size_t kJtiBytes = 16;
   const std::shared_ptr<const StoredKey> key = records_.Read(params.key_id);
   CheckDpopOrigin(params.claims.htu, DpopOf(key->record()).origins);

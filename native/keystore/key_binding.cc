@@ -9,7 +9,7 @@
 namespace device_key {
 namespace {
 
-// What is hashed. The labels keep the two kinds apart.
+// The hashed text. The labels separate the two kinds of bindings.
 std::string BindingText(const AccountBinding& binding) {
   std::string text = "device-key-binding/v1";
   text.append(1, '\0').append(binding.account_user_id);

@@ -1,4 +1,4 @@
-// What a key is for: one use, and whom it serves.
+// What a key may be used for, and for whom.
 #ifndef DEVICE_KEY_KEYSTORE_KEY_BINDING_H_
 #define DEVICE_KEY_KEYSTORE_KEY_BINDING_H_
 

@@ -171,7 +171,7 @@ std::string EncodeKeyRecord(const KeyRecord& record) {
 
 KeyRecord DecodeKeyRecord(std::string_view text, const KeyId& key_id, const std::string& file) {
   const Reader reader(text, file);
-  // First, since a newer version may have renamed or retyped everything else.
+  // Checked first, because a newer version may have renamed or retyped everything else.
   const int64_t version = reader.Integer("version");
   if (version > kNewestVersion) {
     reader.Fail("it was written by a newer version of node-device-key (record version " +

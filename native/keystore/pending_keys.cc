@@ -19,8 +19,8 @@ constexpr std::chrono::seconds kWithdrawTimeout{2};
 constexpr std::chrono::milliseconds kSweepTime{100};
 constexpr int64_t kNanoseconds = 1'000'000'000;
 
-// Errors that other keys of the token would meet as well, after another try of the PIN or another
-// question for it.
+// Errors that every other key of the token would cause too, after another attempt with the PIN or
+// another question for it.
 bool IsAboutPin(ErrorCode code) {
   switch (code) {
     case ErrorCode::kPinRequired:

@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 }
 
 #if defined(__linux__)
-// Whether `id` is what the kernel shows for owners without an id in this user namespace
+// Whether `id` is the id that the kernel shows for unmapped owners in this user namespace
 // (user_namespaces(7), "Unmapped user and group IDs").
 bool IsUnmappedOwner(uid_t id) {
   uint64_t overflow = 0;
@@ -48,7 +48,7 @@ bool HasAccessList(const fs::path& path) {
 }
 #else
 bool IsUnmappedOwner(uid_t) { return false; }
-bool HasAccessList(const fs::path&) { return false; }  // its own is not in the mode bits
+bool HasAccessList(const fs::path&) { return false; }  // its access list is not in the mode bits
 #endif
 
 bool IsTrustedOwner(uid_t owner) {
@@ -86,14 +86,14 @@ void CheckOwner(const fs::path& path, const struct stat& status) {
 void CheckAncestor(const fs::path& path, const struct stat& status) {
   CheckOwner(path, status);
   if ((status.st_mode & S_ISVTX) != 0) return;
-  // With a POSIX access list the group bits are its mask, which may be for named users.
+  // With a POSIX access list, the group bits are its mask and may apply to named users.
   const bool group_writes =
       (status.st_mode & S_IWGRP) != 0 && (HasAccessList(path) || !IsPrivateGroup(status.st_gid));
   if ((status.st_mode & S_IWOTH) == 0 && !group_writes) return;
   RefuseAncestor(path, "can be written by other users", "run `chmod go-w '" + path.string() + "'`");
 }
 
-// Puts the components of `path` on `stack`, the first on top.
+// Pushes the components of `path` on `stack`, so that the first is on top.
 void PushComponents(const fs::path& path, std::vector<fs::path>& stack) {
   const std::vector<fs::path> components(path.begin(), path.end());
   stack.insert(stack.end(), components.rbegin(), components.rend());

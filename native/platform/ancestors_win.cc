@@ -12,7 +12,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The service that owns Windows' own directories, C:\ among them. It has no WELL_KNOWN_SID_TYPE.
+// TrustedInstaller, the service that owns Windows' own directories such as C:\. It has no
+// WELL_KNOWN_SID_TYPE.
 constexpr wchar_t kTrustedInstaller[] =
     L"S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
 
@@ -20,16 +21,16 @@ bool IsTrusted(PSID sid, PSID user) {
   return EqualSid(sid, user) || IsSystem(sid) || SidText(sid) == kTrustedInstaller;
 }
 
-// An app package or a capability of one (S-1-15-...). A program in an app container needs these
-// grants in addition to those of its user, so no other user gains anything by them.
+// An app package or one of its capabilities (S-1-15-...). A program in an app container needs these
+// grants in addition to its user's, so they give no other user access.
 // https://learn.microsoft.com/windows/win32/secauthz/appcontainer-isolation
 bool IsAppPackage(PSID sid) {
   constexpr SID_IDENTIFIER_AUTHORITY kAppPackage = {SECURITY_APP_PACKAGE_AUTHORITY};
   return memcmp(GetSidIdentifierAuthority(sid), &kAppPackage, sizeof kAppPackage) == 0;
 }
 
-// The length of \\?\C:\, \\?\Volume{...}\ or \\?\UNC\server\share\ at the beginning of `path`;
-// that of `path` when it is no longer than that.
+// The length of the prefix \\?\C:\, \\?\Volume{...}\ or \\?\UNC\server\share\ of `path`, or the
+// length of `path` if it is only a prefix.
 size_t RootLength(const std::wstring& path) {
   int names = path.starts_with(L"\\\\?\\UNC\\") ? 3 : 1;
   for (size_t i = 4; i < path.size(); ++i) {
@@ -68,7 +69,7 @@ void CheckAncestor(const std::wstring& path, bool is_root, PSID user) {
                : "/inheritance:d` and `icacls \"" + shown + "\" /remove:g \"" + name + "\"`"));
 }
 
-// Checks every directory above the last name of `path`, an extended one.
+// Checks every directory above the last component of `path`, which has the prefix \\?\.
 void CheckEachAbove(const std::wstring& path, PSID user) {
   const size_t root = RootLength(path);
   if (!path.starts_with(L"\\\\?\\") || root >= path.size()) return;
@@ -79,7 +80,8 @@ void CheckEachAbove(const std::wstring& path, PSID user) {
   }
 }
 
-// Where `path` is, behind all links, without a separator at the end; empty when it does not exist.
+// The final path behind all links, without a separator at the end; empty when `path` does not
+// exist.
 std::wstring FinalPath(const std::wstring& path) {
   const UniqueHandle file(CreateFileW(path.c_str(), FILE_READ_ATTRIBUTES,
                                       FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
@@ -89,7 +91,7 @@ std::wstring FinalPath(const std::wstring& path) {
     if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND) return {};
     ThrowWindows(Utf8FromWide(path) + " cannot be examined", error);
   }
-  std::wstring final_path(32'768, L'\0');                          // the longest path of Windows
+  std::wstring final_path(32'768, L'\0');                          // Windows' maximum path length
   for (const DWORD names : {VOLUME_NAME_DOS, VOLUME_NAME_GUID}) {  // not every volume has a letter
     const DWORD length = GetFinalPathNameByHandleW(file.get(), final_path.data(),
                                                    static_cast<DWORD>(final_path.size()), names);

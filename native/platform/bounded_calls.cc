@@ -15,10 +15,10 @@
 namespace device_key {
 namespace {
 
-// How late an interruption may be noticed. Not every system lets a thread wait for an Interrupt and
-// a condition variable at once.
+// The longest delay until an interruption is noticed. Not every system lets a thread wait for an
+// Interrupt and a condition variable at once.
 constexpr std::chrono::milliseconds kInterruptPolling{20};
-constexpr size_t kCallQueueLimit = 65536;  // each store has a limit of its own
+constexpr size_t kCallQueueLimit = 65536;  // large, because each store has its own limit
 
 std::atomic<int> abandoned_calls = 0;
 
@@ -28,9 +28,9 @@ bool IsInterrupted(const OperationLimits& limits) {
 
 }  // namespace
 
-// Shared by the caller and the call's thread.
+// Shared by the caller and the thread of the call.
 struct BoundedCalls::Call {
-  // On the call's thread.
+  // Runs on the thread of the call.
   void Execute(bool counts_when_abandoned) {
     {
       const std::lock_guard lock(mutex);
@@ -43,7 +43,7 @@ struct BoundedCalls::Call {
     } catch (...) {
       error = std::current_exception();
     }
-    work = nullptr;  // destroys what it owns before the caller goes on
+    work = nullptr;  // destroys what it owns before the caller continues
     std::unique_lock lock(mutex);
     if (!abandoned) {
       undo = nullptr;
@@ -86,7 +86,7 @@ BoundedCalls::~BoundedCalls() {
 
 int BoundedCalls::abandoned() { return abandoned_calls; }
 
-// Returns the id of the queue's task; 0 for a thread of the call's own.
+// Returns the id of the queue's task; 0 if the call has its own thread.
 uint64_t BoundedCalls::Start(const std::shared_ptr<Call>& call) {
   if (threads_ == Threads::kOne) {
     return queue_.Post([call] { call->Execute(/*counts_when_abandoned=*/false); });

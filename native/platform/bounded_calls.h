@@ -1,4 +1,4 @@
-// Calls that nothing can interrupt, with a limit on how long we wait for them.
+// Calls that cannot be interrupted, with a limit on the time that we wait for them.
 #ifndef DEVICE_KEY_PLATFORM_BOUNDED_CALLS_H_
 #define DEVICE_KEY_PLATFORM_BOUNDED_CALLS_H_
 
@@ -26,28 +26,28 @@ class BoundedCalls {
     kOnePerCall,
   };
 
-  // The messages of the errors.
+  // The error messages.
   struct Messages {
     std::string timeout;  // `device_timeout`: the call did not end in time
-    std::string busy;     // `device_busy`: it could not be started in time
+    std::string busy;     // `device_busy`: the call did not start in time
   };
 
-  // With kOnePerCall, how many calls of this process may hang before more are refused. Each keeps a
-  // thread.
+  // With kOnePerCall: how many calls of this process may hang before further calls are refused.
+  // Each keeps a thread.
   static constexpr int kMaxAbandoned = 16;
 
   BoundedCalls(Threads threads, std::string thread_name, Messages messages);
 
-  // Does not wait for a call that hangs: it keeps its thread.
+  // Does not wait for a call that hangs, which keeps its thread.
   ~BoundedCalls();
 
   BoundedCalls(const BoundedCalls&) = delete;
   BoundedCalls& operator=(const BoundedCalls&) = delete;
 
-  // Returns or throws what `work` does. Throws `device_timeout` at the deadline, `closed` at an
-  // interruption, and `device_busy` when the call could not be started because others hang; one
-  // that has not been started by then never is. The result of a call that was given up goes to
-  // `undo`, on the call's thread. It is given to either the caller or `undo`, never to both.
+  // Returns or throws what `work` does. Throws `device_timeout` at the deadline, `closed` when
+  // interrupted, and `device_busy` when the call could not start because other calls hang; it then
+  // never starts. If the caller has stopped waiting, the result goes to `undo`, on the thread of
+  // the call. Each result goes either to the caller or to `undo`, never to both.
   template <class Work, class Result = std::invoke_result_t<Work>>
   Result Run(const OperationLimits& limits, Work work,
              std::type_identity_t<std::function<void(const Result&)>> undo = nullptr) {
@@ -65,7 +65,7 @@ class BoundedCalls {
   requires std::is_void_v<std::invoke_result_t<Work>>
   void Run(const OperationLimits& limits, Work work) { RunTask(limits, std::move(work), nullptr); }
 
-  // The calls of this process that were given up and go on, of all objects with kOnePerCall.
+  // How many abandoned calls of this process still run, of all objects with kOnePerCall.
   static int abandoned();
 
  private:
@@ -77,7 +77,7 @@ class BoundedCalls {
 
   const Threads threads_;
   const Messages messages_;
-  TaskQueue queue_;  // for kOne; starts its thread with the first call
+  TaskQueue queue_;  // for kOne; the first call starts its thread
 };
 
 }  // namespace device_key

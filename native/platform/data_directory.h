@@ -9,12 +9,13 @@
 namespace device_key {
 
 // The default store directory, absolute; it need not exist. `DEVICE_KEY_HOME` when set and not
-// empty, else the user's data directory with `device-keys` appended: `$XDG_DATA_HOME` or
+// The absolute path of the default store directory, which may not exist. DEVICE_KEY_HOME if it is
+// set and not empty, else `device-keys` in the user's data directory: `$XDG_DATA_HOME` or
 // `~/.local/share` on Linux, `~/Library/Application Support` on macOS. Throws `store_unwritable`
-// when the user has no home directory. With Environment::None() the home directory is the one
-// of the password database; on Windows there is none then, and this throws.
+// when the user has no home directory. With Environment::None() the home directory comes from the
+// password database; on Windows this throws, because there is none.
 //
-// Reads the environment: call it while no other thread changes that.
+// Reads the environment: no other thread may change it meanwhile.
 std::filesystem::path DefaultStoreDirectory(const Environment& environment = {});
 
 }  // namespace device_key

@@ -21,8 +21,7 @@ std::optional<fs::path> HomeFromPasswordDatabase() {
   passwd entry;
   passwd* found = nullptr;
   int status;
-  // Entries have no maximum size (getpwuid_r(3): try again with a larger buffer). Stop at a
-  // megabyte.
+  // Entries have no maximum size, so retry with a larger buffer (getpwuid_r(3)), up to a megabyte.
   while ((status = getpwuid_r(geteuid(), &entry, buffer.data(), buffer.size(), &found)) == EINTR ||
          (status == ERANGE && buffer.size() < (1 << 20))) {
     if (status == ERANGE) buffer.resize(buffer.size() * 2);

@@ -17,7 +17,7 @@ std::optional<fs::path> PathFrom(const Environment& environment, const char* nam
   return PathFromUtf8(*value);
 }
 
-// The profile's directory for data that stays on this machine: keys in a TPM do not roam.
+// Local, not roaming, application data: keys in a TPM do not roam.
 fs::path LocalAppData(const Environment& environment) {
   if (const auto local = PathFrom(environment, "LOCALAPPDATA"); local && local->is_absolute()) {
     return *local;

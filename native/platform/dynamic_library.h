@@ -1,4 +1,4 @@
-// Libraries that are loaded at run time, so that a missing library is an error and not a crash.
+// Libraries that are loaded at run time, so that a missing library causes an error, not a crash.
 #ifndef DEVICE_KEY_PLATFORM_DYNAMIC_LIBRARY_H_
 #define DEVICE_KEY_PLATFORM_DYNAMIC_LIBRARY_H_
 
@@ -7,18 +7,18 @@
 
 namespace device_key {
 
-// A reference to a library, which stays loaded until the process ends: the libraries that we load
-// (tpm2-tss, libcrypto below it, PKCS#11 modules) register atexit handlers and thread-local
-// destructors and start threads, and these would crash if their code were unmapped. Opening a
-// library again is cheap, since the loader counts references. Copyable and thread-safe.
+// A reference to a library. The library is never unloaded: those that we load (tpm2-tss with its
+// libcrypto, PKCS#11 modules) register atexit handlers and thread-local destructors and start
+// threads, which would crash if their code were unmapped. Opening a library again is cheap, because
+// the loader counts references. Copyable and thread-safe.
 class DynamicLibrary {
  public:
   // `name` is a soname that the loader searches for ("libtss2-sys.so.1") or an absolute path.
-  // Throws `library_missing` with the loader's own words.
+  // Throws `library_missing` with the loader's message.
   static DynamicLibrary Open(const char* name);
 
-  // The function `name` as a pointer of type F: `Symbol<decltype(&C_Sign)>("C_Sign")`.
-  // Throws `library_missing` when this version of the library has none.
+  // Returns the function `name` as a pointer of type F: `Symbol<decltype(&C_Sign)>("C_Sign")`.
+  // Throws `library_missing` if this version of the library does not have it.
   template <class F>
   F Symbol(const char* name) const {
     static_assert(std::is_pointer_v<F> && std::is_function_v<std::remove_pointer_t<F>>);

@@ -6,11 +6,11 @@
 namespace device_key {
 namespace {
 
-// A Node.js executable exports some 890 EVP_* symbols of its own OpenSSL. Without DEEPBIND a
-// library that was linked to the system's libcrypto binds to those instead. Their structures are of
-// another version, so it crashes or gets wrong results. macOS binds by library and has no such
-// flag; musl has none either. AddressSanitizer refuses it, so that build defines
-// DEVICE_KEY_NO_DEEPBIND.
+// A Node.js executable exports some 890 EVP_* symbols of its own OpenSSL. Without RTLD_DEEPBIND, a
+// library that was linked to the system's libcrypto binds to those. Their structures are of another
+// version, so the library crashes or returns wrong results. macOS binds symbols by library and has
+// no such flag; musl has none either. AddressSanitizer does not support the flag, so its build
+// defines DEVICE_KEY_NO_DEEPBIND.
 #if defined(RTLD_DEEPBIND) && !defined(DEVICE_KEY_NO_DEEPBIND)
 constexpr int kOpenFlags = RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;
 #else

@@ -15,8 +15,9 @@ bool IsAbsolute(std::string_view name) {
 }  // namespace
 
 DynamicLibrary DynamicLibrary::Open(const char* name) {
-  // Node.js loads addons so that libraries beside them are found first. With a bare name, a user
-  // who can write there could replace the system's library. Never unloaded: see the header.
+  // Node.js loads addons with a search order in which libraries beside the addon come first. With a
+  // bare name, a user with write access there could replace the system's library. Never unloaded:
+  // see the header.
   const DWORD where = IsAbsolute(name)
                           ? LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_SYSTEM32
                           : LOAD_LIBRARY_SEARCH_SYSTEM32;

@@ -7,10 +7,10 @@
 
 namespace device_key {
 
-// A source of settings that were not given in code. It is empty in a process with more privileges
+// A source for settings that were not given in code. It is empty in a process with more privileges
 // than the user who started it (set-user-ID, set-group-ID, file capabilities): variables name
-// libraries to load and files to read, and that user must not choose them. Thread-safe, as long as
-// nobody changes the environment natively at the same time.
+// libraries to load and files to read, and that user must not choose them. Thread-safe as long as
+// no native code changes the environment at the same time.
 class Environment {
  public:
   // The variables of this process.

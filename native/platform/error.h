@@ -10,9 +10,9 @@
 
 namespace device_key {
 
-// The machine codes that native code throws; lib/errors.ts has them and those of TypeScript. Their
-// wire names (`ErrorCodeName`) are stable: callers switch on them, and JSON-RPC clients receive
-// them as `error.data.code`.
+// The error codes that native code throws; lib/errors.ts lists these and those of TypeScript. Their
+// wire names (`ErrorCodeName`) are stable, because callers compare them and JSON-RPC clients
+// receive them as `error.data.code`.
 enum class ErrorCode {
   kInvalidParams,
   kInvalidPayload,
@@ -49,11 +49,11 @@ enum class ErrorCode {
 // "invalid_params" for kInvalidParams, and so on.
 std::string_view ErrorCodeName(ErrorCode code);
 
-// Thrown by everything in native/ and caught once, at the boundary to JavaScript.
+// Thrown by everything in native/ and caught in one place, at the boundary to JavaScript.
 //
-// The message says what happened and what to do about it, for a person; it never holds payload
-// contents, PINs or tokens. `platform_status` is the raw status of the layer below (a TSS2_RC, an
-// HRESULT, a CK_RV, an OSStatus), kept for reports.
+// The message tells a person what happened and what to do. It never contains payload contents, PINs
+// or tokens. `platform_status` is the raw status of the layer below (a TSS2_RC, an HRESULT, a
+// CK_RV, an OSStatus), for reports.
 class DeviceKeyError : public std::runtime_error {
  public:
   DeviceKeyError(ErrorCode code, const std::string& message,
@@ -68,8 +68,8 @@ class DeviceKeyError : public std::runtime_error {
   std::optional<uint32_t> platform_status_;
 };
 
-// Hardware that has answered this process cannot be reached now. Its code may be one that means a
-// lasting reason elsewhere (`hardware_unavailable`), but this one may pass.
+// Hardware that has answered this process before cannot be reached now. The code may be one that is
+// permanent elsewhere (`hardware_unavailable`); this error may be temporary.
 class PassingError : public DeviceKeyError {
  public:
   using DeviceKeyError::DeviceKeyError;

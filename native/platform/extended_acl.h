@@ -1,4 +1,4 @@
-// Access lists beside a file's mode, which can let others use what the mode keeps from them.
+// Access lists, which can grant other users access that the file's mode denies.
 #ifndef DEVICE_KEY_PLATFORM_EXTENDED_ACL_H_
 #define DEVICE_KEY_PLATFORM_EXTENDED_ACL_H_
 
@@ -6,9 +6,9 @@
 
 namespace device_key {
 
-// Throws `store_insecure` when the access list of the open file or directory `fd` allows anybody to
-// read or change it, and `store_unwritable` when the list cannot be read. `what` begins the
-// message.
+// Throws `store_insecure` when the access list of the open file or directory `fd` lets another user
+// read or change it, and `store_unwritable` when the list cannot be read. The message begins with
+// `what`.
 void CheckExtendedAcl(int fd, const std::string& what, const std::string& path);
 
 }  // namespace device_key

@@ -7,8 +7,8 @@
 namespace device_key {
 
 // The group bits of the mode are the mask of a POSIX access list (acl(5)): without them the list
-// grants nothing. New files of mode 0600 get an empty mask from a default list of their directory.
-// The caller would refuse the bits too; this message has the better cure.
+// grants nothing. A new file of mode 0600 gets an empty mask when its directory has a default list.
+// The caller would refuse the group bits too, but this message has the better cure.
 void CheckExtendedAcl(int fd, const std::string& what, const std::string& path) {
   struct stat status;
   if (fgetxattr(fd, "system.posix_acl_access", nullptr, 0) <= 0 || fstat(fd, &status) != 0 ||

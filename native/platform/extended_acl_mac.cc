@@ -25,7 +25,7 @@ constexpr acl_permset_mask_t kUses = ACL_READ_DATA | ACL_WRITE_DATA | ACL_APPEND
 bool AllowsUse(acl_entry_t entry) {
   acl_tag_t tag;
   acl_permset_mask_t permissions = 0;
-  // What cannot be read counts as allowed.
+  // An entry that cannot be read counts as a grant.
   if (acl_get_tag_type(entry, &tag) != 0) return true;
   if (tag != ACL_EXTENDED_ALLOW) return false;
   return acl_get_permset_mask_np(entry, &permissions) != 0 || (permissions & kUses) != 0;
@@ -44,7 +44,7 @@ void CheckExtendedAcl(int fd, const std::string& what, const std::string& path) 
         "the access list of " + what + " cannot be read: " + std::generic_category().message(error),
         static_cast<uint32_t>(error));
   }
-  // 0 for an entry, unlike in the POSIX draft (acl_get_entry(3) of macOS).
+  // Success is 0, unlike in the POSIX draft (acl_get_entry(3) of macOS).
   acl_entry_t entry = nullptr;
   for (int which = ACL_FIRST_ENTRY; acl_get_entry(list.get(), which, &entry) == 0;
        which = ACL_NEXT_ENTRY) {

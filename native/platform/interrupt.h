@@ -6,9 +6,9 @@
 
 namespace device_key {
 
-// Triggered at most once, when the JavaScript environment that asked for the work ends. A provider
-// that waits for a device polls `wait_fd()` together with the device. When it is readable, the
-// provider stops at once and throws `closed`. Thread-safe.
+// Triggered at most once, when the JavaScript environment that requested the work ends. A provider
+// that waits for a device polls `wait_fd()` together with the device. When it becomes readable, the
+// provider stops immediately and throws `closed`. Thread-safe.
 class Interrupt {
  public:
   Interrupt();

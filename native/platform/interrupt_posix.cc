@@ -11,8 +11,8 @@
 namespace device_key {
 namespace {
 
-// pipe2 would set the flags at once, but macOS does not have it. A process that forks between the
-// two calls inherits the pipe, which does no harm: nobody writes to it.
+// macOS has no pipe2, which would set the flags atomically. A process that forks between the two
+// calls inherits the pipe. That is harmless, because no such process writes to it.
 void SetPipeFlags(int fd) {
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   fcntl(fd, F_SETFL, O_NONBLOCK);

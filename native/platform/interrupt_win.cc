@@ -2,7 +2,7 @@
 
 namespace device_key {
 
-// Windows' key stores have no handle to wait for, so a flag is enough.
+// A flag is enough, because Windows' key stores have no handle to wait for.
 Interrupt::Interrupt() = default;
 Interrupt::~Interrupt() = default;
 

@@ -8,7 +8,7 @@
 
 namespace device_key {
 
-// The time limit of one operation, and the switch that ends it early.
+// The time limit of one operation, and the interrupt that ends it early.
 struct OperationLimits {
   std::chrono::steady_clock::time_point deadline;
   const Interrupt* interrupt = nullptr;  // may be null; outlives the call

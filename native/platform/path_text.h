@@ -1,4 +1,4 @@
-// Paths as UTF-8 text, as JavaScript and our messages have them.
+// Conversion between paths and UTF-8 text, which JavaScript and our messages use.
 #ifndef DEVICE_KEY_PLATFORM_PATH_TEXT_H_
 #define DEVICE_KEY_PLATFORM_PATH_TEXT_H_
 
@@ -8,8 +8,8 @@
 
 namespace device_key {
 
-// std::filesystem takes a plain `char` for the system's code page where there is one (Windows, with
-// MSVC's library); char8_t is UTF-8 everywhere. On POSIX both are the bytes as they are.
+// On Windows, std::filesystem reads a plain `char` path in the system's code page (with MSVC's
+// library), and a char8_t path as UTF-8 everywhere. On POSIX both are the bytes of the path.
 inline std::filesystem::path PathFromUtf8(std::string_view text) {
   return std::filesystem::path(std::u8string(text.begin(), text.end()));
 }

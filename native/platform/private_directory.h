@@ -1,4 +1,4 @@
-// Small files in a directory that belongs to this user alone.
+// Small files in a directory that only this user can access.
 #ifndef DEVICE_KEY_PLATFORM_PRIVATE_DIRECTORY_H_
 #define DEVICE_KEY_PLATFORM_PRIVATE_DIRECTORY_H_
 
@@ -22,7 +22,7 @@
 
 namespace device_key {
 
-// What changes whenever a file is replaced or written to.
+// Changes whenever a file is replaced or written to.
 struct FileStamp {
   uint64_t device = 0;
   uint64_t inode = 0;
@@ -44,81 +44,82 @@ using OsHandle = UniqueHandle;
 using OsHandle = UniqueFd;
 #endif
 
-// An open directory of small files. Opening it refuses, with `store_insecure`, one that another
-// user owns or that the group or others can read or write, one that is reached through a symbolic
-// link as its last component, and one below a directory in which another user could rename
-// (ancestors.h); all further work goes through the open directory, so that a swapped
-// path cannot redirect it. File names are single components. Threads and processes may share a
-// directory; one object may be used by several threads.
+// An open directory of small files. Opening it throws `store_insecure` if another user owns it, if
+// the group or others can read or write it, if its last component is a symbolic link, or if another
+// user could rename a directory above it (ancestors.h). All further operations use the open
+// directory, so that replacing the path cannot redirect them. File names are single components.
+// Several threads and processes may use one directory; several threads may use one object.
 //
-// On Windows the mode is an access list, the group and others are everyone but this user, the
-// system and the administrators, and nobody can rename or remove the directory while it is open.
+// On Windows an access list replaces the mode; "the group and others" means everyone but this user,
+// the system and the administrators. The directory cannot be renamed or removed while it is open.
 // Paths may be longer than MAX_PATH.
 //
-// Everything throws `store_unwritable` for what the operating system refuses (disk full, read-only,
-// no permission, I/O error), with its words.
+// All operations throw `store_unwritable` for errors of the operating system (disk full, read-only,
+// no permission, I/O error), with the system's message.
 class PrivateDirectory {
  public:
   static constexpr size_t kMaxFileBytes = 1 << 20;
 
-  // nullopt when there is no such directory; it is not created.
+  // nullopt if the directory does not exist. Does not create it.
   static std::optional<PrivateDirectory> Open(const std::filesystem::path& path);
 
   // Like Stat, but path-based; for cache validation only. Compare the stamp with that of a file
-  // that was read before: a file that another process puts at the path has another stamp. It skips
-  // most checks of Open, which take several times as long, and returns nullopt when there is no
-  // such file or when the directory's type, owner or mode are not as Open demands. On Windows it
-  // opens the directory, because an access list can be read from an open handle only.
+  // that was read before: if another process replaces the file, the stamp differs. Skips most
+  // checks of Open, which take several times as long. Returns nullopt if there is no such file, or
+  // if the directory's type, owner or mode are not what Open requires. On Windows it opens the
+  // directory, because reading an access list needs an open handle.
   static std::optional<FileStamp> StatByPath(const std::filesystem::path& path,
                                              const std::string& name);
 
-  // Creates the directory, and those above it, with mode 0700 when it is not there.
+  // Creates the directory and its parents with mode 0700 if they do not exist.
   static PrivateDirectory OpenOrCreate(const std::filesystem::path& path);
 
   PrivateDirectory(PrivateDirectory&& other) noexcept;
   PrivateDirectory& operator=(PrivateDirectory&&) = delete;
   ~PrivateDirectory();
 
-  // nullopt when there is no such file.
+  // nullopt if there is no such file.
   std::optional<FileStamp> Stat(const std::string& name) const;
 
-  // nullopt when there is no such file. Throws `store_insecure` for anything but a regular file of
-  // this user's that nobody else can read or write (symbolic links are not followed), and
-  // `store_corrupt` when it is longer than kMaxFileBytes.
+  // nullopt if there is no such file. Throws `store_insecure` unless it is a regular file of this
+  // user that no other user can read or write (symbolic links are not followed), and
+  // `store_corrupt` if it is longer than kMaxFileBytes.
   std::optional<FileContents> Read(const std::string& name) const;
 
-  // An empty file under a temporary name. It shows that a file can be written before there is
-  // anything to write, and is removed unless WriteNew renames it. WriteNew fills this file instead
-  // of another one, because flushing the removal of a second file to the disk costs as much again.
+  // An empty file with a temporary name. It shows that a file can be written before the contents
+  // exist. It is removed unless WriteNew renames it. WriteNew fills this file, because flushing the
+  // removal of a second file to the disk costs as much again.
   class NewFile;
   std::shared_ptr<NewFile> MakeFile() const;
 
-  // Makes `file`, which is of this directory, the file `name` with mode 0600. When this returns it
-  // is on the disk, complete; when it throws, there is no such file, and nobody has seen a part of
-  // it at any time. Throws `store_unwritable` when there is a file of that name already.
+  // Writes `contents` to `file`, which is in this directory, and renames it to `name`; the mode is
+  // 0600. When this returns, the file is complete and on the disk. When it throws, there is no such
+  // file, and no reader has seen a part of it. Throws `store_unwritable` if a file with that name
+  // exists.
   void WriteNew(NewFile& file, const std::string& name, std::string_view contents) const;
   void WriteNew(const std::string& name, std::string_view contents) const {
     WriteNew(*MakeFile(), name, contents);
   }
 
-  // Update and Remove exclude each other, in other threads and processes too. They throw
-  // `store_unwritable` when another one is not done by `deadline`; a process that dies lets go.
+  // Update and Remove exclude each other, also across threads and processes. They throw
+  // `store_unwritable` if another one does not finish by `deadline`. The lock of a process ends
+  // with the process.
   using Deadline = std::chrono::steady_clock::time_point;
 
-  // Replaces a file by what `change` makes of its contents, or leaves it when that is nullopt.
-  // Readers see the old file or the new one. When it throws, the old one is still there, unless it
-  // was only the directory that could not be flushed: then the new one is, until a power loss at
-  // least. False when there is no such file.
+  // Replaces the contents of a file by the result of `change(contents)`; nullopt leaves the file
+  // unchanged. Readers see either the old or the new file. When it throws, the old file is still
+  // there, with one exception: if only flushing the directory failed, the new file is there, but a
+  // power loss may undo that. False if there is no such file.
   bool Update(const std::string& name,
               const std::function<std::optional<std::string>(const std::string&)>& change,
               Deadline deadline) const;
 
-  // False when there is no such file. When it throws because the directory could not be flushed,
-  // the file is gone, until a power loss at least.
+  // False if there is no such file. When it throws because the directory could not be flushed, the
+  // file is gone, but a power loss may undo that.
   bool Remove(const std::string& name, Deadline deadline) const;
 
-  // The names of the entries, sorted, without this class's temporary files. Removes those that are
-  // older than ten minutes, as a process that died left them behind.
+  // The names of the entries, sorted, without this class's temporary files. Removes temporary files
+  // that are older than ten minutes, which a dead process has left.
   std::vector<std::string> List() const;
 
  private:
@@ -129,7 +130,7 @@ class PrivateDirectory {
   void Fill(NewFile& file, const std::string& name, std::string_view contents) const;
   std::string PathOf(const std::string& name) const { return Utf8FromPath(path_ / name); }
 
-  std::filesystem::path path_;  // on POSIX for messages only, once open
+  std::filesystem::path path_;  // on POSIX only for messages, once open
   OsHandle directory_;
 };
 

@@ -32,7 +32,7 @@ constexpr char kFindsLocks[] = "lsof";
 constexpr char kFindsLocks[] = "lslocks";
 #endif
 
-// Calls `call` again for as long as a signal interrupts it.
+// Repeats `call` while a signal interrupts it.
 template <class Call>
 auto Retry(Call call) {
   auto result = call();
@@ -50,8 +50,8 @@ auto Retry(Call call) {
   throw DeviceKeyError(ErrorCode::kStoreInsecure, message);
 }
 
-// Refuses what another user owns, or could read or write. `status` is of the open `fd`; `what`
-// begins the message.
+// Throws if another user owns the open `fd` or could read or write it. `status` is that of `fd`;
+// the message begins with `what`.
 void CheckPrivate(int fd, const struct stat& status, const std::string& what,
                   const std::string& path) {
   if (status.st_uid != geteuid()) {
@@ -91,7 +91,7 @@ UniqueFd OpenChecked(const fs::path& path) {
   if (!fd.valid()) {
     const int error = errno;
     if (error == ENOENT) return fd;
-    // Linux answers ENOTDIR, not ELOOP, to a link when O_DIRECTORY is set too.
+    // With O_DIRECTORY, Linux returns ENOTDIR, not ELOOP, for a link.
     if ((error == ELOOP || error == ENOTDIR) && IsSymlink(path)) {
       ThrowInsecure(what +
                     " is a symbolic link, which is never followed: name the directory itself");
@@ -106,21 +106,21 @@ UniqueFd OpenChecked(const fs::path& path) {
 
 int SyncFile(int fd) {
 #ifdef __APPLE__
-  // fsync(2) on macOS: fsync only hands the data to the drive; F_FULLFSYNC makes it permanent.
+  // On macOS fsync only passes the data to the drive; F_FULLFSYNC makes it permanent (fsync(2)).
   if (Retry([&] { return fcntl(fd, F_FULLFSYNC); }) == 0) return 0;
 #endif
   return Retry([&] { return fsync(fd); });
 }
 
-// Some file systems (FUSE, SMB) cannot flush directories and say EINVAL; there a rename is as
-// durable as it gets.
+// Some file systems (FUSE, SMB) cannot flush directories and return EINVAL. There a rename cannot
+// be made more durable.
 bool SyncDirectory(int fd) { return SyncFile(fd) == 0 || errno == EINVAL; }
 
-// Makes `path` and what is missing above it. 0700 is also what the XDG Base Directory Specification
-// asks for when a data directory has to be made.
+// Creates `path` and its missing parents. The XDG Base Directory Specification also requires mode
+// 0700 for a new data directory.
 void MakeDirectories(const fs::path& path) {
   if (mkdir(path.c_str(), 0700) != 0) {
-    if (errno == EEXIST) return;  // whatever it is, opening it will tell
+    if (errno == EEXIST) return;  // opening it will find out what it is
     if (errno != ENOENT || !path.has_relative_path()) {
       ThrowErrno("the key store directory " + path.string() + " cannot be created", errno);
     }
@@ -129,8 +129,8 @@ void MakeDirectories(const fs::path& path) {
       ThrowErrno("the key store directory " + path.string() + " cannot be created", errno);
     }
   }
-  // Best effort: the parent may not be ours to open. A record that survives a power loss is worth
-  // nothing if the directory around it does not.
+  // Best effort: this user may not be allowed to open the parent. A durable record is worth nothing
+  // without a durable directory.
   const UniqueFd parent(
       Retry([&] { return open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (parent.valid()) SyncDirectory(parent.get());
@@ -162,7 +162,7 @@ using DirectoryStream = std::unique_ptr<DIR, DirectoryCloser>;
 class PrivateDirectory::NewFile {
  public:
   explicit NewFile(int directory_fd) : directory_fd_(directory_fd) {
-    // O_EXCL makes the choice safe; randomness makes a second try all but unheard of.
+    // O_EXCL makes this safe; random names make a second attempt very unlikely.
     std::random_device random;
     do {
       char suffix[17];
@@ -180,7 +180,7 @@ class PrivateDirectory::NewFile {
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
 
-  // These return false with errno set.
+  // These return false and set errno.
   bool valid() const { return fd_.valid(); }
   bool Write(std::string_view contents) {
     while (!contents.empty()) {
@@ -217,7 +217,7 @@ std::optional<FileStamp> PrivateDirectory::StatByPath(const fs::path& path,
   // As in WithoutTrailingSeparator.
   while (text.size() > 1 && (text.ends_with('/') || text.ends_with("/."))) text.pop_back();
   struct stat status;
-  constexpr mode_t kOurs = S_IRUSR | S_IXUSR;  // without which Open or Stat may fail
+  constexpr mode_t kOurs = S_IRUSR | S_IXUSR;  // Open and Stat may need these
   if (lstat(text.c_str(), &status) != 0 || !S_ISDIR(status.st_mode) ||
       (status.st_mode & (kOurs | S_IRWXG | S_IRWXO)) != kOurs || status.st_uid != geteuid()) {
     return std::nullopt;
@@ -253,7 +253,7 @@ std::optional<FileStamp> PrivateDirectory::Stat(const std::string& name) const {
 }
 
 std::optional<FileContents> PrivateDirectory::Read(const std::string& name) const {
-  // O_NONBLOCK: opening a FIFO would otherwise wait for its other end.
+  // O_NONBLOCK, because opening a FIFO would otherwise wait for its other end.
   const UniqueFd fd(Retry([&] {
     return openat(directory_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   }));
@@ -269,7 +269,8 @@ std::optional<FileContents> PrivateDirectory::Read(const std::string& name) cons
   if (!S_ISREG(status.st_mode)) ThrowInsecure(PathOf(name) + " is not a regular file: remove it");
   CheckPrivate(fd.get(), status, PathOf(name), PathOf(name));
 
-  // One byte more than allowed tells a file that is too long, also when it grew after fstat.
+  // Reading one byte more than allowed detects a file that is too long, also if it has grown since
+  // fstat.
   FileContents contents{.bytes = {}, .stamp = StampOf(status)};
   contents.bytes.resize(std::min<size_t>(static_cast<size_t>(status.st_size), kMaxFileBytes) + 1);
   size_t length = 0;
@@ -301,8 +302,8 @@ std::shared_ptr<PrivateDirectory::NewFile> PrivateDirectory::MakeFile() const {
 void PrivateDirectory::WriteNew(NewFile& file, const std::string& name,
                                 std::string_view contents) const {
   const std::string failure = PathOf(name) + " cannot be written";
-  // rename would replace the file. Two writers of one name can both pass this check; names are
-  // random, so that guards against a mistake, not against a race.
+  // Without this check, rename would replace the file. Two writers of one name can both pass the
+  // check. Names are random, so it guards against a mistake, not against a race.
   if (Stat(name)) ThrowErrno(failure, EEXIST);
   Fill(file, name, contents);
   if (!SyncDirectory(directory_.get())) {
@@ -312,25 +313,25 @@ void PrivateDirectory::WriteNew(NewFile& file, const std::string& name,
   }
 }
 
-// Writes `file` and moves it to `name`, whatever is there.
+// Writes `file` and renames it to `name`, replacing an existing file.
 void PrivateDirectory::Fill(NewFile& file, const std::string& name,
                             std::string_view contents) const {
   const auto fill = [&](NewFile& empty) {
     return empty.valid() && empty.Write(contents) && empty.Sync() && empty.RenameTo(name);
   };
   if (fill(file)) return;
-  if (errno == ENOENT) {  // List has taken a file that waited for very long for an abandoned one
+  if (errno == ENOENT) {  // List has removed the file, which waited for more than ten minutes
     NewFile another(directory_.get());
     if (fill(another)) return;
   }
   ThrowErrno(PathOf(name) + " cannot be written", errno);
 }
 
-// Held until the descriptor is closed; an invalid one when the directory has been removed. A lock
-// on the directory itself leaves no lock file behind. It belongs to the open file, so it takes one
-// of its own to keep out other threads as well.
+// The lock is held until the descriptor is closed. Returns an invalid descriptor if the directory
+// has been removed. Locking the directory itself leaves no lock file behind. The lock belongs to
+// the open file description, so each call opens the directory again to exclude other threads too.
 //
-// Whoever may read the directory may lock it, for as long as they like, hence the deadline.
+// Any process with read access to the directory can lock it for any time, hence the deadline.
 UniqueFd PrivateDirectory::Lock(Deadline deadline) const {
   constexpr std::chrono::milliseconds kPause{5};
   const std::string failure = "the key store directory " + path_.string() + " cannot be locked";
@@ -370,7 +371,7 @@ bool PrivateDirectory::Update(
 }
 
 bool PrivateDirectory::Remove(const std::string& name, Deadline deadline) const {
-  // Without the lock, an Update that has read the file already would bring it back.
+  // Without the lock, a concurrent Update that has already read the file would write it again.
   const UniqueFd lock = Lock(deadline);
   if (!lock.valid()) return false;
   if (unlinkat(directory_.get(), name.c_str(), 0) != 0) {
@@ -387,7 +388,8 @@ bool PrivateDirectory::Remove(const std::string& name, Deadline deadline) const 
 
 std::vector<std::string> PrivateDirectory::List() const {
   const std::string failure = "the key store directory " + path_.string() + " cannot be listed";
-  // A descriptor of its own, since the position in a directory belongs to the open file.
+  // A separate descriptor, because the position in a directory belongs to the open file
+  // description.
   UniqueFd fd(
       Retry([&] { return openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!fd.valid()) {
@@ -406,7 +408,7 @@ std::vector<std::string> PrivateDirectory::List() const {
       struct stat status;
       if (fstatat(directory_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
           std::time(nullptr) - status.st_mtime > kStaleAfterSeconds) {
-        unlinkat(directory_.get(), name.c_str(), 0);  // a failure leaves it to the next listing
+        unlinkat(directory_.get(), name.c_str(), 0);  // on failure the next listing tries again
       }
     } else if (name != "." && name != "..") {
       names.push_back(name);

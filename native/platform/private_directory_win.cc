@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr char kTemporaryPrefix[] = ".tmp-";
 constexpr char kLockName[] = ".tmp-lock";
-constexpr uint64_t kStaleAfter = 600ULL * 10'000'000;  // in FILETIME's units of 100 ns
+constexpr uint64_t kStaleAfter = 600ULL * 10'000'000;  // in units of FILETIME, 100 ns
 constexpr std::chrono::milliseconds kPause{5};
 
 struct FindClosing {
@@ -29,15 +29,15 @@ using ScopedFind = std::unique_ptr<void, FindClosing>;
   throw DeviceKeyError(ErrorCode::kStoreInsecure, message);
 }
 
-// Absolute, with backslashes alone, as \\?\ needs it, and without a separator at the end.
+// An absolute path with backslashes only, as \\?\ requires, and without a separator at the end.
 fs::path Clean(const fs::path& path) {
   fs::path clean = fs::absolute(path).lexically_normal().make_preferred();
   while (clean.has_relative_path() && clean.filename().empty()) clean = clean.parent_path();
   return clean;
 }
 
-// Owned by this user, who alone may do anything, nothing inherited ("P"). Without an owner it
-// would be Administrators' when an elevated process makes it.
+// Owned by this user, who has full access alone, without inherited entries ("P"). If no owner were
+// given, Administrators would own what an elevated process creates.
 class PrivateAccess {
  public:
   PrivateAccess() {
@@ -60,7 +60,7 @@ class PrivateAccess {
 
 enum class FileKind { kDirectory, kFile };
 
-// Refuses what another user owns, or could read or write. `what` begins the message.
+// Throws if another user owns it or could read or write it. The message begins with `what`.
 void CheckPrivate(HANDLE file, FileKind kind, const std::string& what, const std::string& path) {
   const FileSecurity security = SecurityOf(file, what);
   PSID owner = security.owner;
@@ -80,7 +80,8 @@ void CheckPrivate(HANDLE file, FileKind kind, const std::string& what, const std
   if (security.list == nullptr) {
     ThrowInsecure(what + " can be written by everyone" + cure(nullptr));
   }
-  // FILE_READ_DATA is FILE_LIST_DIRECTORY of a directory. Attributes and access lists may be seen.
+  // For a directory, FILE_READ_DATA means FILE_LIST_DIRECTORY. Others may read attributes and
+  // access lists.
   constexpr DWORD kReading = FILE_READ_DATA | FILE_READ_EA | GENERIC_READ;
   constexpr DWORD kWriting = FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_WRITE_EA |
                              FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_WRITE |
@@ -100,8 +101,8 @@ bool IsMissing(DWORD error) {
   return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND;
 }
 
-// Not valid when there is no such directory. As long as it is open nobody can rename or remove it
-// (it is not shared for deletion), nor what it is in: the path goes on meaning this directory.
+// Not valid if there is no such directory. While it is open, nobody can rename or remove it (it is
+// not shared for deletion) or its parents, so the path keeps its meaning.
 UniqueHandle OpenChecked(const fs::path& path) {
   const std::string what = "the key store directory " + Utf8FromPath(path);
   UniqueHandle directory(CreateFileW(ExtendedPath(path).c_str(), FILE_LIST_DIRECTORY | READ_CONTROL,
@@ -124,7 +125,7 @@ UniqueHandle OpenChecked(const fs::path& path) {
     ThrowWindows(what + " cannot be opened", ERROR_DIRECTORY);
   }
   CheckPrivate(directory.get(), FileKind::kDirectory, what, Utf8FromPath(path));
-  // After it was opened: nobody can rename the directories above it any more.
+  // Checked after opening, because nobody can rename the directories above it from then on.
   CheckAncestors(path);
   return directory;
 }
@@ -132,7 +133,7 @@ UniqueHandle OpenChecked(const fs::path& path) {
 void MakeDirectories(const fs::path& path, PrivateAccess& access) {
   if (CreateDirectoryW(ExtendedPath(path).c_str(), access.get())) return;
   DWORD error = GetLastError();
-  if (error == ERROR_ALREADY_EXISTS) return;  // whatever it is, opening it will tell
+  if (error == ERROR_ALREADY_EXISTS) return;  // opening it will find out what it is
   if (error == ERROR_PATH_NOT_FOUND && path.has_relative_path() && path.parent_path() != path) {
     MakeDirectories(path.parent_path(), access);
     if (CreateDirectoryW(ExtendedPath(path).c_str(), access.get())) return;
@@ -142,14 +143,14 @@ void MakeDirectories(const fs::path& path, PrivateAccess& access) {
   ThrowWindows("the key store directory " + Utf8FromPath(path) + " cannot be created", error);
 }
 
-// Virus scanners and indexers open new files for a moment, and a file that is being deleted stays
-// until the last of its readers has gone.
+// Virus scanners and indexers open new files for a moment, and a deleted file remains until its
+// last reader closes it.
 bool IsTransient(DWORD error) {
   return error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED ||
          error == ERROR_DELETE_PENDING || error == ERROR_LOCK_VIOLATION;
 }
 
-// Calls `attempt` again for up to a second while it returns a transient error.
+// Repeats `attempt` for up to a second while it returns a transient error.
 template <class Attempt>
 DWORD RetryForASecond(Attempt attempt) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
@@ -182,7 +183,7 @@ FileStamp StampOf(HANDLE file, const std::string& path) {
       .changed_ns = UnixNanoseconds(times.ChangeTime)};
 }
 
-// Not valid when there is no such file.
+// Not valid if there is no such file.
 UniqueHandle OpenForReading(const fs::path& path, const std::string& name, DWORD access) {
   const std::wstring extended = ExtendedPath(path / WideFromUtf8(name));
   UniqueHandle file;
@@ -216,7 +217,7 @@ class PrivateDirectory::NewFile {
         return;
       }
       error_ = GetLastError();
-      path_.clear();  // not ours to remove
+      path_.clear();  // do not remove it, it is not ours
       if (error_ != ERROR_FILE_EXISTS) return;
     }
   }
@@ -228,19 +229,19 @@ class PrivateDirectory::NewFile {
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
 
-  // What went wrong last; ERROR_SUCCESS when nothing did.
+  // The last error, or ERROR_SUCCESS.
   DWORD error() const { return error_; }
 
   void Write(std::string_view contents) {
     DWORD written = 0;
     if (error_ != ERROR_SUCCESS) return;
-    // Records are far shorter than a DWORD can tell.
+    // Records are much shorter than the maximum of a DWORD.
     if (!WriteFile(file_.get(), contents.data(), static_cast<DWORD>(contents.size()), &written,
                    nullptr) ||
         !FlushFileBuffers(file_.get())) {
       error_ = GetLastError();
     } else if (written != contents.size()) {
-      error_ = ERROR_WRITE_FAULT;  // which would not be the last error: nothing failed
+      error_ = ERROR_WRITE_FAULT;  // GetLastError would return success
     }
   }
   void MoveTo(const std::string& name, DWORD flags) {
@@ -252,7 +253,7 @@ class PrivateDirectory::NewFile {
         return DWORD{ERROR_SUCCESS};
       }
       const DWORD error = GetLastError();
-      // Wine says so now and then while another opens the file that is replaced.
+      // Wine sometimes returns this error while another thread opens the file that is replaced.
       const bool is_race =
           error == ERROR_ALREADY_EXISTS && (flags & MOVEFILE_REPLACE_EXISTING) != 0;
       return is_race ? DWORD{ERROR_SHARING_VIOLATION} : error;
@@ -319,7 +320,7 @@ std::optional<FileContents> PrivateDirectory::Read(const std::string& name) cons
   }
   CheckPrivate(file.get(), FileKind::kFile, PathOf(name), PathOf(name));
 
-  // One byte more than allowed tells a file that is too long.
+  // Reading one byte more than allowed detects a file that is too long.
   FileContents contents{.bytes = {}, .stamp = StampOf(file.get(), PathOf(name))};
   contents.bytes.resize(std::min<size_t>(static_cast<size_t>(contents.stamp.size), kMaxFileBytes) +
                         1);
@@ -359,7 +360,7 @@ void PrivateDirectory::WriteNew(NewFile& file, const std::string& name,
     ThrowWindows(PathOf(name) + " cannot be written", file.error());
 }
 
-// Writes `file` and moves it to `name`, whatever is there.
+// Writes `file` and renames it to `name`, replacing an existing file.
 void PrivateDirectory::Fill(NewFile& file, const std::string& name,
                             std::string_view contents) const {
   file.Write(contents);
@@ -368,7 +369,8 @@ void PrivateDirectory::Fill(NewFile& file, const std::string& name,
     ThrowWindows(PathOf(name) + " cannot be written", file.error());
 }
 
-// A file that one process at a time can have open, and that goes with whoever has.
+// A file that only one process can have open at a time. Windows deletes it when that process closes
+// it or dies.
 OsHandle PrivateDirectory::Lock(Deadline deadline) const {
   const std::wstring path = ExtendedPath(path_ / WideFromUtf8(kLockName));
   const std::string failure =
@@ -406,7 +408,7 @@ bool PrivateDirectory::Update(
 }
 
 bool PrivateDirectory::Remove(const std::string& name, Deadline deadline) const {
-  // Without the lock, an Update that has read the file already would bring it back.
+  // Without the lock, a concurrent Update that has already read the file would write it again.
   const UniqueHandle lock = Lock(deadline);
   if (!lock.valid()) return false;
   const std::wstring path = ExtendedPath(path_ / WideFromUtf8(name));
@@ -436,8 +438,7 @@ std::vector<std::string> PrivateDirectory::List() const {
     const std::string name = Utf8FromWide(found.cFileName);
     if (name.starts_with(kTemporaryPrefix)) {
       if (ticks(now) > ticks(found.ftLastWriteTime) + kStaleAfter) {
-        DeleteFileW(
-            ExtendedPath(path_ / found.cFileName).c_str());  // a failure leaves it for later
+        DeleteFileW(ExtendedPath(path_ / found.cFileName).c_str());  // retried by the next listing
       }
     } else if (name != "." && name != "..") {
       names.push_back(name);

@@ -25,7 +25,7 @@ struct TaskQueue::State {
   const size_t limit;
 
   std::mutex mutex;
-  std::condition_variable wake;   // for the worker: a task, or the end
+  std::condition_variable wake;   // for the worker: a task has been posted, or the queue is closed
   std::condition_variable ended;  // for Join
   std::deque<Entry> waiting;
   uint64_t last_id = 0;
@@ -63,13 +63,13 @@ uint64_t TaskQueue::Post(std::function<void()> task) {
   }
   const uint64_t id = ++state_->last_id;
   state_->waiting.push_back({id, std::move(task)});
-  lock.unlock();  // before the worker wakes up and needs it
+  lock.unlock();  // the worker needs it when it wakes up
   state_->wake.notify_one();
   return id;
 }
 
 bool TaskQueue::Remove(uint64_t id) {
-  State::Entry removed{};  // destroyed without the lock: its destructors may call the queue
+  State::Entry removed{};  // destroyed without the lock, because its destructors may call the queue
   const std::lock_guard lock(state_->mutex);
   const auto entry = std::find_if(state_->waiting.begin(), state_->waiting.end(),
                                   [id](const State::Entry& e) { return e.id == id; });

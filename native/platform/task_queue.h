@@ -13,13 +13,13 @@
 
 namespace device_key {
 
-// Runs tasks one after the other, in the order in which they were posted, on a thread that is
-// started by the first of them. Tasks must not throw, and must own everything they touch: one that
-// never returns outlives the queue (see Join). Thread-safe, also for calls from tasks and from the
-// destructors of what they own; Join and destruction are for the one owner, outside of tasks.
+// Runs tasks one after the other, in the order in which they were posted. The first task starts the
+// thread. Tasks must not throw, and must own everything that they use: a task that never returns
+// outlives the queue (see Join). Thread-safe, also for calls from tasks and from the destructors of
+// what they own. Only the owner calls Join and the destructor, and not from a task.
 class TaskQueue {
  public:
-  // At most `limit` tasks wait; the one that runs is not counted.
+  // At most `limit` tasks wait; the running task is not counted.
   TaskQueue(std::string thread_name, size_t limit);
 
   // Closes the queue and waits for the worker without a limit, unless Join was called.
@@ -28,7 +28,7 @@ class TaskQueue {
   TaskQueue(const TaskQueue&) = delete;
   TaskQueue& operator=(const TaskQueue&) = delete;
 
-  // Returns an id for Remove, never 0 and never used again. Throws `queue_full`, `closed`, or
+  // Returns an id for Remove, which is never 0 and never reused. Throws `queue_full`, `closed`, or
   // `platform_error` when no thread can be started; the task is then destroyed and never runs.
   uint64_t Post(std::function<void()> task);
 

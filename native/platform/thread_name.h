@@ -6,7 +6,7 @@
 
 namespace device_key {
 
-// Names the calling thread. Names longer than 15 characters (the limit on Linux) are cut.
+// Names the calling thread. Names are cut to 15 characters, the limit on Linux.
 void SetThisThreadName(const std::string& name);
 
 }  // namespace device_key

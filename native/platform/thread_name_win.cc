@@ -4,7 +4,7 @@
 namespace device_key {
 
 void SetThisThreadName(const std::string& name) {
-  // Looked up at run time, since it exists only from Windows 10 1607 on.
+  // Looked up at run time, because it exists only since Windows 10 1607.
   using SetThreadDescriptionFunction = HRESULT(WINAPI*)(HANDLE, PCWSTR);
   const FARPROC found = GetProcAddress(GetModuleHandleW(L"kernel32.dll"), "SetThreadDescription");
   if (found == nullptr) return;

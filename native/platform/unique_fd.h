@@ -17,8 +17,8 @@ class UniqueFd {
     std::swap(fd_, other.fd_);
     return *this;
   }
-  // Never retried after EINTR: Linux has closed the descriptor by then (close(2)), and another
-  // thread may have got its number.
+  // Not retried after EINTR: Linux has already closed the descriptor (close(2)), and another thread
+  // may have got its number.
   ~UniqueFd() {
     if (fd_ >= 0) close(fd_);
   }

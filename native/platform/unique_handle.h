@@ -6,9 +6,9 @@
 
 namespace device_key {
 
-// A HANDLE is a void*, so this needs no <windows.h>, whose macros would reach every file that
-// includes this. Null and INVALID_HANDLE_VALUE, which Windows' functions return for errors, are not
-// valid.
+// Uses void*, which is what a HANDLE is, because the macros of <windows.h> would reach every file
+// that includes this one. Null and INVALID_HANDLE_VALUE, which Windows' functions return for
+// errors, are not valid.
 class UniqueHandle {
  public:
   UniqueHandle() = default;

@@ -70,8 +70,8 @@ std::vector<Grant> GrantsOf(PACL list, bool inherit_only) {
     void* entry = nullptr;
     if (!GetAce(list, i, &entry)) ThrowWindows("an access list cannot be read", GetLastError());
     const auto* header = static_cast<const ACE_HEADER*>(entry);
-    // A conditional entry begins as the plain one, and counts as if it applied. Allowing
-    // entries of the other types are for directory services.
+    // A conditional entry begins like the plain one, and counts as if its condition were true. The
+    // other types of allowing entries are for directory services.
     if (header->AceType != ACCESS_ALLOWED_ACE_TYPE &&
         header->AceType != ACCESS_ALLOWED_CALLBACK_ACE_TYPE) {
       continue;

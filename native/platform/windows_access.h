@@ -1,4 +1,4 @@
-// Who may do what with a file or directory of Windows. For the *_win.cc files.
+// Access lists of files and directories on Windows. For the *_win.cc files.
 #ifndef DEVICE_KEY_PLATFORM_WINDOWS_ACCESS_H_
 #define DEVICE_KEY_PLATFORM_WINDOWS_ACCESS_H_
 
@@ -21,12 +21,12 @@ struct LocalFreeing {
 template <class T>
 using LocalPtr = std::unique_ptr<T, LocalFreeing>;
 
-// The form of an absolute path that has no limit of 260 characters. Its prefix \\?\ also switches
-// the interpretation of names off: "nul" and trailing dots are names like any other.
+// The extended form of an absolute path, which may have more than 260 characters. Its prefix \\?\
+// also turns off special names: "nul" and trailing dots are ordinary.
 std::wstring ExtendedPath(const std::filesystem::path& path);
 
-// Junctions and symbolic links lead elsewhere; other reparse points (OneDrive's, deduplicated
-// files) are the file itself.
+// Whether it is a junction or a symbolic link, which lead to another place. Other reparse points
+// (OneDrive's, deduplicated files) are the file itself.
 bool LeadsElsewhere(HANDLE file);
 
 struct Sid {
@@ -40,20 +40,21 @@ Sid CurrentUser();
 // "S-1-5-18", for example.
 std::wstring SidText(PSID sid);
 
-// The way icacls takes users and groups in every language of Windows and in every shell.
+// A user or group in the format that icacls accepts in every language of Windows and in every
+// shell.
 std::string IcaclsName(PSID sid);
 
-// Whether no file can be kept from `sid` (the system, administrators), or it stands for a file's
-// owner (CREATOR OWNER, OWNER RIGHTS).
+// Whether `sid` always has access to every file (the system, administrators), or stands for the
+// owner of a file (CREATOR OWNER, OWNER RIGHTS).
 bool IsSystem(PSID sid);
 
 struct FileSecurity {
   LocalPtr<void> descriptor;  // `owner` and `list` point into it
   PSID owner = nullptr;
-  PACL list = nullptr;  // null: everyone may do everything
+  PACL list = nullptr;  // null: everyone has full access
 };
 
-// Throws `store_unwritable`, with a message that begins with `what`. `file` needs READ_CONTROL.
+// Throws `store_unwritable`; the message begins with `what`. `file` needs READ_CONTROL.
 FileSecurity SecurityOf(HANDLE file, const std::string& what);
 
 struct Grant {
@@ -61,11 +62,11 @@ struct Grant {
   ACCESS_MASK rights = 0;
 };
 
-// Every entry of `list` that allows something. With `inherit_only`, also those that apply only to
-// what is made in the directory.
+// Every entry of `list` that grants something. With `inherit_only`, also the entries that apply
+// only to new files in the directory.
 std::vector<Grant> GrantsOf(PACL list, bool inherit_only);
 
-// Throws `store_unwritable` with Windows' words for `error`, after `what`.
+// Throws `store_unwritable` with `what` and Windows' message for `error`.
 [[noreturn]] void ThrowWindows(const std::string& what, DWORD error);
 
 }  // namespace device_key

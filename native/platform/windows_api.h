@@ -1,5 +1,5 @@
-// <windows.h> without the parts that we do not use and the macros that break C++. Only for *_win.cc
-// files and providers/cng.
+// <windows.h> without the parts that we do not use and without the macros that break C++. Only for
+// *_win.cc files and providers/cng.
 #ifndef DEVICE_KEY_PLATFORM_WINDOWS_API_H_
 #define DEVICE_KEY_PLATFORM_WINDOWS_API_H_
 
@@ -20,7 +20,7 @@ namespace device_key {
 std::wstring WideFromUtf8(std::string_view text);
 std::string Utf8FromWide(std::wstring_view text);
 
-// Windows' message for an error number or an HRESULT, without its line end. Only the number when
+// Windows' message for an error number or an HRESULT, without its line end. Just the number if
 // Windows has no message.
 std::string WindowsMessage(uint32_t status);
 

@@ -18,7 +18,7 @@ constexpr size_t kMaxDpopNonceLength = 1024;
   throw DeviceKeyError(ErrorCode::kInvalidParams, std::string(member) + ": expected " + expected);
 }
 
-// In its canonical form, and where a proof may go.
+// In canonical form, and a permitted destination of a proof.
 bool IsDpopOrigin(std::string_view text) {
   const std::optional<Origin> origin = ParseOrigin(text);
   return origin && (origin->is_https || origin->is_loopback);
@@ -33,14 +33,14 @@ bool IsMethodCharacter(char c) {
 // RFC 6749 appendix A: NQCHAR.
 bool IsNonceCharacter(char c) { return c > ' ' && c < '\x7f' && c != '"' && c != '\\'; }
 
-// What the serialiser of a URL leaves in a path as it is
+// The characters of a path that a URL serialiser does not change
 // (https://url.spec.whatwg.org/#path-percent-encode-set).
 bool IsPathCharacter(char c) {
   return c > ' ' && c < '\x7f' &&
          std::string_view("\"#<>?\\^`{}").find(c) == std::string_view::npos;
 }
 
-// "." and ".." in every spelling, which the URL parser removes
+// "." and ".." in every spelling, which URL parsers remove
 // (https://url.spec.whatwg.org/#single-dot-path-segment).
 bool IsDotSegment(std::string_view segment) {
   int dots = 0;

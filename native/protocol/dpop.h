@@ -1,5 +1,5 @@
-// DPoP proofs (RFC 9449): the rules for what one may say, and its bytes. Pure: the time, the random
-// bytes and the signature are the caller's.
+// DPoP proofs (RFC 9449): the rules for their contents, and their bytes. No I/O: callers pass the
+// time, the random bytes and the signature.
 #ifndef DEVICE_KEY_PROTOCOL_DPOP_H_
 #define DEVICE_KEY_PROTOCOL_DPOP_H_
 
@@ -14,12 +14,12 @@
 
 namespace device_key {
 
-// The client id is to be non-empty and free of NUL; there is to be at least one origin, each in its
+// The client id must be non-empty and free of NUL. There must be at least one origin, each in its
 // canonical form (ParseOrigin), https, or http on a loopback host. Throws `invalid_params`.
 void CheckCreateDpopKeyParams(const CreateDpopKeyParams& params);
 
-// Every rule for a proof but the origin that its key is for. Throws `invalid_params` naming the
-// member.
+// Every rule for a proof except its origin's membership in the key's origins. Throws
+// `invalid_params` naming the member.
 //   htm    a method: a token (RFC 9110 section 5.6.2) without lower-case letters
 //   htu    an https URL, or http on a loopback host, that equals its own serialisation (WHATWG
 //   URL),
@@ -28,7 +28,7 @@ void CheckCreateDpopKeyParams(const CreateDpopKeyParams& params);
 //   ath    a SHA-256 digest in canonical, unpadded base64url
 void CheckDpopClaims(const DpopClaims& claims);
 
-// The origin of `htu` is to be one of `origins`. Throws `binding_mismatch`.
+// The origin of `htu` must be one of `origins`. Throws `binding_mismatch`.
 void CheckDpopOrigin(std::string_view htu, const std::vector<std::string>& origins);
 
 // {"crv":"P-256","kty":"EC","x":"...","y":"..."}: the public key as a JWK in the form that RFC 7638
@@ -38,8 +38,8 @@ std::string EcJwk(ByteView spki_der);
 // RFC 7638 section 3: base64url of the SHA-256 digest of EcJwk.
 std::string JwkThumbprint(ByteView spki_der);
 
-// What is signed (RFC 7515 section 5.1): the header and the claims, each in base64url, with a dot
-// between them. `jti` is for claims without one; `iat` is in Unix seconds.
+// The bytes to sign (RFC 7515 section 5.1): the header and the claims, each in base64url, with a
+// dot between them. `jti` is for claims without one; `iat` is in Unix seconds.
 std::string DpopSigningInput(ByteView spki_der, const DpopClaims& claims, std::string_view jti,
                              int64_t iat);
 

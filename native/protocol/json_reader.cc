@@ -131,8 +131,8 @@ class StrictReader : public nlohmann::json_sax<json> {
   }
 
  private:
-  // Where the next value goes. Pointers into the document stay valid: members live in a std::map,
-  // and an array grows only while none of its elements is open.
+  // The destination of the next value. Pointers into the document stay valid: members are in a
+  // std::map, and an array grows only while none of its elements is open.
   json& Add(json value) {
     json* place = &document_;
     if (next_ != nullptr) {

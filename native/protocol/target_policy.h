@@ -1,4 +1,4 @@
-// Where a proof may be addressed to, and for how long.
+// The permitted addressees of a proof, and its maximum lifetime.
 #ifndef DEVICE_KEY_PROTOCOL_TARGET_POLICY_H_
 #define DEVICE_KEY_PROTOCOL_TARGET_POLICY_H_
 
@@ -20,7 +20,7 @@ struct TargetPolicy {
   // Exact paths, one list for each type of payload.
   std::vector<std::string> connection_paths;
   std::vector<std::string> enrollment_paths;
-  // How far ahead of the clock a proof may expire.
+  // The maximum time from now to a proof's expiry.
   int64_t max_lifetime_seconds = 900;
 
   static TargetPolicy Default();

@@ -96,14 +96,14 @@ struct CreateDpopKeyParams {
   ProtectionPolicy protection_policy = ProtectionPolicy::kHardwareOnly;
 };
 
-// What a DPoP proof says (RFC 9449 section 4.2), but for the time. Digests are SHA-256, in
+// The contents of a DPoP proof (RFC 9449 section 4.2) except the time. Digests are SHA-256, in
 // canonical, unpadded base64url.
 struct DpopClaims {
   std::string htm;
   std::string htu;
   std::optional<std::string> nonce;
   std::optional<std::string> ath;  // of the access token
-  std::optional<std::string> jti;  // of the authorization code; without one `jti` is random
+  std::optional<std::string> jti;  // of the authorization code; if absent, `jti` is random
 };
 
 struct SignDpopParams {

@@ -1,4 +1,4 @@
-// The interface behind which each kind of secure hardware stands.
+// The interface to each kind of secure hardware.
 #ifndef DEVICE_KEY_PROVIDERS_KEY_PROVIDER_H_
 #define DEVICE_KEY_PROVIDERS_KEY_PROVIDER_H_
 
@@ -17,32 +17,32 @@
 
 namespace device_key {
 
-// Stands for what a key was made for (AuthValueOf): 32 characters of base64url. A provider whose
-// hardware can (TPM 2.0: the authValue) ties the key to it, so that an edited record fails in the
-// hardware. It is no secret.
+// A digest of a key's binding (AuthValueOf): 32 characters of base64url. If the hardware supports
+// it (TPM 2.0: the authValue), the provider ties the key to it, so that signing with an edited
+// record fails in the hardware. It is not secret.
 using AuthValue = std::array<char, 32>;
 
-// A freshly made key. `handle` is the provider's own JSON: it is kept in the key record and handed
+// A new key. `handle` is JSON that the provider defines. It is stored in the key record and passed
 // back unchanged.
 struct ProviderKey {
   Bytes spki_der;
   nlohmann::json handle;
 };
 
-// Whether keys can be made, and if not, the error that Create would throw: its code, and a message
-// that names the cause and the cure. `details` are facts for people and reports (`doctor`).
+// Whether keys can be made. If not: the error that Create would throw, with its code and a message
+// that names the cause and the cure. `details` are facts for reports (`doctor`).
 struct Availability {
   std::optional<DeviceKeyError> error;
   nlohmann::json details = nlohmann::json::object();
   bool available() const { return !error.has_value(); }
 };
 
-// What a provider says to prove where a key lives (remote attestation). The members are TPM 2.0
-// structures, marshalled.
+// A provider's proof of where a key is (remote attestation). The members are marshalled TPM 2.0
+// structures.
 struct KeyAttestation {
   struct EndorsementKey {
     Bytes public_area;                 // TPMT_PUBLIC
-    std::optional<Bytes> certificate;  // DER and what pads it; nullopt where the TPM holds none
+    std::optional<Bytes> certificate;  // DER with padding; nullopt if the TPM stores none
   };
   Bytes attest;                       // TPMS_ATTEST
   Bytes signature;                    // TPMT_SIGNATURE
@@ -51,60 +51,61 @@ struct KeyAttestation {
   std::vector<EndorsementKey> endorsement_keys;
 };
 
-// What a backend has encrypted for one TPM and one attestation key.
+// A credential that a backend has encrypted for one TPM and one attestation key.
 struct AttestationCredential {
   Bytes credential_blob;   // TPM2B_ID_OBJECT
   Bytes encrypted_secret;  // TPM2B_ENCRYPTED_SECRET
 };
 
-// One kind of hardware. Every call blocks for as long as the hardware takes, at most until
-// `limits.deadline` (then it throws `device_timeout`); none may be made from an event loop. Calls
-// may come from any thread, and from several at once: a provider serialises what its hardware
-// needs serialised. All throw DeviceKeyError. Constructing a provider touches no hardware.
+// One kind of hardware. Every call blocks while the hardware works, at most until `limits.deadline`
+// (then it throws `device_timeout`); do not call from an event loop. Several threads may call at
+// once: a provider serialises the calls that its hardware needs serialised. All calls throw
+// DeviceKeyError. The constructor does not access hardware.
 class KeyProvider {
  public:
   virtual ~KeyProvider() = default;
 
-  // Stable name, as written into key records: "tpm2", "pkcs11", ...
+  // A stable name, which key records contain: "tpm2", "pkcs11", ...
   virtual std::string_view name() const = 0;
   virtual ProtectionClass protection_class() const = 0;
 
-  // Whether keys live in a store of the hardware's or the OS's own, where one that was never
-  // recorded would stay for good. Such keys are announced before they are made (PendingKeys).
+  // Whether keys are kept in a store of the hardware or the OS, where a key without a record would
+  // remain forever. Such keys are announced before they are made (PendingKeys).
   virtual bool keeps_keys() const { return false; }
 
   // Whether the other calls run code that comes neither with this package nor with the operating
-  // system (PKCS#11 modules). It may write messages and files, so it is not run without need.
+  // system (PKCS#11 modules). Such code may write messages and files, so it runs only when it is
+  // needed.
   virtual bool runs_foreign_code() const { return false; }
 
-  // Whether the user has chosen this provider's device, in code or by the environment.
+  // Whether the user has chosen this provider's device, in code or with environment variables.
   virtual bool is_configured() const { return false; }
 
-  // Finds out by asking the hardware, never by guessing from its presence. Does not throw for
-  // hardware that is missing or broken; that is what the result says.
+  // Asks the hardware; does not conclude anything from its presence. Does not throw if the hardware
+  // is missing or broken: the result says so.
   virtual Availability Probe(const OperationLimits& limits) = 0;
 
-  // Where Create would make a key now, as a handle for Delete; null for a provider that has one
-  // place alone. Only for providers that keep keys: the place is part of the announcement.
+  // Where Create would make a key now, as a handle for Delete; null for a provider with only one
+  // place. Only for providers that keep keys: the announcement contains the place.
   virtual nlohmann::json Locate([[maybe_unused]] const OperationLimits& limits) { return nullptr; }
 
-  // As Create, in the place that Locate returned. Throws `token_missing` when that is gone.
+  // Like Create, in the place that Locate returned. Throws `token_missing` if that is gone.
   virtual ProviderKey CreateAt([[maybe_unused]] const nlohmann::json& place, const KeyId& id,
                                const AuthValue& auth, const OperationLimits& limits) {
     return Create(id, auth, limits);
   }
 
-  // Makes a P-256 signing key that cannot leave the hardware and reads back the attributes that
-  // make it so before returning.
+  // Makes a P-256 signing key that cannot leave the hardware. Before it returns, it reads back the
+  // attributes that make the key non-exportable.
   virtual ProviderKey Create(const KeyId& id, const AuthValue& auth,
                              const OperationLimits& limits) = 0;
 
-  // The DER ECDSA signature of `digest`, not yet verified: DeviceKeyStore verifies every signature.
+  // Returns the DER ECDSA signature of `digest`. DeviceKeyStore verifies every signature.
   virtual Bytes Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue& auth,
                      const Sha256Digest& digest, const OperationLimits& limits) = 0;
 
-  // Ties a key that is tied to `current` to `next` instead and returns its new handle. What
-  // hardware cannot tie, the record alone does.
+  // Changes the binding of a key from `current` to `next` and returns its new handle. If the
+  // hardware cannot bind keys, only the record has the binding.
   virtual nlohmann::json Bind([[maybe_unused]] const KeyId& id, const nlohmann::json& handle,
                               [[maybe_unused]] const AuthValue& current,
                               [[maybe_unused]] const AuthValue& next,
@@ -112,8 +113,8 @@ class KeyProvider {
     return handle;
   }
 
-  // Makes the key that signs attestations; its handle is kept by the caller. A provider that cannot
-  // attest throws `attestation_unsupported`, as do the next two.
+  // Makes the key that signs attestations and returns its handle. A provider that cannot attest
+  // throws `attestation_unsupported`, as do the next two functions.
   virtual nlohmann::json CreateAttestationKey(const OperationLimits& limits);
 
   // Certifies the key with the attestation key. `challenge` has at most 64 bytes.
@@ -121,21 +122,21 @@ class KeyProvider {
                                 const AuthValue& auth, const nlohmann::json& attestation_key,
                                 ByteView challenge, const OperationLimits& limits);
 
-  // The secret in the credential. Throws `invalid_params` when it is not for this hardware and the
-  // attestation key.
+  // Returns the secret in the credential. Throws `invalid_params` if the credential is not for this
+  // hardware and this attestation key.
   virtual Bytes ActivateCredential(const nlohmann::json& attestation_key,
                                    const AttestationCredential& credential,
                                    const OperationLimits& limits);
 
-  // Removes the key from the hardware's or the OS's store, if it lives there, and from any cache.
-  // Succeeds when there is nothing left to remove. `handle` is the key's, or for a key that was
-  // announced and never recorded what Locate returned; null means the provider's one place.
+  // Removes the key from the store of the hardware or the OS, if it is there, and from any cache.
+  // Succeeds if there is nothing to remove. `handle` is the key's handle. For a key that was
+  // announced and never recorded it is the result of Locate; null means the provider's only place.
   virtual void Delete(const KeyId& id, const nlohmann::json& handle,
                       const OperationLimits& limits) = 0;
 
-  // Forgets anything loaded for the key without touching the key itself. The store calls it after
-  // a signature that did not verify, before its one second try: hardware without a resource
-  // manager can hold another client's key where ours was loaded.
+  // Drops everything that is loaded for the key, but not the key itself. DeviceKeyStore calls it
+  // after a signature that did not verify, before its one retry a second later: without a resource
+  // manager, another client's key can be at our key's handle.
   virtual void Unload(const KeyId& id) = 0;
 };
 

@@ -1,4 +1,4 @@
-// When a key may be used, and by whom.
+// Access control of a new key: when it can be used, and who must confirm that.
 #ifndef DEVICE_KEY_PROVIDERS_APPLE_ACCESS_CONTROL_H_
 #define DEVICE_KEY_PROVIDERS_APPLE_ACCESS_CONTROL_H_
 
@@ -8,8 +8,8 @@
 
 namespace device_key {
 
-// On this device only, from the first unlock after a start on, so that background work can sign;
-// with `flags`. Throws what macOS answered.
+// Only on this device, and from the first unlock after a restart, so that background work can sign;
+// with `flags`. Throws macOS' error.
 ScopedCf<SecAccessControlRef> AccessControl(SecAccessControlCreateFlags flags);
 
 }  // namespace device_key

@@ -70,8 +70,8 @@ Meaning MeaningOf(OSStatus status) {
     case errSecItemNotFound:
     case errSecInvalidKeyBlob:
       return {ErrorCode::kKeyLost, kLostCure, true};
-    // Stands for TKErrorCodeCorruptedData where macOS answers with an OSStatus (SecErrorGetOSStatus
-    // in Apple's published SecItem.m).
+    // macOS returns this in place of TKErrorCodeCorruptedData where it returns an OSStatus
+    // (SecErrorGetOSStatus in Apple's published SecItem.m).
     case errSecDecode:
       return {ErrorCode::kPlatformError, kUnreadableCure, true};
     case errSecDiskFull:
@@ -110,7 +110,7 @@ Meaning MeaningOfToken(CFIndex code) {
       return {ErrorCode::kHardwareUnavailable, kEnclaveCure};
     case -2:  // TKErrorCodeCommunicationError
       return {ErrorCode::kDeviceBusy, "The Secure Enclave did not answer; try again."};
-    // The enclave's token also answers this to any error below it.
+    // The enclave's token returns this also for any underlying error.
     case kTokenCorruptedData:
       return {ErrorCode::kPlatformError, kUnreadableCure, true};
     case -6:  // TKErrorCodeObjectNotFound
@@ -137,7 +137,7 @@ std::string WordsFor(OSStatus status) {
   return words ? TextOf(words.get()) : std::string();
 }
 
-// What the enclave itself answered, where its token tells.
+// The enclave's own error code, if its token reports it.
 std::optional<int64_t> EnclaveStatus(CFDictionaryRef details) {
   const CFTypeRef status = CFDictionaryGetValue(details, CfString("AKSError").get());
   int64_t value = 0;
@@ -159,7 +159,7 @@ struct Explanation {
   Meaning meaning{ErrorCode::kPlatformError, nullptr};
 };
 
-// Adds what `error` says, and the errors below it. The errors' own descriptions are left out, since
+// Adds the codes of `error` and of its underlying errors. The descriptions are left out, because
 // they may name keys and accounts.
 void Explain(CFErrorRef error, int depth, Explanation* explanation) {
   constexpr int kDeepest = 8;
@@ -171,7 +171,7 @@ void Explain(CFErrorRef error, int depth, Explanation* explanation) {
   } else {
     answer += (answer.empty() ? "" : ", ") + domain + " " + std::to_string(code);
   }
-  // Only these two know more than the OSStatus that they were turned into.
+  // Only these two have more information than the OSStatus.
   if (depth == 0 || domain == kTokenDomain || domain == kAuthenticationDomain) {
     explanation->meaning = MeaningIn(domain, code);
   }

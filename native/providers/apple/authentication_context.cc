@@ -13,7 +13,7 @@ extern "C" id objc_alloc_init(Class objc_class);
 namespace device_key {
 namespace {
 
-// Null on a Mac without LocalAuthentication: then macOS asks at every use.
+// Null on a Mac without LocalAuthentication: then macOS asks for every use.
 std::shared_ptr<const void> NewContext() {
   try {
     // Loaded here, since most programs do not need it. The library is in the system's shared cache;
@@ -21,7 +21,7 @@ std::shared_ptr<const void> NewContext() {
     DynamicLibrary::Open(
         "/System/Library/Frameworks/LocalAuthentication.framework/LocalAuthentication");
   } catch (const DeviceKeyError&) {
-    // The class may be there all the same.
+    // The class may exist nevertheless.
   }
   const Class context_class = objc_getClass("LAContext");
   if (context_class == nullptr) return nullptr;

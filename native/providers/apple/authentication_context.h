@@ -13,19 +13,19 @@
 
 namespace device_key {
 
-// How long a confirmation holds. macOS asks by itself when a key that wants user presence is used
-// with an LAContext that nobody has confirmed yet; the confirmation then belongs to that context,
-// and later uses with the same context do not ask (kSecUseAuthenticationContext in SecItem.h). So
-// the context is not evaluated beforehand, and a window is an LAContext that is released in time.
-// Thread-safe.
+// How long a confirmation is valid. When a key that requires user presence is used with an
+// LAContext that has not been confirmed, macOS itself asks the user. The confirmation then belongs
+// to that context, and later uses with the same context do not ask (kSecUseAuthenticationContext in
+// SecItem.h). So the context is not evaluated beforehand, and a window is an LAContext that is
+// released in time. Thread-safe.
 class ReuseWindow {
  public:
-  // 0 asks for every use.
+  // 0: ask for every use.
   explicit ReuseWindow(std::chrono::seconds length) : length_(length) {}
 
-  // Returns what `use(context)` does; `context` is for kSecUseAuthenticationContext, and null when
-  // every use is to be confirmed. The window opens with the first use that succeeds; one that fails
-  // closes it.
+  // Returns the result of `use(context)`. `context` is for kSecUseAuthenticationContext; it is null
+  // if every use must be confirmed. The first successful use opens the window; a failed use closes
+  // it.
   template <class Use>
   auto During(Use use) {
     const Context context = Current();
@@ -50,7 +50,7 @@ class ReuseWindow {
   const std::chrono::seconds length_;
   std::mutex mutex_;
   Context context_;
-  std::optional<Clock::time_point> end_;  // once confirmed
+  std::optional<Clock::time_point> end_;  // set once confirmed
 };
 
 }  // namespace device_key

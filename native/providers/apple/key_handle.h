@@ -12,7 +12,7 @@
 
 namespace device_key {
 
-// Where a private key is; a key stays where it was made.
+// Where a private key is stored. A key is never moved.
 enum class KeyHome {
   kKeychain,      // the data-protection keychain
   kFileKeychain,  // the login keychain
@@ -22,7 +22,7 @@ enum class KeyHome {
 // "keychain", "fileKeychain", "record".
 std::string_view KeyHomeName(KeyHome home);
 
-// {"home":"keychain","publicKeySha256":"..."}; with "wrappedKeyBase64" when the home is the record.
+// {"home":"keychain","publicKeySha256":"..."}; with "wrappedKeyBase64" if the home is the record.
 struct KeyHandle {
   KeyHome home;
   Bytes wrapped_key;  // empty in the keychains
@@ -32,11 +32,11 @@ struct KeyHandle {
   // Throws `store_corrupt`.
   static KeyHandle FromJson(const nlohmann::json& json);
 
-  // The private key that was tagged `tag`. Throws `key_lost` when it is gone or macOS opens another
-  // one, where that can be told. `context` may be null: see ReuseWindow.
+  // Returns the private key with the tag `tag`. Throws `key_lost` if it is gone, or if macOS opens
+  // another key, as far as that can be detected. `context` may be null: see ReuseWindow.
   ScopedSecKey Open(const std::string& tag, CFTypeRef context) const;
 
-  // Removes it, if it is in a keychain.
+  // Deletes the key from its keychain, if it is in one.
   void Delete(const std::string& tag) const;
 };
 

@@ -17,12 +17,13 @@ CfDictionary ItemQuery(Keychain keychain, const std::string& tag) {
   return query;
 }
 
-// Throws `missing_entitlement` where the host may not use the data-protection keychain.
+// Throws `missing_entitlement` if the host may not use the data-protection keychain.
 //
-// SecItemCopyMatching answers "not found" there: each program may read the access group of tokens,
-// so the search is allowed and finds nothing. SecItemDelete is refused, since no program may write
-// that access group (SecTaskCopyAccessGroups and SecurityClientCopyWritableAccessGroups in Apple's
-// published client.c and SecItemServer.c). No key has this tag.
+// For such a host SecItemCopyMatching returns "not found", because each program may read the access
+// group of tokens, so the search is allowed and finds nothing. SecItemDelete is refused, because no
+// program may write that access group (SecTaskCopyAccessGroups and
+// SecurityClientCopyWritableAccessGroups in Apple's published client.c and SecItemServer.c). No key
+// has this tag.
 void RequireEntitlement() {
   const OSStatus status =
       SecItemDelete(ItemQuery(Keychain::kDataProtection, "node-device-key no key").get());

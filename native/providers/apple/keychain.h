@@ -24,13 +24,13 @@ enum class Keychain {
 // Adds the attributes that make a new private key an item with the tag `tag`.
 void MakePermanent(CfDictionary& private_key_attributes, const std::string& tag);
 
-// Null only when the keychain says that there is no such item. Throws every other failure.
+// Null only if the keychain reports that there is no such item. Throws for every other failure.
 ScopedSecKey FindInKeychain(Keychain keychain, const std::string& tag, CFTypeRef context = nullptr);
 
 // Like FindInKeychain, but throws `key_lost` when there is no such item.
 ScopedSecKey OpenFromKeychain(Keychain keychain, const std::string& tag, CFTypeRef context);
 
-// Removes the private key. Succeeds when there is none.
+// Deletes the private key. Succeeds if there is none.
 void DeleteFromKeychain(Keychain keychain, const std::string& tag);
 
 }  // namespace device_key

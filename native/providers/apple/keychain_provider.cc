@@ -15,7 +15,7 @@ namespace {
 
 constexpr char kProbeTag[] = "node-device-key software probe";
 
-// A way to make a key, and what it is called in messages.
+// One way to make a key, with its name in messages.
 enum class Way { kAccessControl, kNoAccessControl, kFileKeychain };
 
 const char* NameOf(Way way) {
@@ -35,7 +35,7 @@ CfDictionary AttributesFor(Way way, const std::string& tag, bool user_presence) 
   MakePermanent(private_key, tag);
   private_key.Set(kSecAttrIsExtractable, kCFBooleanFalse);
   if (way == Way::kAccessControl) {
-    // No private-key usage: it is refused outside the enclave.
+    // Without the private-key usage, which only the enclave supports.
     private_key.Set(kSecAttrAccessControl,
                     AccessControl(user_presence ? kSecAccessControlUserPresence : 0));
   } else if (way == Way::kNoAccessControl) {
@@ -72,8 +72,8 @@ ProviderKey MakeIn(Way way, const std::string& tag, bool user_presence) {
 }
 
 // Whether to try the next way. Some Intel Macs have been reported to refuse software keys with an
-// access control (-25293, -25300), others to refuse keys without one. Hosts may lack the
-// entitlement. And the data-protection keychain exports software keys whatever their attributes are
+// access control (-25293, -25300), others to refuse keys without one. The host may lack the
+// entitlement. The data-protection keychain exports software keys regardless of their attributes
 // (SecKeyGeneratePrivateAttributeDictionary and SecECPrivateKeyCopyExternalRepresentation in
 // Apple's published SecKey.m and SecECKey.m).
 bool MayWorkOtherwise(const DeviceKeyError& error) {
@@ -83,7 +83,7 @@ bool MayWorkOtherwise(const DeviceKeyError& error) {
 
 struct Made {
   ProviderKey key;
-  std::string refusals;  // of the ways before; empty for the first
+  std::string refusals;  // of the ways tried before; empty for the first
 };
 
 Made Make(const std::string& tag, bool user_presence) {
@@ -92,7 +92,7 @@ Made Make(const std::string& tag, bool user_presence) {
   for (const Way way : {Way::kAccessControl, Way::kNoAccessControl, Way::kFileKeychain}) {
     // Only an access control can ask for user presence.
     if (user_presence && way != Way::kAccessControl) break;
-    // It would be refused for the same reason.
+    // The login keychain would be refused for the same reason.
     if (way == Way::kNoAccessControl && failure->code() == ErrorCode::kMissingEntitlement) continue;
     try {
       return {MakeIn(way, tag, user_presence), std::move(refusals)};
@@ -103,7 +103,7 @@ Made Make(const std::string& tag, bool user_presence) {
       if (!MayWorkOtherwise(error)) break;
     }
   }
-  // A Mac that exports each kind of key is not broken; it has no fallback to offer.
+  // A Mac that exports all kinds of keys is not broken; it has no fallback.
   const ErrorCode code = failure->code() == ErrorCode::kCryptoError
                              ? ErrorCode::kHardwareUnavailable
                              : failure->code();
@@ -117,7 +117,7 @@ Availability KeychainProvider::Probe(const OperationLimits& limits) {
   Availability availability;
   availability.details = {{"userPresence", user_presence_.required}};
   try {
-    // With user presence, since a Mac may not offer it. Making a key asks nobody.
+    // With user presence, which a Mac may not support. Making a key asks nobody.
     availability.details.update(SecurityCalls().Run(limits, [presence = user_presence_.required] {
       const Made made = Make(kProbeTag, presence);
       const KeyHandle handle = KeyHandle::FromJson(made.key.handle);
@@ -153,7 +153,7 @@ void KeychainProvider::Delete(const KeyId& id, const nlohmann::json& handle,
                               const OperationLimits& limits) {
   SecurityCalls().Run(limits, [tag = id.str(), handle] {
     if (handle.is_null()) {
-      // First the keychain that needs no entitlement.
+      // The keychain that needs no entitlement comes first.
       DeleteFromKeychain(Keychain::kFile, tag);
       DeleteFromKeychain(Keychain::kDataProtection, tag);
     } else {

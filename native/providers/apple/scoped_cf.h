@@ -13,8 +13,9 @@ struct CfReleaser {
   void operator()(CFTypeRef object) const { CFRelease(object); }
 };
 
-// Releases what a function named Create or Copy returned (Memory Management Programming Guide for
-// Core Foundation, "Ownership Policy"). Never for what a Get function returned.
+// Releases an object that a function with Create or Copy in its name returned (Memory Management
+// Programming Guide for Core Foundation, "Ownership Policy"). Never for the result of a Get
+// function.
 template <class Ref>
 using ScopedCf = std::unique_ptr<std::remove_pointer_t<Ref>, CfReleaser>;
 
@@ -27,7 +28,7 @@ class CfErrorSlot {
   CfErrorSlot& operator=(const CfErrorSlot&) = delete;
 
   CFErrorRef* receive() { return &error_; }
-  CFErrorRef get() const { return error_; }  // null when the function gave none
+  CFErrorRef get() const { return error_; }  // null if the function set none
 
  private:
   CFErrorRef error_ = nullptr;

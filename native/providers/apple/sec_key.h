@@ -15,18 +15,18 @@ using ScopedSecKey = ScopedCf<SecKeyRef>;
 // The attributes that all our keys have. Callers add more.
 CfDictionary P256Attributes();
 
-// Throws what macOS answered.
+// Throws macOS' error.
 ScopedSecKey CreateSecKey(const CfDictionary& attributes);
 ScopedCf<CFDictionaryRef> AttributesOf(SecKeyRef key);
 
-// The SubjectPublicKeyInfo of the private key's public half.
+// The SubjectPublicKeyInfo of the key pair's public key.
 Bytes SpkiOf(SecKeyRef private_key);
 
 // DER ECDSA signature. May wait for a person.
 Bytes SignDigest(SecKeyRef private_key, const Sha256Digest& digest);
 
-// Throws `crypto_error` when the key's attributes say that it can be exported, or when macOS
-// exports it.
+// Throws `crypto_error` if the key's attributes say that it can be exported, or if macOS exports
+// it.
 void CheckCannotBeExported(SecKeyRef private_key);
 
 }  // namespace device_key

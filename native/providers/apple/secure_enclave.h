@@ -1,4 +1,4 @@
-// Keys inside the Secure Enclave, in either of their homes.
+// Keys inside the Secure Enclave, stored in the keychain or in the record.
 #ifndef DEVICE_KEY_PROVIDERS_APPLE_SECURE_ENCLAVE_H_
 #define DEVICE_KEY_PROVIDERS_APPLE_SECURE_ENCLAVE_H_
 

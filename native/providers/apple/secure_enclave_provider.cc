@@ -39,7 +39,8 @@ ProviderKey MakeInKeychain(const std::string& tag, bool user_presence) {
 ProviderKey MakeInRecord(bool user_presence) {
   WrappedEnclaveKey made = MakeWrappedEnclaveKey(user_presence);
   ProviderKey key = Described(made.key.get(), KeyHome::kRecord, std::move(made.wrapped));
-  // Checks that the key can be opened again, as after a restart. Opening asks nobody; signing does.
+  // Checks that the key can be opened again, as after a restart. Only signing asks the user;
+  // opening does not.
   try {
     KeyHandle::FromJson(key.handle).Open(/*tag=*/{}, /*context=*/nullptr);
   } catch (const DeviceKeyError& error) {
@@ -68,7 +69,7 @@ Availability SecureEnclaveProvider::Probe(const OperationLimits& limits) {
   availability.details = {{"userPresence", user_presence_.required}};
   try {
     const KeyHome home = SecurityCalls().Run(limits, [] {
-      // Without user presence: a probe must not ask anybody.
+      // Without user presence: a probe must not ask the user.
       const KeyHandle handle = KeyHandle::FromJson(Make(kProbeTag, /*user_presence=*/false).handle);
       handle.Delete(kProbeTag);
       return handle.home;
@@ -105,7 +106,7 @@ void SecureEnclaveProvider::Delete(const KeyId& id, const nlohmann::json& handle
   SecurityCalls().Run(limits, [tag = id.str(), handle] {
     if (handle.is_null()) {
       // The record was never written, so a key that was meant for it is gone. A key in the keychain
-      // may have been made by an entitled program: so `missing_entitlement` is an error here, and
+      // may have been made by an entitled program. So `missing_entitlement` is an error here: it
       // does not mean that there is no key.
       DeleteFromKeychain(Keychain::kDataProtection, tag);
     } else {

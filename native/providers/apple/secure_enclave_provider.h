@@ -23,8 +23,8 @@ class SecureEnclaveProvider : public KeyProvider {
   ProtectionClass protection_class() const override {
     return ProtectionClass::kHardwareSecureEnclave;
   }
-  // True for hosts with the entitlement. Whether this host has it is known only after a key was
-  // made.
+  // True for hosts with the entitlement. It is unknown whether this host has it until a key has
+  // been made.
   bool keeps_keys() const override { return true; }
 
   Availability Probe(const OperationLimits& limits) override;

@@ -1,4 +1,4 @@
-// Whether a person has to confirm the use of a key.
+// Whether a person must confirm the use of a key.
 #ifndef DEVICE_KEY_PROVIDERS_APPLE_USER_PRESENCE_H_
 #define DEVICE_KEY_PROVIDERS_APPLE_USER_PRESENCE_H_
 
@@ -7,9 +7,9 @@
 namespace device_key {
 
 struct UserPresence {
-  // Whether each use of a new key has to be confirmed with Touch ID or the login password.
+  // Whether each use of a new key must be confirmed with Touch ID or the login password.
   bool required = false;
-  // How long one confirmation holds, for all keys of a store. 0: for one use.
+  // How long one confirmation is valid, for all keys of a store. 0: for one use.
   std::chrono::seconds reuse{0};
 };
 

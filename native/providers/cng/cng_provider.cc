@@ -28,14 +28,15 @@ const wchar_t* StoreName(CngKeyStore store) {
                                          : L"Microsoft Software Key Storage Provider";
 }
 
-// Without a slash: the platform provider's keys are files, and it takes paths for names (the
-// registry names the device key of a machine that joined Entra ID by the path of its .PCPKEY file).
+// The name has no slash, because the platform provider stores keys as files and accepts paths as
+// names. (The registry names the device key of a machine that joined Entra ID by the path of its
+// .PCPKEY file.)
 std::wstring KeyName(const KeyId& id) { return L"device-key-" + WideFromUtf8(id.str()); }
 
-// NCRYPT_SILENT_FLAG goes to the calls that could ask the user: NCryptOpenKey, NCryptFinalizeKey
-// and NCryptSignHash. The others get this, as in .NET's CngKey and Chromium's
-// crypto/unexportable_key_win.cc: the platform provider refuses the flag to NCryptDeleteKey, for
-// one, with NTE_BAD_FLAGS, and then the key survives.
+// NCRYPT_SILENT_FLAG is for the calls that could ask the user: NCryptOpenKey, NCryptFinalizeKey and
+// NCryptSignHash. The other calls get this value, as in .NET's CngKey and Chromium's
+// crypto/unexportable_key_win.cc. For example, the platform provider refuses the flag in
+// NCryptDeleteKey with NTE_BAD_FLAGS, and then the key survives.
 constexpr DWORD kNoFlags = 0;
 
 NCryptHandle OpenStore(CngKeyStore store) {
@@ -45,9 +46,9 @@ NCryptHandle OpenStore(CngKeyStore store) {
   return NCryptHandle(handle);
 }
 
-// The platform provider opens even where there is no TPM, and answers "not ready" both then and
-// while a TPM is starting. TPM Base Services tell the two apart. Returns the provider's description
-// of its TPM, such as "TPM-Version:2.0 -Level:0-Revision:1.38-...".
+// The platform provider opens even without a TPM. It returns "not ready" both then and while a TPM
+// is starting; TPM Base Services distinguish the two. Returns the provider's description of its
+// TPM, such as "TPM-Version:2.0 -Level:0-Revision:1.38-...".
 std::string RequireTpm(const NCryptHandle& store) {
   RequireTpm20();
   wchar_t text[256] = {};
@@ -86,7 +87,7 @@ bool IsIsolated(const NCryptHandle& key) {
   try {
     return ReadNumber(key, kIsolationProperty) != 0;
   } catch (const DeviceKeyError&) {
-    return false;  // isolation is claimed only where Windows confirms it
+    return false;  // claim isolation only if Windows confirms it
   }
 }
 
@@ -121,7 +122,7 @@ Bytes ReadSpki(const NCryptHandle& key) {
   return SpkiFromPoint(point.first(kCoordinateSize), point.last(kCoordinateSize));
 }
 
-// Fails when the name is taken, as NCRYPT_OVERWRITE_KEY_FLAG is not passed.
+// Fails if the name is taken, because NCRYPT_OVERWRITE_KEY_FLAG is not passed.
 NCryptHandle MakeKey(const NCryptHandle& store, const KeyId& id, DWORD flags) {
   const NCryptLibrary& ncrypt = NCryptLibrary::Get();
   NCRYPT_KEY_HANDLE handle = 0;
@@ -143,9 +144,9 @@ NCryptHandle MakeKeyIn(CngKeyStore store, const NCryptHandle& opened, const KeyI
     try {
       return MakeKey(opened, id, kRequireIsolation);
     } catch (const DeviceKeyError&) {
-      // Windows 11 24H2 answers NTE_VBS_UNAVAILABLE where there is no isolation, for want of a TPM
-      // among other things. What older releases answer is not documented. Any other reason comes up
-      // again when the plain key is made.
+      // Windows 11 24H2 returns NTE_VBS_UNAVAILABLE if there is no isolation, for example without a
+      // TPM. The status of older releases is not documented. Any other error occurs again when the
+      // plain key is made.
     }
   }
   return MakeKey(opened, id, 0);
@@ -189,14 +190,14 @@ Bytes SignDigest(const NCryptHandle& key, Sha256Digest digest) {
 
 }  // namespace
 
-// Opens keys of one key store. It keeps the store open between calls, since opening a store "loads
+// Opens keys of one key store. Keeps the store open between calls, because opening a store "loads
 // and initializes" it (NCryptOpenStorageProvider). For one thread at a time.
 class CngProvider::Keys {
  public:
   explicit Keys(CngKeyStore key_store) : key_store_(key_store) {}
 
-  // Freeing a handle can hang like any other call, so another thread does it, and nobody waits for
-  // that thread. The addon stays loaded, so the thread may outlive this object.
+  // Freeing a handle can hang like any other call, so a detached thread does it. The addon stays
+  // loaded, so the thread may outlive this object.
   ~Keys() {
     if (opened_.get() == 0) return;
     try {
@@ -206,10 +207,10 @@ class CngProvider::Keys {
     }
   }
 
-  // Throws `key_lost` when there is no such key, or none that can be used again.
+  // Throws `key_lost` if there is no such key, or none that can be used again.
   NCryptHandle Open(const KeyId& id) {
-    // A store that was kept open may have become stale, for example when its service was restarted.
-    // So an error counts only from a store that has just been opened.
+    // A cached store handle may be stale, for example after its service was restarted. So only an
+    // error from a newly opened store counts.
     const bool kept = opened_.get() != 0;
     if (!kept) opened_ = OpenStore(key_store_);
     NCRYPT_KEY_HANDLE handle = 0;

@@ -12,14 +12,14 @@ namespace device_key {
 
 enum class CngKeyStore {
   kPlatform,  // Microsoft Platform Crypto Provider: in the TPM
-  // Microsoft Software Key Storage Provider: encrypted files, used by a process of the system;
-  // isolated by the hypervisor (VBS) where Windows offers that.
+  // Microsoft Software Key Storage Provider: encrypted files that a system process uses; isolated
+  // by the hypervisor (VBS) if Windows supports that.
   kSoftware,
 };
 
-// The keys are the user's own and persist in the store under "device-key-<key id>"; the record's
-// handle is {"keyName": ..., "isolated"?: ...}. No call asks the user anything
-// (NCRYPT_SILENT_FLAG). Thread-safe: calls run one after the other.
+// The keys belong to the user and are stored under "device-key-<key id>"; the record's handle is
+// {"keyName": ..., "isolated"?: ...}. No call asks the user anything (NCRYPT_SILENT_FLAG).
+// Thread-safe: calls run one after the other.
 class CngProvider : public KeyProvider {
  public:
   explicit CngProvider(CngKeyStore key_store);

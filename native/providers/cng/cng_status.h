@@ -17,7 +17,7 @@ struct CngStatus {
   const char* cure;  // a sentence
 };
 
-// The statuses with a code and cure of their own. Every other status is `platform_error`.
+// The statuses that have their own code and cure. Every other status is `platform_error`.
 std::span<const CngStatus> CngStatuses();
 
 // `attempt` is a verb phrase: "make a key". The raw status is kept as platform_status.

@@ -4,9 +4,9 @@
 
 namespace device_key {
 
-// Throws `hardware_unavailable` when there is no TPM, or only a TPM 1.2, which has no ECDSA.
-// Returns when Windows cannot tell (no library, the service does not run): then the first use of
-// the TPM shows. Needs no rights. May block for a short time.
+// Throws `hardware_unavailable` if there is no TPM, or only a TPM 1.2, which has no ECDSA. If
+// Windows cannot tell (no library, the service does not run), it returns, and the first use of the
+// TPM will tell. Needs no rights. May block for a short time.
 void RequireTpm20();
 
 }  // namespace device_key

@@ -9,10 +9,10 @@
 namespace device_key {
 namespace {
 
-// Part 2, table "TPM2_NV_BUFFER_MAX" lets a TPM read less at once than an index holds; every TPM
-// reads this much.
+// Every TPM reads this much at once. TPM2_NV_BUFFER_MAX (Part 2, table "TPM2_NV_BUFFER_MAX") may be
+// less than an NV index holds.
 constexpr uint16_t kNvReadBytes = 512;
-// A certificate has some 1,500 bytes.
+// Large enough: a certificate has about 1,500 bytes.
 constexpr uint16_t kMaxCertificateBytes = 8192;
 
 TPM2_HANDLE CertificateIndex(EndorsementKeyType type) {
@@ -36,14 +36,15 @@ DeviceKeyError EndorsementAuthRequired(TSS2_RC rc) {
 }
 
 // A policy session that satisfies the authPolicy of template L: PolicySecret of the endorsement
-// hierarchy. Flushed when this goes out of scope: a TPM without a resource manager has three.
+// hierarchy. The destructor flushes it, because a TPM without a resource manager has only three
+// session slots.
 class EndorsementSession {
  public:
   explicit EndorsementSession(TpmConnection& connection) : connection_(connection) {
     const Tss2Library& tss2 = connection.tss2();
     TSS2_SYS_CONTEXT* sys = connection.sys();
     TPM2B_NONCE nonce{};
-    nonce.size = 16;  // the least that a TPM takes; without a salt it protects nothing
+    nonce.size = 16;  // the minimum size; the session has no salt, so the nonce protects nothing
     const TPM2B_ENCRYPTED_SECRET no_salt{};
     TPMT_SYM_DEF no_encryption{};
     no_encryption.algorithm = TPM2_ALG_NULL;
@@ -148,7 +149,7 @@ std::optional<Bytes> ReadEndorsementCertificate(TpmConnection& connection,
     const auto offset = static_cast<uint16_t>(certificate.size());
     const uint16_t count = std::min<uint16_t>(kNvReadBytes, size - offset);
     TPM2B_MAX_NV_BUFFER data{};
-    // The index authorizes its own reading: its authValue is empty (section 2.2.1.4).
+    // The NV index authorizes reading itself, with an empty authValue (section 2.2.1.4).
     const TSS2_RC rc = RunAuthorized(
         connection, {PasswordSession()},
         [&] { return tss2.Tss2_Sys_NV_Read_Prepare(sys, index, index, count, offset); },
@@ -171,7 +172,7 @@ CertifiedKey Certify(TpmConnection& connection, TPM2_HANDLE key, const TPM2B_AUT
   challenge.size = static_cast<uint16_t>(qualifying_data.size());
   std::copy(qualifying_data.begin(), qualifying_data.end(), challenge.buffer);
   TPMT_SIG_SCHEME key_scheme{};
-  key_scheme.scheme = TPM2_ALG_NULL;  // the attestation key's own
+  key_scheme.scheme = TPM2_ALG_NULL;  // the scheme of the attestation key
   TPM2B_ATTEST attest{};
   TPMT_SIGNATURE signature{};
   const TSS2_RC rc = RunAuthorized(

@@ -1,4 +1,4 @@
-// The TPM commands that attestation needs beside those of tpm_commands.h, with the same rules.
+// The TPM commands that only attestation needs. The rules of tpm_commands.h apply.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_ATTESTATION_COMMANDS_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_ATTESTATION_COMMANDS_H_
 
@@ -13,14 +13,15 @@ namespace device_key {
 // TPM2_Create of AttestationKeyTemplate under `parent`. Throws as CreateDeviceKey does.
 TpmKeyBlob CreateAttestationKey(TpmConnection& connection, TPM2_HANDLE parent);
 
-// TPM2_CreatePrimary of EndorsementKeyTemplate; `public_area` becomes its own. Throws
-// `tpm_owner_auth_required` when the endorsement hierarchy has an authValue, and
-// `attestation_unsupported` when the TPM has no such keys.
+// TPM2_CreatePrimary of EndorsementKeyTemplate. Writes the new key's public area to `public_area`.
+// Throws `tpm_owner_auth_required` when the endorsement hierarchy has an authValue, and
+// `attestation_unsupported` when the TPM does not support such keys.
 TpmHandle CreateEndorsementKey(TpmConnection& connection, EndorsementKeyType type,
                                TPM2B_PUBLIC& public_area);
 
-// The certificate of the endorsement key in the TPM's NV memory (TCG EK Credential Profile,
-// section 2.2.1.4): DER, and what pads it. nullopt where there is none.
+// Reads the endorsement key's certificate from the TPM's NV memory (TCG EK Credential Profile,
+// section 2.2.1.4). Returns DER, possibly followed by padding, or nullopt if the TPM stores no
+// certificate.
 std::optional<Bytes> ReadEndorsementCertificate(TpmConnection& connection, EndorsementKeyType type);
 
 struct CertifiedKey {
@@ -28,13 +29,13 @@ struct CertifiedKey {
   Bytes signature;  // TPMT_SIGNATURE
 };
 
-// TPM2_Certify of `key`, whose authValue is `auth`, by `attestation_key`. Throws
+// TPM2_Certify: `attestation_key` certifies `key`, whose authValue is `auth`. Throws
 // `binding_mismatch` for a wrong authValue.
 CertifiedKey Certify(TpmConnection& connection, TPM2_HANDLE key, const TPM2B_AUTH& auth,
                      TPM2_HANDLE attestation_key, ByteView qualifying_data);
 
-// TPM2_ActivateCredential, authorized as the endorsement key's template asks for. Throws
-// `invalid_params` when the credential is not for these two keys.
+// TPM2_ActivateCredential, with the authorization that the endorsement key's template requires.
+// Throws `invalid_params` when the credential was made for other keys.
 Bytes ActivateCredential(TpmConnection& connection, TPM2_HANDLE attestation_key,
                          TPM2_HANDLE endorsement_key, EndorsementKeyType type,
                          const TPM2B_ID_OBJECT& credential,

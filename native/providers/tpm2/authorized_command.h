@@ -9,7 +9,7 @@
 
 namespace device_key {
 
-// The password session (TPM 2.0 Part 1, section 19.4): the authValue goes along as it is.
+// The password session (TPM 2.0 Part 1, section 19.4). It sends the authValue in the clear.
 inline TPMS_AUTH_COMMAND PasswordSession(const TPM2B_AUTH& auth = {}) {
   TPMS_AUTH_COMMAND session{};
   session.sessionHandle = TPM2_RH_PW;
@@ -17,7 +17,7 @@ inline TPMS_AUTH_COMMAND PasswordSession(const TPM2B_AUTH& auth = {}) {
   return session;
 }
 
-// A policy session that was started without salt and binding. It needs no HMAC, and stays for the
+// A policy session without salt and binding. It needs no HMAC. continueSession keeps it for the
 // next command.
 inline TPMS_AUTH_COMMAND PolicySession(TPM2_HANDLE handle) {
   TPMS_AUTH_COMMAND session{};
@@ -26,7 +26,8 @@ inline TPMS_AUTH_COMMAND PolicySession(TPM2_HANDLE handle) {
   return session;
 }
 
-// TpmConnection::Run with one session for each handle that needs authorization, in their order.
+// Like TpmConnection::Run, with one session for each handle that needs authorization, in the order
+// of the handles.
 template <class Prepare, class Complete>
 TSS2_RC RunAuthorized(TpmConnection& connection, std::initializer_list<TPMS_AUTH_COMMAND> sessions,
                       Prepare prepare, Complete complete) {

@@ -30,7 +30,7 @@ Area Unmarshalled(const Bytes& bytes) {
   return value;
 }
 
-// Empty for a handle without the member.
+// Returns an empty name if the handle has no "parentName".
 Bytes DecodeParentName(const nlohmann::json& handle) {
   const auto member = handle.find(kParentNameMember);
   if (member == handle.end()) return {};
@@ -67,7 +67,7 @@ nlohmann::json EncodeHandle(const LoadableKey& key) {
 
 LoadableKey DecodeHandle(const nlohmann::json& handle) {
   const LoadableKey key = DecodeAnyKey(handle);
-  // A record may have been given another key, which could leave the TPM.
+  // Somebody may have edited the record and put in a key that can leave the TPM.
   if (!IsDeviceKey(key.blob.public_area.publicArea)) {
     throw StoreCorrupt("the stored TPM key lacks the attributes that keep it inside the TPM");
   }

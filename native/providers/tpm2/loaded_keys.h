@@ -1,4 +1,4 @@
-// The device keys that occupy slots of the TPM right now.
+// The device keys that are loaded in the TPM.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_LOADED_KEYS_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_LOADED_KEYS_H_
 
@@ -15,48 +15,50 @@ struct LoadedKey {
   Bytes name;
   TpmHandle handle;
   bool in_use = false;                    // has signed; a key that was only created may never sign
-  std::unique_ptr<TPMS_CONTEXT> context;  // saved at eviction; valid after the key is back
+  std::unique_ptr<TPMS_CONTEXT> context;  // saved at eviction; stays valid after a reload
 };
 
-// The most recently used keys, loaded. At most two: a TPM need not have more than three slots
-// (PC Client Platform TPM Profile, section 4.4), a storage parent takes one, and behind the
-// kernel's resource manager each loaded object is swapped in and out around every command.
+// Keeps the most recently used keys loaded, at most two. A TPM may have only three slots (PC Client
+// Platform TPM Profile, section 4.4), and a storage parent takes one. The kernel's resource manager
+// swaps every loaded object in and out around each command.
 //
-// The contexts of keys in use that have been evicted are kept (TPM2_ContextSave): loading one needs
-// no parent.
+// When a key that has signed is evicted, its context is kept (TPM2_ContextSave): loading a context
+// needs no parent.
 class LoadedKeys {
  public:
   static constexpr size_t kLimit = 2;
-  static constexpr size_t kContextLimit = 64;  // of some 5 KiB each
+  static constexpr size_t kContextLimit = 64;  // about 5 KiB each
 
   explicit LoadedKeys(TpmConnection& connection) : connection_(connection) {}
 
-  // The key, now the most recently used; nullptr when it is not loaded. Valid until the next call.
+  // Returns the key and makes it the most recently used; nullptr if it is not loaded. Valid until
+  // the next call.
   LoadedKey* Find(const std::string& key_id);
 
-  // Loads the saved context of the key into a free slot. nullptr when there is no context, or when
-  // the TPM refuses it (it was reset or cleared). Throws TpmError when there is no slot.
+  // Loads the saved context of the key into a free slot. Returns nullptr if there is no context, or
+  // if the TPM refuses it because it was reset or cleared. Throws TpmError if there is no free
+  // slot.
   LoadedKey* Restore(const std::string& key_id);
 
   LoadedKey& Insert(LoadedKey key);
 
-  // Evicts keys until `slots` more objects fit beside a parent.
+  // Evicts keys until `slots` more objects fit in the TPM beside a parent.
   void MakeRoom(size_t slots) { EvictTo(kLimit - slots); }
 
-  // Evicts the least recently used until `count` are left.
+  // Evicts the least recently used keys until `count` keys are left.
   void EvictTo(size_t count);
 
-  // Flushes the key, and forgets its context.
+  // Flushes the key and drops its context.
   void Remove(const std::string& key_id);
 
-  // Forgets the keys that are not loaded any more. Returns whether there were any.
+  // Drops the keys that are no longer loaded. Returns whether there were any.
   bool ForgetLost();
   bool empty() const { return keys_.empty(); }
 
  private:
   TpmConnection& connection_;
   std::list<LoadedKey> keys_;     // most recently used first
-  std::list<LoadedKey> evicted_;  // most recently evicted first; with a context and no handle
+  std::list<LoadedKey> evicted_;  // most recently evicted first; each has a context and no handle
 };
 
 }  // namespace device_key

@@ -17,7 +17,7 @@ Bytes MarshalledBy(Marshal marshal, const Structure& value) {
   return bytes;
 }
 
-// By a hash that IsStorageKey and IsDeviceKey let pass.
+// IsStorageKey and IsDeviceKey accept only these two name algorithms.
 Bytes NameDigest(TPM2_ALG_ID algorithm, ByteView message) {
   if (algorithm != TPM2_ALG_SHA384) {
     const Sha256Digest digest = Sha256(message);

@@ -11,7 +11,7 @@ namespace {
 
 struct SweepResult {
   bool flushed_some = false;
-  bool saw_all = true;  // every object could be looked at, and what was to be flushed is flushed
+  bool saw_all = true;  // every object was examined, and every flush succeeded
 };
 
 // Flushes the transient objects that `connection` does not hold and for which
@@ -27,9 +27,10 @@ SweepResult Sweep(TpmConnection& connection, IsOurs is_ours) {
     TPM2B_PUBLIC area;
     Bytes name;
     const TSS2_RC rc = ReadPublic(connection, handle, area, name);
-    // Gone by now, or another program's hash in progress.
+    // The object is already gone, or it is another program's hash sequence.
     if (IsStaleHandle(rc) || BareTpmCode(rc) == TPM2_RC_SEQUENCE) continue;
-    // Our objects are named by SHA-256. A name that does not fit was damaged on its way.
+    // The name algorithm of our objects is SHA-256. A name that does not match the public area was
+    // damaged in transit.
     if (rc != TSS2_RC_SUCCESS ||
         (area.publicArea.nameAlg == TPM2_ALG_SHA256 && name != NameOf(area))) {
       result.saw_all = false;

@@ -1,4 +1,4 @@
-// Objects that we may have left in the TPM without knowing their handles.
+// Objects that we may have left in the TPM although we do not know their handles.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_ORPHANS_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_ORPHANS_H_
 
@@ -10,18 +10,18 @@ namespace device_key {
 
 class TpmConnection;
 
-// A TPM without a resource manager keeps every loaded object until someone flushes it, and has
-// three slots. The answer to a command that loads an object can be lost or damaged, and so can a
-// flush: then the object may be there, and only its name (TPM 2.0 Part 1, section 16) tells that it
-// is ours. Outlives connections. Used by one thread at a time.
+// A TPM without a resource manager keeps a loaded object until it is flushed, and has three slots.
+// The response to a command that loads or flushes an object can be lost or damaged. The object may
+// then still be loaded, and only its name (TPM 2.0 Part 1, section 16) shows that it is ours.
+// Outlives connections. Used by one thread at a time.
 class Orphans {
  public:
-  // An object with this name may have been left behind.
+  // Records that an object with this name may have been left in the TPM.
   void Add(const Bytes& name) { names_.insert(name); }
-  // Takes one Add back: the object's handle is known after all.
+  // Undoes one Add, because the object's handle has become known.
   void Remove(const Bytes& name);
 
-  // The same for the storage key of StorageKeyTemplate, whose name is not known before the TPM has
+  // The same for the storage key of StorageKeyTemplate. Its name is unknown until the TPM has
   // derived it.
   void AddPrimary() { ++primaries_; }
   void RemovePrimary() { --primaries_; }
@@ -29,8 +29,9 @@ class Orphans {
   bool empty() const { return names_.empty() && primaries_ == 0; }
   void Clear();
 
-  // Flushes them and forgets them, and forgets those that are not there. What the TPM does not let
-  // us look at stays for the next call. Throws what TpmConnection::Run throws.
+  // Flushes the recorded objects and drops them, and drops those that are no longer loaded. An
+  // object that the TPM does not let us examine stays recorded for the next call. Throws what
+  // TpmConnection::Run throws.
   void Flush(TpmConnection& connection);
 
  private:
@@ -38,10 +39,10 @@ class Orphans {
   int primaries_ = 0;
 };
 
-// For a TPM whose slots are full: flushes every object of the kinds that this library makes, unless
-// `connection` holds it. They come from a process that died; such a TPM serves one connection at a
-// time, so nobody else is using them. Returns whether there were any. Throws what
-// TpmConnection::Run throws.
+// For a TPM whose slots are full: flushes every object of the kinds that this library makes, except
+// those that `connection` holds. They were left by a process that died: a TPM without a resource
+// manager serves one connection at a time, so no other process is using them. Returns whether there
+// were any. Throws what TpmConnection::Run throws.
 bool FlushLeftovers(TpmConnection& connection);
 
 }  // namespace device_key

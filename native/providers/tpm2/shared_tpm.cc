@@ -8,7 +8,7 @@
 namespace device_key {
 namespace {
 
-// How often a thread that waits for another's command looks whether it should give up.
+// A thread that waits for another thread's command checks at this interval whether to stop waiting.
 constexpr std::chrono::milliseconds kLockSlice{50};
 
 }  // namespace
@@ -31,7 +31,7 @@ std::shared_ptr<SharedTpm> SharedTpm::For(const TctiSpec& spec) {
     std::mutex mutex;
     std::map<std::string, std::weak_ptr<SharedTpm>> tpms;
   };
-  // Never destroyed: a thread may still hold a TPM while the process exits.
+  // Never destroyed, because a thread may still use a TPM while the process exits.
   static Registry& registry = *std::make_unique<Registry>().release();
   std::lock_guard lock(registry.mutex);
   std::weak_ptr<SharedTpm>& known = registry.tpms[spec.str()];

@@ -1,4 +1,4 @@
-// One TPM as this process sees it: shared by all stores, used by one thread at a time.
+// One TPM, shared by all stores of this process. One thread at a time uses it.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_SHARED_TPM_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_SHARED_TPM_H_
 
@@ -11,17 +11,17 @@
 
 namespace device_key {
 
-// What exists because we are connected. Destroyed in reverse order, so that the handles flush
+// The state of one connection. Members are destroyed in reverse order, so the handles flush
 // themselves before the connection closes.
 struct TpmState {
   TpmState(const TctiSpec& spec, Orphans& orphans)
       : connection(spec, orphans), parents(connection), keys(connection) {}
 
-  // Makes room or order in the TPM after a command was answered with `rc`. Returns whether anything
-  // was changed, so that trying again makes sense:
-  // - slots are full: our own keys give theirs up, and leftovers of dead processes are flushed;
-  // - a reset or another client put something else, or nothing, where our objects were: those are
-  //   forgotten and loaded again when they are needed.
+  // Tries to remove the cause of the response code `rc`. Returns whether it changed anything, so
+  // that a retry makes sense:
+  // - The slots are full: evicts our own keys and flushes objects that dead processes left.
+  // - A reset or another client removed or replaced our objects: drops those, and they are loaded
+  // again when needed.
   bool Recover(TSS2_RC rc);
 
   TpmConnection connection;
@@ -31,17 +31,17 @@ struct TpmState {
 
 class SharedTpm {
  public:
-  // The process's one object for `spec`. It lives, and stays connected, as long as a caller keeps
-  // it: a TPM without a resource manager serves one connection and has three slots.
+  // The process's one object for `spec`. It stays connected as long as a caller keeps it: a TPM
+  // without a resource manager serves one connection and has three slots.
   static std::shared_ptr<SharedTpm> For(const TctiSpec& spec);
 
   explicit SharedTpm(TctiSpec spec) : spec_(std::move(spec)) {}
 
-  // Calls `work(TpmState&)` on a live connection, alone and within `limits`. When the connection is
-  // lost (the TPM was restarted), makes a new one and calls `work` once more. Throws `device_busy`
-  // when other threads kept the TPM until the deadline, what opening a connection throws, and what
-  // `work` throws. Once the TPM has answered, a connection that is lost again or cannot be opened
-  // again is a PassingError: a disturbed TPM must not put a new key into a weaker store.
+  // Calls `work(TpmState&)` on a live connection, exclusively and within `limits`. If the
+  // connection is lost (the TPM was restarted), opens a new one and calls `work` once more. Throws
+  // `device_busy` if other threads used the TPM until the deadline, and what `work` and opening a
+  // connection throw. Once the TPM has answered, a second loss or a failed reopening is a
+  // PassingError: because of a temporary fault a new key must not go into a weaker store.
   template <class Work>
   auto Use(const OperationLimits& limits, Work work) {
     const std::unique_lock lock = Acquire(limits);
@@ -60,7 +60,7 @@ class SharedTpm {
     }
   }
 
-  // Calls `work` only when there is a connection already.
+  // Calls `work` only if a connection is already open.
   template <class Work>
   void UseIfConnected(const OperationLimits& limits, Work work) {
     const std::unique_lock lock = Acquire(limits);
@@ -69,7 +69,7 @@ class SharedTpm {
   }
 
  private:
-  // Closes a failed connection at once, not at the next use. Takes the operation's limits back.
+  // Closes a failed connection immediately, not at the next use, and clears the operation's limits.
   struct EndOfUse {
     SharedTpm& tpm;
     ~EndOfUse() {
@@ -88,7 +88,7 @@ class SharedTpm {
   std::timed_mutex mutex_;
   Orphans orphans_;  // outlives `state_`, whose handles report to it
   std::unique_ptr<TpmState> state_;
-  bool answered_ = false;  // on a connection that is closed by now
+  bool answered_ = false;  // on an earlier connection
 };
 
 }  // namespace device_key

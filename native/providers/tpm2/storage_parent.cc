@@ -15,13 +15,13 @@ TPM2_HANDLE StorageParents::Choose() {
   return chose_primary_ ? TPM2_RH_OWNER : kPersistentSrk;
 }
 
-// Whether a storage key that we can use is at 0x81000001; then `persistent_` is its public area.
+// Whether a usable storage key is at 0x81000001. If so, `persistent_` is its public area.
 bool StorageParents::FindPersistent() {
   if (persistent_) return true;
   TPM2B_PUBLIC area;
   Bytes name;
   const TSS2_RC rc = ReadPublic(connection_, kPersistentSrk, area, name);
-  if (BareTpmCode(rc) == TPM2_RC_HANDLE) return false;  // nothing there
+  if (BareTpmCode(rc) == TPM2_RC_HANDLE) return false;  // no object there
   CheckTpm("look for the storage key at 0x81000001", rc);
   if (!IsStorageKey(area.publicArea)) return false;
   if (name != NameOf(area)) {
@@ -31,7 +31,7 @@ bool StorageParents::FindPersistent() {
   return true;
 }
 
-// Whether `parent` is at 0x81000001. Deriving the primary takes longer than looking there.
+// Whether `parent` is at 0x81000001. Checked first, because deriving the primary takes longer.
 bool StorageParents::UsesPersistent(const ParentReference& parent) {
   if (parent.name.empty()) return parent.handle == kPersistentSrk;
   if (primary_area_ && primary_area_->name == parent.name) return false;
@@ -41,7 +41,7 @@ bool StorageParents::UsesPersistent(const ParentReference& parent) {
 TpmHandle StorageParents::DerivePrimary() {
   TPM2B_PUBLIC area;
   TpmHandle primary = CreatePrimary(connection_, area);
-  primary_area_ = PublicArea(area);  // another one than before, if the TPM was cleared
+  primary_area_ = PublicArea(area);  // differs from the previous one if the TPM was cleared
   return primary;
 }
 
@@ -78,7 +78,7 @@ void StorageParents::Lease::UsePrimary(StorageParents& parents) {
   } else {
     TpmConnection& connection = parents.connection_;
     std::unique_ptr<TPMS_CONTEXT>& saved = parents.saved_primary_;
-    // A context is no longer good after the TPM was reset; then the primary is derived anew.
+    // A saved context becomes invalid when the TPM is reset; then the primary is derived again.
     if (saved == nullptr ||
         LoadContext(connection, *saved, parents.primary_area_->name, loaded_) != TSS2_RC_SUCCESS) {
       loaded_ = parents.DerivePrimary();

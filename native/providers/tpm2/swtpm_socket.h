@@ -8,10 +8,10 @@
 
 namespace device_key {
 
-// `conf` as tpm2-tss's swtpm TCTI takes it: "path=<Unix socket>", or "host=<name>,port=<number>"
-// (default 127.0.0.1 and 2321). The socket carries bare TPM commands and responses. Throws
-// `hardware_unavailable`, `permission_denied`, `device_busy` or `invalid_params`, each with the
-// cure.
+// `conf` has the syntax of tpm2-tss's swtpm TCTI: "path=<Unix socket>", or
+// "host=<name>,port=<number>" (defaults: 127.0.0.1 and 2321). The socket carries plain TPM commands
+// and responses. Throws `hardware_unavailable`, `permission_denied`, `device_busy` or
+// `invalid_params`; each message tells the cure.
 UniqueFd ConnectToSwtpm(const std::string& conf);
 
 }  // namespace device_key

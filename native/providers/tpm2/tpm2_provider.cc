@@ -34,7 +34,7 @@ bool ResolveAllowSimulator(const Tpm2Options& options) {
   return options.environment.Get("DEVICE_KEY_ALLOW_SIMULATOR") == "1";
 }
 
-// Does `work`. When it fails and TpmState::Recover changes something, does it once more.
+// Calls `work`. If it fails and TpmState::Recover changes something, calls it once more.
 template <class Work>
 decltype(auto) Recovering(TpmState& state, Work work) {
   try {
@@ -52,8 +52,8 @@ LoadedKey& LoadBelow(const StorageParents::Lease& parent, TpmState& state, const
   return state.keys.Insert({id.str(), std::move(name), std::move(handle), false, nullptr});
 }
 
-// Loads a key that the TPM has just made or changed: a key that cannot be loaded now would be lost
-// at the first restart. LoadKey compares its name.
+// Loads a key that the TPM has just made or changed, to be sure that it can be loaded after a
+// restart. LoadKey compares its name.
 void LoadNew(const StorageParents::Lease& parent, TpmState& state, const KeyId& id,
              const TpmKeyBlob& blob) {
   try {
@@ -73,14 +73,16 @@ LoadedKey& Load(TpmState& state, const KeyId& id, const LoadableKey& key) {
   return LoadBelow(parent, state, id, key.blob);
 }
 
-// The key if it is or was loaded; nullptr when it has to be loaded from its record.
+// Returns the key if it is loaded or has a saved context; nullptr if it must be loaded from its
+// record.
 LoadedKey* FindOrRestore(TpmState& state, const KeyId& id) {
   if (LoadedKey* key = state.keys.Find(id.str())) return key;
   state.keys.MakeRoom(1);
   return state.keys.Restore(id.str());
 }
 
-// Flushes the key if it is loaded, and not what another client may have put into its slot.
+// Flushes the key if it is loaded. Does not flush another client's object that is now at its
+// handle.
 void Drop(TpmState& state, const KeyId& id) {
   LoadedKey* key = state.keys.Find(id.str());
   if (key != nullptr && !IsStillLoaded(state.connection, key->handle.get(), key->name)) {
@@ -105,8 +107,8 @@ KeyAttestation::EndorsementKey DescribeEndorsementKey(TpmConnection& connection,
   return {Marshalled(area.publicArea), std::move(certificate)};
 }
 
-// Those that the TPM holds a certificate of; where it holds none, the P-256 one, which is derived
-// fastest.
+// The endorsement keys for which the TPM stores a certificate. If it stores none: the P-256 key,
+// because deriving that is fastest.
 std::vector<KeyAttestation::EndorsementKey> EndorsementKeys(TpmConnection& connection) {
   std::vector<KeyAttestation::EndorsementKey> keys;
   for (const EndorsementKeyType type : kEndorsementKeyTypes) {
@@ -123,10 +125,10 @@ std::vector<KeyAttestation::EndorsementKey> EndorsementKeys(TpmConnection& conne
 struct ParsedCredential {
   TPM2B_ID_OBJECT credential_blob{};
   TPM2B_ENCRYPTED_SECRET encrypted_secret{};
-  EndorsementKeyType type{};  // of the key that it is encrypted for
+  EndorsementKeyType type{};  // of the endorsement key that the secret is encrypted for
 };
 
-// Takes what a marshalled TPM2B holds into `buffer`; how many bytes these are.
+// Copies the contents of a marshalled TPM2B into `buffer` and returns their size.
 uint16_t TakeBuffer(const Bytes& tpm2b, std::span<uint8_t> buffer, const std::string& name) {
   const size_t size = tpm2b.size() < 2 ? 0 : size_t{tpm2b[0]} << 8 | tpm2b[1];
   if (size == 0 || tpm2b.size() != 2 + size || size > buffer.size()) {
@@ -144,7 +146,7 @@ ParsedCredential ParseCredential(const AttestationCredential& credential) {
       TakeBuffer(credential.credential_blob, parsed.credential_blob.credential, "credentialBlob");
   parsed.encrypted_secret.size =
       TakeBuffer(credential.encrypted_secret, parsed.encrypted_secret.secret, "encryptedSecret");
-  // An RSA ciphertext, or a point: two coordinates, each after its size.
+  // The secret is an RSA ciphertext or an ECC point: two coordinates, each after its size.
   switch (parsed.encrypted_secret.size) {
     case 256:
       parsed.type = EndorsementKeyType::kRsa2048;
@@ -193,7 +195,7 @@ Availability Tpm2Provider::Probe(const OperationLimits& limits) {
         throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
                              "the TPM at " + tcti_.conf + " has no NIST P-256 keys");
       }
-      // Create needs a parent that can be used; that one is listed does not prove it.
+      // Create needs a usable parent. A listed handle does not prove that there is one.
       state.keys.MakeRoom(1);
       Recovering(state, [&] {
         const TPM2_HANDLE parent = state.parents.Choose();
@@ -242,8 +244,8 @@ Bytes Tpm2Provider::Sign(const KeyId& id, const nlohmann::json& handle, const Au
         try {
           return sign(state, *key);
         } catch (const DeviceKeyError& error) {
-          // Another process may have bound the key since it was loaded, which gave it another
-          // authValue: it is loaded again before it is called wrong.
+          // Another process may have bound the key since it was loaded, which changes its
+          // authValue. So load the key again before reporting a wrong authValue.
           if (error.code() != ErrorCode::kBindingMismatch ||
               !IsStillLoaded(state.connection, key->handle.get(), key->name)) {
             throw;
@@ -262,7 +264,7 @@ nlohmann::json Tpm2Provider::Bind(const KeyId& id, const nlohmann::json& handle,
   RequireTrustedTpm();
   const LoadableKey unbound = DecodeHandle(handle);
   return tpm_->Use(limits, [&](TpmState& state) {
-    Drop(state, id);  // it may have another authValue than the one that `handle` has
+    Drop(state, id);  // may have another authValue than `handle`
     return Recovering(state, [&] {
       const LoadedKey& loaded = Load(state, id, unbound);
       const StorageParents::Lease parent(state.parents, unbound.parent);
@@ -270,7 +272,7 @@ nlohmann::json Tpm2Provider::Bind(const KeyId& id, const nlohmann::json& handle,
       bound.blob.private_area = ChangeAuth(state.connection, loaded.handle.get(), parent.handle(),
                                            TpmAuth(current), TpmAuth(next));
       state.keys.Remove(id.str());
-      // The caller replaces the record with what is returned here.
+      // The caller writes the returned handle to the record.
       LoadNew(parent, state, id, bound.blob);
       return EncodeHandle(bound);
     });
@@ -297,7 +299,7 @@ KeyAttestation Tpm2Provider::Attest(const KeyId& id, const nlohmann::json& handl
   const LoadableKey signer = DecodeAttestationKey(attestation_key);
   return tpm_->Use(limits, [&](TpmState& state) {
     return Recovering(state, [&] {
-      // The device key and the attestation key take the two slots beside a parent.
+      // The device key and the attestation key use the two slots beside a parent.
       state.keys.EvictTo(0);
       KeyAttestation attestation;
       attestation.endorsement_keys = EndorsementKeys(state.connection);
@@ -334,7 +336,7 @@ Bytes Tpm2Provider::ActivateCredential(const nlohmann::json& attestation_key,
 }
 
 void Tpm2Provider::Delete(const KeyId& id, const nlohmann::json&, const OperationLimits&) {
-  // The record was the only place where the key existed.
+  // The key existed only in the record, which the caller deletes.
   Unload(id);
 }
 
@@ -343,7 +345,7 @@ void Tpm2Provider::Unload(const KeyId& id) {
   try {
     tpm_->UseIfConnected(limits, [&](TpmState& state) { Drop(state, id); });
   } catch (const DeviceKeyError&) {
-    // A TPM that does not answer has no key of ours loaded that could be used.
+    // If the TPM does not answer, no key of ours that is loaded there can be used.
   }
 }
 

@@ -1,4 +1,4 @@
-// Device keys in a TPM 2.0, through tpm2-tss.
+// Device keys in a TPM 2.0, with tpm2-tss.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_TPM2_PROVIDER_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_TPM2_PROVIDER_H_
 
@@ -13,20 +13,21 @@
 namespace device_key {
 
 struct Tpm2Options {
-  // A TCTI string; else the environment's DEVICE_KEY_TCTI, else device:/dev/tpmrm0.
+  // A TCTI string. If absent: DEVICE_KEY_TCTI of the environment, else device:/dev/tpmrm0.
   std::optional<std::string> tcti;
-  // Whether a simulator may stand in for hardware; else whether DEVICE_KEY_ALLOW_SIMULATOR is 1.
+  // Whether a simulator may be used as hardware. If absent: whether DEVICE_KEY_ALLOW_SIMULATOR is
+  // 1.
   std::optional<bool> allow_simulator;
   Environment environment = {};
 };
 
-// The keys live outside the TPM, wrapped by its storage key, in the record's handle (key_handle.h);
-// the TPM holds at most two at a time.
-// Thread-safe: threads take turns. See KeyProvider for the contract.
+// The keys are stored outside the TPM, wrapped by its storage key, in the record's handle
+// (key_handle.h). At most two are loaded in the TPM.
+// Thread-safe: one thread at a time uses the TPM. See KeyProvider for the contract.
 class Tpm2Provider : public KeyProvider {
  public:
-  // Reads the environment, and sets TSS2_LOG in it (Tss2Library::Silence); touches no TPM. Throws
-  // `invalid_params` for a TCTI that is not supported.
+  // Reads the environment, and sets TSS2_LOG in it (Tss2Library::Silence). Does not access the TPM.
+  // Throws `invalid_params` for a TCTI that is not supported.
   explicit Tpm2Provider(const Tpm2Options& options);
 
   std::string_view name() const override { return "tpm2"; }
@@ -51,7 +52,7 @@ class Tpm2Provider : public KeyProvider {
   void Unload(const KeyId& id) override;
 
  private:
-  // Throws `hardware_unavailable` when the TPM is a simulator that nobody allowed.
+  // Throws `hardware_unavailable` when the TPM is a simulator and simulators are not allowed.
   void RequireTrustedTpm() const;
 
   const TctiSpec tcti_;

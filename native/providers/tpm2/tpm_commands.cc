@@ -14,7 +14,7 @@ namespace {
 const TPM2B_DATA kNothingFromOutside{};
 const TPML_PCR_SELECTION kNoPcrs{};
 
-// `rc`, unless an object was loaded under another name than its public area has.
+// Returns `rc`, or an error if the name of the loaded object is not the one of its public area.
 TSS2_RC Named(TSS2_RC rc, const TPM2B_NAME& found, ByteView expected) {
   if (rc != TSS2_RC_SUCCESS) return rc;
   const bool same =
@@ -89,8 +89,8 @@ TpmKeyBlob CreateKey(TpmConnection& connection, TPM2_HANDLE parent, const TPM2B_
 
 TpmKeyBlob CreateDeviceKey(TpmConnection& connection, TPM2_HANDLE parent, const TPM2B_AUTH& auth) {
   const TpmKeyBlob blob = CreateKey(connection, parent, DeviceKeyTemplate(), auth);
-  // Read back what makes the key non-exportable; hardware has been seen to answer with something
-  // else than it was asked for.
+  // Check the attributes that make the key non-exportable, because some hardware returns other
+  // attributes than the template has.
   if (!IsDeviceKey(blob.public_area.publicArea)) {
     throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
                          "the TPM made a key without the attributes that keep it inside the TPM");
@@ -204,8 +204,8 @@ Bytes SignDigest(TpmConnection& connection, TPM2_HANDLE key, const TPM2B_AUTH& a
   TPMT_SIG_SCHEME scheme{};
   scheme.scheme = TPM2_ALG_ECDSA;
   scheme.details.ecdsa.hashAlg = TPM2_ALG_SHA256;
-  // The key is not restricted, so any digest may be signed: a null ticket says that the TPM did
-  // not make the hash itself (Part 3, section 20.2).
+  // The key is not restricted, so it signs any digest. The null ticket says that the TPM did not
+  // compute the digest (Part 3, section 20.2).
   TPMT_TK_HASHCHECK ticket{};
   ticket.tag = TPM2_ST_HASHCHECK;
   ticket.hierarchy = TPM2_RH_NULL;

@@ -5,7 +5,7 @@
 namespace device_key {
 namespace {
 
-// Flushing happens in destructors, which have no operation's limits to obey.
+// Destructors flush, and they have no operation limits.
 constexpr std::chrono::seconds kFlushTimeout{1};
 
 }  // namespace

@@ -1,4 +1,4 @@
-// A SAPI context on a transport, and the handles that live in the TPM because of it.
+// A SAPI context on a transport, and the TPM handles that belong to it.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_TPM_CONNECTION_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_TPM_CONNECTION_H_
 
@@ -15,12 +15,12 @@
 
 namespace device_key {
 
-// Discard a connection that has failed: a late response would be taken for the next one. Used by
-// one thread at a time.
+// Discard a connection that has failed, because a late response could be mistaken for the next one.
+// Used by one thread at a time.
 class TpmConnection {
  public:
-  // `orphans` is told what may be left in the TPM, and outlives the connection. Throws what
-  // TpmTransport::TpmTransport and Tss2Library::Get throw.
+  // Records in `orphans`, which must outlive the connection, the objects that may be left in the
+  // TPM. Throws what TpmTransport::TpmTransport and Tss2Library::Get throw.
   TpmConnection(const TctiSpec& spec, Orphans& orphans);
   ~TpmConnection();
   TpmConnection(const TpmConnection&) = delete;
@@ -34,29 +34,30 @@ class TpmConnection {
   // Whether the TPM has ever answered on this connection.
   bool answered() const { return answered_; }
 
-  // Sets the limits of the operation that Run belongs to. SharedTpm::Use does it for each.
+  // Sets the limits of the current operation, which apply to Run. SharedTpm::Use calls this for
+  // each operation.
   void SetLimits(const OperationLimits& limits) { limits_ = limits; }
 
-  // Runs one TPM command: `prepare` calls a Tss2_Sys_*_Prepare function and sets the command's
-  // authorizations, `complete` calls the _Complete function; both return a code. The wait between
-  // them obeys the operation's limits. Returns what the TPM answered; throws ConnectionLost,
-  // `device_timeout` or `closed`.
+  // Runs one TPM command. `prepare` calls a Tss2_Sys_*_Prepare function and sets the command's
+  // authorizations; `complete` calls the _Complete function. Both return a response code. Waiting
+  // for the response obeys the operation's limits. Returns the TPM's response code; throws
+  // ConnectionLost, `device_timeout` or `closed`.
   template <class Prepare, class Complete>
   TSS2_RC Run(Prepare prepare, Complete complete) {
     return RunWithin(limits_, prepare, complete);
   }
 
-  // TPM2_FlushContext, within a time of its own, since destructors call it. Returns whether the TPM
+  // TPM2_FlushContext, with its own time limit because destructors call it. Returns whether the TPM
   // confirmed it.
   bool FlushObject(TPM2_HANDLE handle) noexcept;
 
-  // Whether a TpmHandle has this handle.
+  // Whether some TpmHandle has this handle.
   bool Holds(TPM2_HANDLE handle) const { return held_.contains(handle); }
 
  private:
-  friend class TpmHandle;  // keeps `held_`
+  friend class TpmHandle;  // updates `held_`
 
-  // How often a command is sent while the TPM asks for that. As often as ESYS does it.
+  // How often to send a command that the TPM asks to resubmit. ESYS uses the same number.
   static constexpr int kMaxSubmissions = 5;
 
   template <class Prepare, class Complete>
@@ -80,16 +81,16 @@ class TpmConnection {
   Orphans& orphans_;
   TpmTransport transport_;
   std::unique_ptr<std::byte[]> memory_;
-  TSS2_SYS_CONTEXT* sys_ = nullptr;  // in `memory_`
+  TSS2_SYS_CONTEXT* sys_ = nullptr;  // points into `memory_`
   OperationLimits limits_;
   std::multiset<TPM2_HANDLE> held_;
   bool failed_ = false;
   bool answered_ = false;
 };
 
-// A transient object in the TPM, flushed when this goes out of scope: a TPM without a resource
-// manager has three slots. When the TPM does not confirm the flush, the connection's Orphans have
-// the object's name. Must not outlive its connection.
+// A transient object in the TPM. The destructor flushes it, because a TPM without a resource
+// manager has three slots. If the TPM does not confirm the flush, the object's name goes into the
+// connection's Orphans. Must not outlive its connection.
 class TpmHandle {
  public:
   TpmHandle() = default;
@@ -112,8 +113,8 @@ class TpmHandle {
   TPM2_HANDLE get() const { return handle_; }
   explicit operator bool() const { return handle_ != kNone; }
 
-  // Forgets the handle without flushing it: the object behind it is not ours, and another client's
-  // may be. Ours is gone, or has another handle: it becomes an orphan.
+  // Drops the handle without flushing it, because another client's object may be at it now. Our
+  // object is gone or has another handle, so it becomes an orphan.
   void Abandon();
 
  private:

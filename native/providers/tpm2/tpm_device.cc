@@ -44,14 +44,14 @@ namespace {
   }
 }
 
-// `path` without symbolic links; empty when there is nothing.
+// `path` with symbolic links resolved; empty if it does not exist.
 std::string ResolvedPath(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> resolved(realpath(path.c_str(), nullptr),
                                                              &std::free);
   return resolved == nullptr ? "" : resolved.get();
 }
 
-// The kernel's own, not a directory that was mounted over it.
+// Whether `path` is in the kernel's sysfs. Another file system may be mounted over it.
 bool IsSysfs(const std::string& path) {
   struct statfs status {};
   return statfs(path.c_str(), &status) == 0 && status.f_type == SYSFS_MAGIC;
@@ -64,8 +64,8 @@ bool IsSysfs(const std::string& path) {
 }  // namespace
 
 TpmDevice OpenTpmDevice(const std::string& path) {
-  // O_NONBLOCK makes the kernel's write() return before the TPM has answered (Linux 5.0 and
-  // later); before that, a command blocks in write() and the limits do not hold.
+  // With O_NONBLOCK, the kernel's write() returns before the TPM has answered (Linux 5.0 and
+  // later). On older kernels a command blocks in write(), and time limits do not work.
   TpmDevice device{UniqueFd(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY))};
   if (!device.fd.valid()) ThrowOpenDevice(path, errno);
   struct stat status {};
@@ -73,8 +73,8 @@ TpmDevice OpenTpmDevice(const std::string& path) {
     ThrowNoTpm(path,
                "it is not a character device. Name the kernel's node, usually device:/dev/tpmrm0");
   }
-  // Documentation/ABI/testing/sysfs-dev of the kernel: a link to the device with these numbers. Its
-  // link "subsystem" leads to its class.
+  // A link to the device with these numbers (Documentation/ABI/testing/sysfs-dev of the kernel).
+  // Its link "subsystem" points to the device's class.
   const std::string link = "/sys/dev/char/" + std::to_string(major(status.st_rdev)) + ":" +
                            std::to_string(minor(status.st_rdev));
   if (!IsSysfs("/sys/dev/char")) {
@@ -89,8 +89,8 @@ TpmDevice OpenTpmDevice(const std::string& path) {
                "the kernel does not know this device as a TPM: it is not below /sys/class/tpm or "
                "/sys/class/tpmrm. Name the kernel's node, usually device:/dev/tpmrm0");
   }
-  // The kernel's tpm_vtpm_proxy driver gives its chips no parent device
-  // (vtpm_proxy_create_proxy_dev: tpm_chip_alloc without a device), and such devices are below
+  // The kernel's tpm_vtpm_proxy driver creates its chips without a parent device
+  // (vtpm_proxy_create_proxy_dev calls tpm_chip_alloc without one). sysfs lists such devices below
   // /sys/devices/virtual.
   device.is_vtpm_proxy = ResolvedPath(link).starts_with("/sys/devices/virtual/");
   return device;

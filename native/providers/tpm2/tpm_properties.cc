@@ -21,7 +21,7 @@ void ReadGroup(TpmConnection& connection, TPM2_PT group, Properties& properties)
   }
 }
 
-// Four ASCII characters in each value, padded with NUL or blanks.
+// Each value has four ASCII characters, padded with NULs or blanks.
 std::string Text(const Properties& properties, std::initializer_list<TPM2_PT> names) {
   std::string text;
   for (const TPM2_PT name : names) {

@@ -1,4 +1,4 @@
-// Facts about a TPM, for people and reports.
+// Properties of a TPM, for reports.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_TPM_PROPERTIES_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_TPM_PROPERTIES_H_
 

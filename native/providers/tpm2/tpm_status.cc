@@ -70,7 +70,7 @@ TSS2_RC BareTpmCode(TSS2_RC rc) {
   const TSS2_RC layer = rc & TSS2_RC_LAYER_MASK;
   if (layer != 0 && layer != TSS2_RESMGR_RC_LAYER && layer != TSS2_RESMGR_TPM_RC_LAYER) return 0;
   const TSS2_RC code = rc & ~TSS2_RC_LAYER_MASK;
-  // Format one carries a parameter flag (bit 6) and a number (bits 8-11) beside the error.
+  // Format-one codes also have a parameter flag (bit 6) and a number (bits 8-11).
   return (code & TPM2_RC_FMT1) != 0 ? code & 0xBF : code;
 }
 

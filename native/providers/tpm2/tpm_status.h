@@ -13,25 +13,26 @@
 
 namespace device_key {
 
-// The TPM's own response code with the layer, parameter, handle and session numbers taken out, so
-// that it compares with the TPM2_RC_* constants; 0 when a software layer answered, not the TPM. A
-// resource manager's repetition of a TPM code counts as the TPM's.
+// The TPM's own response code without the layer, parameter, handle and session numbers, so that it
+// can be compared with the TPM2_RC_* constants. 0 if the code is from a software layer. A TPM code
+// that a resource manager returns counts as the TPM's.
 TSS2_RC BareTpmCode(TSS2_RC rc);
 
-// The TPM or another client removed the object behind our handle (reset, or a bare TPM).
+// Whether the object at our handle is gone or replaced, by a TPM reset or by another client of a
+// TPM without a resource manager.
 bool IsStaleHandle(TSS2_RC rc);
-// The authValue did not match, with or without dictionary-attack protection.
+// Whether the authValue was wrong, with or without dictionary-attack protection.
 bool IsAuthFailure(TSS2_RC rc);
-// No free slot for a transient object.
+// Whether there is no free slot for a transient object.
 bool IsObjectMemory(TSS2_RC rc);
-// The TPM asks for the command once more.
+// Whether the TPM asks to resubmit the command.
 bool AsksToResubmit(TSS2_RC rc);
-// The SAPI or TCTI layer can no longer talk to the TPM: both must be rebuilt, since a
-// response that was lost may still come.
+// Whether the SAPI or TCTI layer has lost the TPM. Both must be rebuilt, because a late response
+// may still arrive.
 bool IsConnectionFault(TSS2_RC rc);
 
-// The error for `rc`, which came when we tried to `attempt` ("sign with the key"): what was
-// attempted, what the TPM says in words, and what to do where something can be done.
+// The error for `rc`, after an attempt to `attempt` ("sign with the key"). The message has the
+// attempt, tpm2-tss's text for the code, and a cure if there is one.
 DeviceKeyError TpmError(std::string_view attempt, TSS2_RC rc);
 
 // Throws TpmError unless `rc` is success.

@@ -16,9 +16,10 @@
 namespace device_key {
 namespace {
 
-// TPM 2.0 Library Specification, Part 1, section 18: tag (2), size (4), code (4).
+// Header of commands and responses: tag (2 bytes), size (4), code (4) (TPM 2.0 Library
+// Specification, Part 1, section 18).
 constexpr size_t kHeaderSize = 10;
-// TPM2_MAX_RESPONSE_SIZE of the PC Client profile; a node's whole response fits one read.
+// TPM2_MAX_RESPONSE_SIZE of the PC Client profile. One read returns a device node's whole response.
 constexpr size_t kMaxResponse = 4096;
 
 }  // namespace
@@ -50,7 +51,7 @@ TpmTransport::TpmTransport(const TctiSpec& spec)
 void TpmTransport::AwaitResponse(const OperationLimits& limits) {
   while (!complete()) {
     WaitReadable(limits);
-    // Room for a whole response: older kernels throw away what one read leaves behind.
+    // The buffer holds a whole response: older kernels discard the bytes that one read leaves.
     std::array<uint8_t, kMaxResponse> chunk;
     const ssize_t count = read(fd_.get(), chunk.data(), chunk.size());
     if (count > 0) {
@@ -67,8 +68,8 @@ void TpmTransport::AwaitResponse(const OperationLimits& limits) {
 TSS2_RC TpmTransport::Transmit(TSS2_TCTI_CONTEXT* context, size_t size, const uint8_t* command) {
   TpmTransport& self = *reinterpret_cast<Context*>(context)->owner;
   self.response_.clear();
-  // A device node takes a command as one write; a socket's buffer always has room for one. The
-  // kernel refuses with EBUSY to take a command while another is in progress.
+  // A device node needs the whole command in one write; a socket's buffer always has space for one.
+  // The kernel returns EBUSY while another command is in progress.
   while (size > 0) {
     const ssize_t count = self.is_socket_ ? send(self.fd_.get(), command, size, MSG_NOSIGNAL)
                                           : write(self.fd_.get(), command, size);
@@ -96,7 +97,7 @@ bool TpmTransport::complete() const {
   return response_.size() >= kHeaderSize && response_.size() >= announced();
 }
 
-// The response's size by its own header.
+// The size of the response, from its header.
 size_t TpmTransport::announced() const {
   return static_cast<size_t>(response_[2]) << 24 | static_cast<size_t>(response_[3]) << 16 |
          static_cast<size_t>(response_[4]) << 8 | response_[5];

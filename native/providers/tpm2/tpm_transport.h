@@ -1,8 +1,9 @@
-// How command and response bytes travel to a TPM and back, with a limit on the wait.
+// Sends commands to a TPM and receives its responses, within time limits.
 //
-// tpm2-tss's own TCTIs for device nodes and for swtpm are not used: they answer 0xa000a alike for
-// no permission, no device and busy, and the swtpm one can neither time out nor name a descriptor
-// to poll (Tss2_Tcti_GetPollHandles: 0xa0002 in 3.2.1), so a TPM that hangs would block us.
+// tpm2-tss's own TCTIs for device nodes and for swtpm are not used. They return the same code
+// 0xa000a for missing permission, a missing device and a busy device. The swtpm TCTI has no timeout
+// and no descriptor to poll (Tss2_Tcti_GetPollHandles returns 0xa0002 in 3.2.1), so a TPM that
+// hangs would block us.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_TPM_TRANSPORT_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_TPM_TRANSPORT_H_
 
@@ -17,40 +18,39 @@
 
 namespace device_key {
 
-// Thrown when the other side has gone away; a new connection may succeed.
+// Thrown when the peer has closed the connection; a new connection may succeed.
 class ConnectionLost : public DeviceKeyError {
  public:
   using DeviceKeyError::DeviceKeyError;
 };
 
-// The TCTI interface (TCG TSS 2.0 TPM Command Transmission Interface, version 1) over one
-// descriptor: a device node or a socket of swtpm. SAPI writes a command through `transmit`;
-// AwaitResponse collects the whole response; `receive` hands it over and never waits. Used by one
-// thread at a time.
+// The TCTI interface (TCG TSS 2.0 TPM Command Transmission Interface, version 1) on one descriptor:
+// a device node or a socket of swtpm. SAPI writes a command with `transmit`. AwaitResponse reads
+// the whole response, and `receive` returns it without waiting. Used by one thread at a time.
 class TpmTransport {
  public:
-  // Opens what `spec` names. Throws what OpenTpmDevice and ConnectToSwtpm throw.
+  // Opens the TPM of `spec`. Throws what OpenTpmDevice and ConnectToSwtpm throw.
   explicit TpmTransport(const TctiSpec& spec);
   TpmTransport(const TpmTransport&) = delete;  // SAPI holds its address
   TpmTransport& operator=(const TpmTransport&) = delete;
 
-  // The TCTI to give to SAPI; valid as long as the transport.
+  // The TCTI for SAPI; valid as long as the transport.
   TSS2_TCTI_CONTEXT* tcti() { return reinterpret_cast<TSS2_TCTI_CONTEXT*>(&context_.base); }
 
   // Blocks until the whole response to the last command has arrived. Throws `device_timeout` at the
-  // deadline, `closed` when interrupted, ConnectionLost when the other side is gone. After any of
-  // them discard the transport: a late response may still come.
+  // deadline, `closed` when interrupted, and ConnectionLost when the peer has closed the
+  // connection. After any of these discard the transport, because a late response may still arrive.
   void AwaitResponse(const OperationLimits& limits);
 
-  // Whether the kernel swaps our objects in and out of the TPM's few slots around each command, and
-  // flushes them when the connection closes.
+  // Whether the kernel's resource manager is used. It swaps our objects in and out of the TPM's few
+  // slots around each command, and flushes them when the connection closes.
   bool has_resource_manager() const { return has_resource_manager_; }
 
-  // Whether a program plays this TPM, through the kernel's vtpm_proxy. Only root can arrange that.
+  // Whether a program emulates this TPM with the kernel's vtpm_proxy. Only root can set that up.
   bool is_vtpm_proxy() const { return is_vtpm_proxy_; }
 
  private:
-  // The context that SAPI holds: the interface first, then a pointer to the transport.
+  // SAPI's pointer to this starts with the interface; the pointer to the transport follows.
   struct Context {
     TSS2_TCTI_CONTEXT_COMMON_V1 base{};
     TpmTransport* owner = nullptr;

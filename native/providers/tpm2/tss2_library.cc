@@ -24,7 +24,7 @@ std::unique_ptr<const Tss2Library> Load() {
   auto table = std::make_unique<Tss2Library>();
 #define DEVICE_KEY_RESOLVE(name) table->name = library.Symbol<decltype(&::name)>(#name);
   {
-    // Since tpm2-tss 3.0. The structures of the library before it (.so.0) are laid out otherwise.
+    // Since tpm2-tss 3.0. The previous library (.so.0) has another structure layout.
     const DynamicLibrary library = DynamicLibrary::Open("libtss2-sys.so.1");
     DEVICE_KEY_SYS_SYMBOLS(DEVICE_KEY_RESOLVE)
   }
@@ -42,8 +42,8 @@ std::unique_ptr<const Tss2Library> Load() {
 
 }  // namespace
 
-// The libraries stay loaded: they and the libcrypto that they bring keep state in thread-local
-// storage and exit handlers, and may still be in use on a detached thread.
+// The libraries are never unloaded: they and their libcrypto keep state in thread-local storage and
+// exit handlers, and a detached thread may still use them.
 const Tss2Library& Tss2Library::Get() {
   static std::mutex mutex;
   static const Tss2Library* loaded = nullptr;

@@ -1,9 +1,9 @@
-// tpm2-tss, loaded at run time: its System API (SAPI), which builds commands and takes responses
-// apart.
+// tpm2-tss, loaded at run time. Only its System API (SAPI) is used, which encodes commands and
+// decodes responses.
 //
-// Not its Enhanced System API (ESYS): that computes the name of every object that it loads, and in
-// 3.2.1 sets up an OpenSSL library context of its own for each hash. On a software TPM loading a
-// key took twice as long through it.
+// The Enhanced System API (ESYS) is slower: it computes the name of every object that it loads, and
+// in 3.2.1 creates an OpenSSL library context for each hash. On a software TPM, loading a key took
+// twice as long with ESYS.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_TSS2_LIBRARY_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_TSS2_LIBRARY_H_
 
@@ -64,7 +64,7 @@ namespace device_key {
 
 #define DEVICE_KEY_RC_SYMBOLS(X) X(Tss2_RC_Decode)
 
-// The functions of libtss2-sys, -mu and -rc under their own names.
+// The functions of libtss2-sys, libtss2-mu and libtss2-rc, under their own names.
 struct Tss2Library {
 #define DEVICE_KEY_DECLARE(name) decltype(&::name) name = nullptr;
   DEVICE_KEY_SYS_SYMBOLS(DEVICE_KEY_DECLARE)
@@ -72,14 +72,14 @@ struct Tss2Library {
   DEVICE_KEY_RC_SYMBOLS(DEVICE_KEY_DECLARE)
 #undef DEVICE_KEY_DECLARE
 
-  // Loads the libraries on the first successful call and keeps them for the life of the process.
-  // Throws `library_missing` naming the packages to install; a later call tries again. Thread-safe.
+  // Loads the libraries at the first successful call and keeps them until the process ends. Throws
+  // `library_missing`, which names the packages to install; a later call tries again. Thread-safe.
   static const Tss2Library& Get();
 
-  // Sets TSS2_LOG so that the libraries do not write to standard error, unless it is set. They read
-  // it when their functions are first called. Changes the environment, so no other thread may be
-  // reading that: call it on the thread that opens stores, not on a worker thread. (process.env
-  // does not reach the libraries from a Node.js worker or from Jest, where it is a copy.)
+  // Sets TSS2_LOG, unless it is set, so that the libraries do not write to standard error. They
+  // read the variable when their functions are first called. Call this on the thread that opens
+  // stores, not on a worker thread: no other thread may read the environment meanwhile. (Setting
+  // process.env does not reach the libraries in a Node.js worker or in Jest, where it is a copy.)
   static void Silence();
 };
 

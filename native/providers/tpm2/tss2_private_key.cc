@@ -18,7 +18,7 @@ namespace {
 constexpr char kPemName[] = "TSS2 PRIVATE KEY";
 constexpr char kLoadableKeyOid[] = "2.23.133.10.1.3";  // id-loadablekey
 
-// TPMKey of the specification, with the members that a key without a policy has.
+// TPMKey of the specification, with the members of a key without a policy.
 struct TpmKey {
   ASN1_OBJECT* type;
   ASN1_BOOLEAN emptyAuth;

@@ -366,7 +366,7 @@ bool PrivateDirectory::Update(
   if (!changed) return true;
   Fill(*MakeFile(), name, *changed);
   if (!SyncDirectory(directory_.get()))
-    ThrowErrno(PathOf(name) + " cannot be written for good", errno);
+    ThrowErrno(PathOf(name) + " was written, but a power loss may undo that", errno);
   return true;
 }
 

@@ -22,7 +22,7 @@ constexpr char kSessionCure[] =
 constexpr char kPresenceCure[] =
     "The key asks that someone confirms each use with Touch ID or the login password: set one up "
     "and try again at the Mac itself.";
-constexpr char kCanceledCure[] = "Ask again when the user wants to go on.";
+constexpr char kCanceledCure[] = "Ask again when the user wants to continue.";
 constexpr char kEnclaveCure[] =
     "This Mac has no Secure Enclave that can be used: Intel Macs without a T2 chip and most "
     "virtual machines have none.";
@@ -30,9 +30,9 @@ constexpr char kLostCure[] =
     "The key was made on another Mac or by another user, or was erased with this one; delete it "
     "and enroll again.";
 constexpr char kNotMadeCure[] =
-    "No key was made: try again; if it stays so, restart the Mac and report this.";
+    "No key was made: try again; if it fails again, restart the Mac and report this.";
 constexpr char kUnreadableCure[] =
-    "Try again; if it stays so, the key is of another Mac or another user: delete it and enroll "
+    "Try again; if it fails again, the key is from another Mac or user: delete it and enroll "
     "again.";
 
 constexpr char kOsStatusDomain[] = "NSOSStatusErrorDomain";
@@ -75,7 +75,7 @@ Meaning MeaningOf(OSStatus status) {
     case errSecDecode:
       return {ErrorCode::kPlatformError, kUnreadableCure, true};
     case errSecDiskFull:
-      return {ErrorCode::kStoreUnwritable, "The disk is full; make room and try again."};
+      return {ErrorCode::kStoreUnwritable, "The disk is full; free some space and try again."};
     default:
       return {ErrorCode::kPlatformError, nullptr};
   }

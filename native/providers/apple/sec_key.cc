@@ -74,8 +74,8 @@ void CheckCannotBeExported(SecKeyRef private_key) {
     if (!data) return;
   }
   throw DeviceKeyError(ErrorCode::kCryptoError,
-                       "macOS made a key that can be exported, although it was asked for one that "
-                       "cannot; it has been thrown away");
+                       "macOS made a key that can be exported, although a key that cannot be "
+                       "exported was requested; the key is not kept");
 }
 
 }  // namespace device_key

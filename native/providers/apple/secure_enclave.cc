@@ -43,7 +43,7 @@ void CheckIsInEnclave(SecKeyRef key) {
   const CFTypeRef token = CFDictionaryGetValue(attributes.get(), kSecAttrTokenID);
   if (token == nullptr || !CFEqual(token, kSecAttrTokenIDSecureEnclave)) {
     throw DeviceKeyError(ErrorCode::kHardwareUnavailable,
-                         "macOS made a key outside the Secure Enclave; it has been thrown away");
+                         "macOS made a key outside the Secure Enclave; the key is not kept");
   }
   CheckCannotBeExported(key);
 }
@@ -72,7 +72,7 @@ WrappedEnclaveKey MakeWrappedEnclaveKey(bool user_presence) {
   const CFDataRef wrapped = DataIn(attributes.get(), CfString(kTokenObjectAttribute).get());
   if (wrapped == nullptr || CFDataGetLength(wrapped) == 0) {
     throw DeviceKeyError(ErrorCode::kMissingEntitlement,
-                         "this macOS does not give out enclave keys in wrapped form, and the "
+                         "this macOS does not return enclave keys in wrapped form, and the "
                          "program that runs this code lacks the entitlement "
                          "keychain-access-groups to keep them in the keychain (docs/macos.md)");
   }

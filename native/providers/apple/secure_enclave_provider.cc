@@ -45,10 +45,11 @@ ProviderKey MakeInRecord(bool user_presence) {
     KeyHandle::FromJson(key.handle).Open(/*tag=*/{}, /*context=*/nullptr);
   } catch (const DeviceKeyError& error) {
     if (error.code() != ErrorCode::kKeyLost) throw;
-    throw DeviceKeyError(ErrorCode::kPlatformError,
-                         "macOS made a key in the Secure Enclave that it cannot open again; it was "
-                         "thrown away. Try again; if it stays so, report this",
-                         error.platform_status());
+    throw DeviceKeyError(
+        ErrorCode::kPlatformError,
+        "macOS made a key in the Secure Enclave that it cannot open again; the key "
+        "is not kept. Try again; if it fails again, report this",
+        error.platform_status());
   }
   return key;
 }

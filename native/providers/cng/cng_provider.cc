@@ -243,9 +243,9 @@ CngProvider::CngProvider(CngKeyStore key_store)
       keys_(std::make_shared<Keys>(key_store)),
       calls_(BoundedCalls::Threads::kOne, "device-key-cng",
              {.timeout = "Windows' key store did not answer in time; try again, or restart Windows "
-                         "if it goes on",
+                         "if it fails again",
               .busy = "Windows' key store was busy with other requests of this process until the "
-                      "time was up; try again"}) {}
+                      "deadline; try again"}) {}
 
 std::string_view CngProvider::name() const {
   return key_store_ == CngKeyStore::kPlatform ? "cng-platform" : "cng-software";

@@ -98,7 +98,7 @@ bool LogIn(TokenSession& session, const PinSource& source, RefusedPins& refused)
                      NameOf(token) +
                          " has refused this PIN before, so it is not tried again: further wrong "
                          "ones would lock the token. Give another PIN, or, if the token's PIN "
-                         "has been changed to this one since, start the program anew");
+                         "has been changed to this one since, restart the program");
   }
   // A null PIN asks for the PIN pad (base specification, section 5.6, C_Login).
   const CK_RV rv = pin ? session.module().C_Login(

@@ -103,12 +103,13 @@ void ModuleState::DropSessionsOfParentProcess() {
 
 Pkcs11Module::Pkcs11Module(const std::string& name)
     : state_(name),
-      calls_(BoundedCalls::Threads::kOne, "device-key-p11",
-             {.timeout = "the PKCS#11 module did not answer in time. A token with a PIN pad may be "
-                         "waiting for its user: raise timeoutMs; otherwise check the reader, or "
-                         "the service behind the module",
-              .busy = "the PKCS#11 module was busy with other requests of this process until the "
-                      "time was up; try again"}) {}
+      calls_(
+          BoundedCalls::Threads::kOne, "device-key-p11",
+          {.timeout = "the PKCS#11 module did not answer in time. If the token has a PIN "
+                      "pad, it may be waiting for the user: raise timeoutMs; otherwise check the "
+                      "reader, or the module's service",
+           .busy = "the PKCS#11 module was busy with other requests of this process until the "
+                   "deadline; try again"}) {}
 
 Pkcs11Module& Pkcs11Module::For(const std::string& name) {
   static auto& mutex = *new std::mutex;

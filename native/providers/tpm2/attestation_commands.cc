@@ -30,7 +30,7 @@ TPM2_HANDLE CertificateIndex(EndorsementKeyType type) {
 DeviceKeyError EndorsementAuthRequired(TSS2_RC rc) {
   return DeviceKeyError(ErrorCode::kTpmOwnerAuthRequired,
                         "the TPM's endorsement hierarchy has a password, so its endorsement key "
-                        "cannot be used. As the TPM's owner, take it away: "
+                        "cannot be used. As the TPM's owner, remove it: "
                         "`tpm2_changeauth -c e -p <password>`",
                         rc);
 }

@@ -54,7 +54,7 @@ std::unique_lock<std::timed_mutex> SharedTpm::Acquire(const OperationLimits& lim
   } while (std::chrono::steady_clock::now() < limits.deadline);
   throw DeviceKeyError(ErrorCode::kDeviceBusy,
                        "the TPM at " + spec_.conf +
-                           " was busy with other requests of this process until the time was up; "
+                           " was busy with other requests of this process until the deadline; "
                            "try again");
 }
 

@@ -59,8 +59,8 @@ StorageParents::Lease::Lease(StorageParents& parents, const ParentReference& par
   }
   if (!parent.name.empty() && reference_.name != parent.name) {
     throw DeviceKeyError(ErrorCode::kKeyLost,
-                         "the storage key that the key was made under is no longer there: neither "
-                         "is it at 0x81000001, nor can it be derived. The TPM has been cleared, or "
+                         "the storage key that the key was made under is no longer there: it "
+                         "is not at 0x81000001 and cannot be derived. The TPM has been cleared, or "
                          "the storage key removed or replaced, or the key belongs to another TPM. "
                          "Enroll again");
   }

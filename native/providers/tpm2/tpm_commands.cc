@@ -114,7 +114,7 @@ TpmHandle LoadKey(TpmConnection& connection, TPM2_HANDLE parent, const TpmKeyBlo
   if (IsAuthFailure(rc)) {
     throw DeviceKeyError(ErrorCode::kTpmOwnerAuthRequired,
                          "the TPM's storage key at 0x81000001 has been given a password, so the "
-                         "keys under it cannot be used. As the TPM's owner, take it away",
+                         "keys under it cannot be used. As the TPM's owner, remove it",
                          rc);
   }
   CheckTpm("load the key", rc);

@@ -39,8 +39,8 @@ namespace {
           ErrorCode::kHardwareUnavailable,
           "no TPM 2.0 at " + reason +
               ". Enable the TPM (also called fTPM or PTT) in the firmware's set-up; a machine "
-              "that has /dev/tpm0 but no /dev/tpmrm0 has a TPM 1.2, which is too old; a container "
-              "needs the node passed in (`--device /dev/tpmrm0`)");
+              "that has /dev/tpm0 but no /dev/tpmrm0 has a TPM 1.2, which is too old; pass the "
+              "node to a container with `--device /dev/tpmrm0`");
   }
 }
 
@@ -78,9 +78,10 @@ TpmDevice OpenTpmDevice(const std::string& path) {
   const std::string link = "/sys/dev/char/" + std::to_string(major(status.st_rdev)) + ":" +
                            std::to_string(minor(status.st_rdev));
   if (!IsSysfs("/sys/dev/char")) {
-    ThrowNoTpm(path,
-               "whether it is a TPM cannot be told, since sysfs is not mounted at /sys. Mount it "
-               "there; a container needs it passed in (`-v /sys:/sys:ro`)");
+    ThrowNoTpm(
+        path,
+        "sysfs is not mounted at /sys, so it cannot be checked whether this is a TPM. Mount it "
+        "there; pass it to a container with `-v /sys:/sys:ro`");
   }
   const std::string subsystem = ResolvedPath(link + "/subsystem");
   device.has_resource_manager = subsystem == "/sys/class/tpmrm";

@@ -709,7 +709,7 @@ TEST_F(PrivateDirectoryTest, HasTheNewFileWhenOnlyItselfCouldNotBeFlushed) {
   const ScopedFileFault fault(FileCall::kSync, 2, EIO);
 
   ExpectError(
-      ErrorCode::kStoreUnwritable, [&] { UpdateTo(directory, "new"); }, "for good");
+      ErrorCode::kStoreUnwritable, [&] { UpdateTo(directory, "new"); }, "power loss may undo");
   EXPECT_EQ(ReadFile(path_ / "file"), "new");
 }
 

@@ -164,7 +164,7 @@ TEST_F(Tpm2ParentsTest, AParentOfAnotherNameIsRefused) {
   key.key.handle["parentName"] = Base64UrlEncode(name);
 
   ExpectError(
-      ErrorCode::kKeyLost, [&] { Sign(*NewProvider(), key); }, "neither is it at 0x81000001");
+      ErrorCode::kKeyLost, [&] { Sign(*NewProvider(), key); }, "it is not at 0x81000001");
 }
 
 class DamagedParentNameTest : public Tpm2ParentsTest,

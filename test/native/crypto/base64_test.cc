@@ -47,7 +47,7 @@ TEST(Base64, RefusesMissingAndSuperfluousPadding) {
   }
 }
 
-TEST(Base64, RefusesNonZeroBitsBehindTheLastByte) {
+TEST(Base64, RefusesNonZeroBitsAfterTheLastByte) {
   EXPECT_EQ(Base64Decode("Zh=="), std::nullopt);
   EXPECT_EQ(Base64Decode("Zm9="), std::nullopt);
 }
@@ -66,12 +66,12 @@ TEST(Base64Url, RefusesPadding) {
   }
 }
 
-TEST(Base64Url, RefusesNonZeroBitsBehindTheLastByte) {
+TEST(Base64Url, RefusesNonZeroBitsAfterTheLastByte) {
   EXPECT_EQ(Base64UrlDecode("Zh"), std::nullopt);
   EXPECT_EQ(Base64UrlDecode("Zm9"), std::nullopt);
 }
 
-TEST(Base64Url, RefusesALengthThatNoBytesEncodeTo) {
+TEST(Base64Url, RefusesAnImpossibleLength) {
   EXPECT_EQ(Base64UrlDecode("A"), std::nullopt);
   EXPECT_EQ(Base64UrlDecode("AAAAA"), std::nullopt);
 }
@@ -84,7 +84,7 @@ TEST(Base64Url, RefusesTheOtherAlphabetAndWhiteSpace) {
   }
 }
 
-TEST(Base64, DecodesWhatItEncodedForEveryByteAndLength) {
+TEST(Base64, RoundTripsEveryByteAndLength) {
   Bytes bytes;
   for (int value = 0; value < 256; ++value) {
     EXPECT_EQ(Base64Decode(Base64Encode(bytes)), bytes);

@@ -13,7 +13,7 @@
 namespace device_key {
 namespace {
 
-// A configuration that leaves a trace when it is read: a name for an object identifier.
+// The configuration adds an object identifier, which shows whether it was read.
 TEST(OpenSsl, NeverReadsAConfigurationFile) {
   const std::string path = testing::TempDir() + "device_key_openssl.cnf";
   std::ofstream(path) << "openssl_conf = main\n[main]\noid_section = names\n"
@@ -27,7 +27,7 @@ TEST(OpenSsl, NeverReadsAConfigurationFile) {
   unsetenv("OPENSSL_CONF");
 }
 
-TEST(OpenSsl, LeavesNoErrorsBehindForOthers) {
+TEST(OpenSsl, LeavesTheErrorQueueEmpty) {
   InitOpenSsl();
   ERR_raise(ERR_LIB_EC, EC_R_INVALID_FIELD);
   const DeviceKeyError error = CryptoError("the message");

@@ -67,7 +67,7 @@ void ExpectCryptoError(const std::function<void()>& action) {
   EXPECT_EQ(ERR_peek_error(), 0u) << "left in OpenSSL's error queue";
 }
 
-TEST(SpkiFromPoint, WritesWhatOpenSslWritesForTheSameKey) {
+TEST(SpkiFromPoint, EqualsOpenSslsEncodingOfTheSameKey) {
   const Bytes spki = SampleSpki();
   const uint8_t* in = spki.data();
   ScopedEvpPkey key(d2i_PUBKEY(nullptr, &in, static_cast<long>(spki.size())));
@@ -79,7 +79,7 @@ TEST(SpkiFromPoint, WritesWhatOpenSslWritesForTheSameKey) {
 }
 
 // There is a point with x = 5.
-TEST(SpkiFromPoint, PadsCoordinatesThatLostTheirLeadingZeros) {
+TEST(SpkiFromPoint, PadsCoordinatesWithoutLeadingZeros) {
   const Bytes y = FromHex("459243b9aa581806fe913bce99817ade11ca503c64d9a3c533415c083248fbcc");
   const Bytes spki = SpkiFromPoint(Bytes{5}, y);
   Bytes padded(32, 0);
@@ -101,7 +101,7 @@ TEST(SpkiFromPoint, RefusesACoordinateOfMoreThan32Bytes) {
   ExpectCryptoError([&] { SpkiFromPoint(x, FromHex(kY)); });
 }
 
-TEST(P256PublicKey, RefusesAnythingBehindTheKey) {
+TEST(P256PublicKey, RefusesTrailingBytes) {
   Bytes spki = SampleSpki();
   spki.push_back(0);
   ExpectCryptoError([&] { P256PublicKey::FromSpki(spki); });
@@ -155,7 +155,7 @@ TEST(EcdsaDerFromRaw, RefusesEmptyZeroAndOverlongHalves) {
   }
 }
 
-TEST(EcdsaRawFromDer, HasBothHalvesInThirtyTwoBytesEach) {
+TEST(EcdsaRawFromDer, PadsBothHalvesToThirtyTwoBytes) {
   RawEcdsaSignature expected{};
   expected[31] = 0x80;
   expected[62] = 1;
@@ -168,7 +168,7 @@ TEST(EcdsaRawFromDer, HasBothHalvesInThirtyTwoBytesEach) {
   EXPECT_EQ(Bytes(sample.begin(), sample.end()), raw);
 }
 
-TEST(EcdsaRawFromDer, RefusesWhatIsNoSignatureOfP256) {
+TEST(EcdsaRawFromDer, RefusesAnythingButAP256Signature) {
   Bytes longer = SampleSignature();
   longer.push_back(0);
   for (const Bytes& bad :
@@ -190,7 +190,7 @@ TEST(PointFromSpki, RefusesOtherBytes) {
 
 TEST(Verify, AcceptsTheSignatureOfRfc6979) { EXPECT_TRUE(VerifiesSample(SampleSignature())); }
 
-TEST(Verify, GivesTheSameAnswersWhenTheKeyIsUsedAgain) {
+TEST(Verify, GivesTheSameResultsWhenTheKeyIsReused) {
   P256PublicKey key = P256PublicKey::FromSpki(SampleSpki());
   EXPECT_TRUE(key.Verify(SampleDigest(), SampleSignature()));
   EXPECT_FALSE(key.Verify(SampleDigest(), Bytes{0x30}));
@@ -239,7 +239,7 @@ TEST(Verify, RefusesTheSameNumbersInOtherEncodings) {
   EXPECT_FALSE(VerifiesSample(Sequence({Integer(r), Integer(s), Integer({1})})));
 }
 
-TEST(Verify, LeavesNoErrorsBehindForOthers) {
+TEST(Verify, LeavesTheErrorQueueEmpty) {
   EXPECT_FALSE(VerifiesSample(Bytes{0x30, 0x00}));
   EXPECT_EQ(ERR_peek_error(), 0u);
 }

@@ -5,7 +5,7 @@
 namespace device_key {
 namespace {
 
-TEST(RandomBytes, ReturnsAsManyAsAskedFor) {
+TEST(RandomBytes, ReturnsTheRequestedNumberOfBytes) {
   EXPECT_EQ(RandomBytes(0).size(), 0u);
   EXPECT_EQ(RandomBytes(1).size(), 1u);
   EXPECT_EQ(RandomBytes(32).size(), 32u);

@@ -21,7 +21,7 @@ TEST(Sha256, DigestsTheEmptyMessage) {
 }
 
 // FIPS 180-4's example messages of one and of two blocks.
-TEST(Sha256, DigestsTheExamplesOfItsStandard) {
+TEST(Sha256, DigestsTheExamplesOfFips180) {
   EXPECT_EQ(HexOf(Sha256(AsBytes("abc"))),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(HexOf(Sha256(AsBytes("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"))),

@@ -23,7 +23,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// A gate that threads wait at until it is opened.
+// Threads wait at the gate until it is opened.
 class Gate {
  public:
   void Open() {
@@ -49,7 +49,7 @@ class Gate {
   int arrived_ = 0;
 };
 
-// Works, but only once its gate is open; deaf to interrupts, as a driver that hangs in the kernel.
+// Works only once its gate is open, and ignores interrupts, like a driver that hangs in the kernel.
 class BlockingProvider : public SoftwareProvider {
  public:
   Availability Probe(const OperationLimits& limits) override {
@@ -66,7 +66,7 @@ class BlockingProvider : public SoftwareProvider {
   Gate gate;
 };
 
-// Waits for as long as nobody interrupts it.
+// Waits until it is interrupted.
 class PatientProvider : public SoftwareProvider {
  public:
   Availability Probe(const OperationLimits& limits) override {
@@ -80,7 +80,7 @@ class PatientProvider : public SoftwareProvider {
   std::atomic<int> interrupted = 0;
 };
 
-// Everything that was settled, in order.
+// All settlements, in order.
 class Settlements {
  public:
   std::function<void(Settlement)> Listener() {
@@ -103,7 +103,7 @@ class Settlements {
     return *found;
   }
 
-  // The result's JSON, or a failed expectation.
+  // Returns the result's JSON, or records a failed expectation.
   nlohmann::json Result(uint64_t request) {
     const Settlement settlement = Await(request);
     if (settlement.error.has_value()) {
@@ -182,7 +182,7 @@ class AsyncDeviceKeyStoreTest : public testing::Test {
 
 // Results.
 
-TEST_F(AsyncDeviceKeyStoreTest, AnswersWithTheJsonOfTheWireTypes) {
+TEST_F(AsyncDeviceKeyStoreTest, ReturnsTheJsonOfTheWireTypes) {
   const auto store = Open(software_);
 
   const nlohmann::json created = settlements_.Result(store->Create(kCreateParams));
@@ -228,9 +228,9 @@ TEST_F(AsyncDeviceKeyStoreTest, ListsARecordThatCannotBeReadWithItsError) {
   EXPECT_EQ(listed[0].at("error").at("code"), "store_corrupt");
 }
 
-// On the calling thread.
+// Errors that are thrown on the calling thread.
 
-TEST_F(AsyncDeviceKeyStoreTest, ThrowsForBadParamsAtOnce) {
+TEST_F(AsyncDeviceKeyStoreTest, ThrowsImmediatelyForBadParams) {
   const auto store = Open(software_);
 
   for (const char* params : {"", "[]", "{", "{}", R"({"accountUserId":"","clientId":"c"})"}) {
@@ -244,7 +244,7 @@ TEST_F(AsyncDeviceKeyStoreTest, ThrowsForBadParamsAtOnce) {
   EXPECT_TRUE(settlements_.Requests().empty());
 }
 
-TEST_F(AsyncDeviceKeyStoreTest, ThrowsForABadPayloadAtOnce) {
+TEST_F(AsyncDeviceKeyStoreTest, ThrowsImmediatelyForABadPayload) {
   const auto store = Open(software_);
   auto params =
       nlohmann::json::parse(SignParamsFor(KeyId::Generate(ProtectionClass::kHardwareTpm).str()));
@@ -271,7 +271,7 @@ TEST_F(AsyncDeviceKeyStoreTest, SettlesEveryRequestOnce) {
   EXPECT_EQ(settled, requests);
 }
 
-TEST_F(AsyncDeviceKeyStoreTest, AnswersFromHardwareInTheOrderOfAsking) {
+TEST_F(AsyncDeviceKeyStoreTest, SettlesHardwareRequestsInTheOrderOfSubmission) {
   const auto store = Open(blocking_);
   std::vector<uint64_t> requests;
   for (int i = 0; i < 20; ++i) {
@@ -295,7 +295,7 @@ TEST_F(AsyncDeviceKeyStoreTest, RecordsDoNotWaitForHardware) {
   settlements_.Await(hung);
 }
 
-TEST_F(AsyncDeviceKeyStoreTest, RefusesMoreThanItsQueueHolds) {
+TEST_F(AsyncDeviceKeyStoreTest, RefusesRequestsWhenItsQueueIsFull) {
   const auto store = Open(blocking_, 2);
   const uint64_t running = store->Support();
   blocking_->gate.AwaitArrivals(1);
@@ -311,9 +311,9 @@ TEST_F(AsyncDeviceKeyStoreTest, RefusesMoreThanItsQueueHolds) {
   EXPECT_EQ(settlements_.Requests().front(), running);
 }
 
-// Time limits count from the call.
+// Time limits, which start with the call.
 
-TEST_F(AsyncDeviceKeyStoreTest, WhatStillWaitsWhenItsTimeEndsNeverTouchesTheHardware) {
+TEST_F(AsyncDeviceKeyStoreTest, ARequestThatTimesOutInTheQueueNeverReachesTheHardware) {
   const auto store = Open(blocking_, 100, milliseconds(50));
   const uint64_t running = store->Support();
   blocking_->gate.AwaitArrivals(1);
@@ -332,7 +332,7 @@ TEST_F(AsyncDeviceKeyStoreTest, WhatStillWaitsWhenItsTimeEndsNeverTouchesTheHard
             std::string::npos);
 }
 
-TEST_F(AsyncDeviceKeyStoreTest, WaitingForItsTurnLeavesAnOperationLessTimeForTheHardware) {
+TEST_F(AsyncDeviceKeyStoreTest, TimeInTheQueueCountsAgainstTheTimeout) {
   class DeadlineProvider : public BlockingProvider {
    public:
     void Delete(const KeyId& id, const nlohmann::json& handle,
@@ -358,7 +358,7 @@ TEST_F(AsyncDeviceKeyStoreTest, WaitingForItsTurnLeavesAnOperationLessTimeForThe
 
 // Canceling.
 
-TEST_F(AsyncDeviceKeyStoreTest, ACanceledRequestThatWaitsNeverRuns) {
+TEST_F(AsyncDeviceKeyStoreTest, ACanceledQueuedRequestNeverRuns) {
   const auto store = Open(blocking_);
   const uint64_t running = store->Support();
   blocking_->gate.AwaitArrivals(1);
@@ -374,7 +374,7 @@ TEST_F(AsyncDeviceKeyStoreTest, ACanceledRequestThatWaitsNeverRuns) {
   EXPECT_EQ(blocking_->creations, 0);
 }
 
-TEST_F(AsyncDeviceKeyStoreTest, ACanceledRequestMakesRoomInTheQueue) {
+TEST_F(AsyncDeviceKeyStoreTest, CancelingFreesAPlaceInTheQueue) {
   const auto store = Open(blocking_, 1);
   store->Support();
   blocking_->gate.AwaitArrivals(1);
@@ -387,7 +387,7 @@ TEST_F(AsyncDeviceKeyStoreTest, ACanceledRequestMakesRoomInTheQueue) {
   blocking_->gate.Open();
 }
 
-TEST_F(AsyncDeviceKeyStoreTest, ACreationThatIsCanceledWhileItRunsLeavesNothing) {
+TEST_F(AsyncDeviceKeyStoreTest, CancelingARunningCreationLeavesNoKey) {
   const auto store = Open(blocking_);
   const uint64_t create = store->Create(kCreateParams);
   blocking_->gate.AwaitArrivals(1);
@@ -429,7 +429,7 @@ TEST_F(AsyncDeviceKeyStoreTest, AnUnknownRequestCannotBeCanceled) {
   EXPECT_FALSE(Open(software_)->Cancel(1));
 }
 
-// Whenever the cancel comes: the key is there and settled, or neither.
+// However late the cancel is: either the key exists and is settled, or neither.
 TEST_F(AsyncDeviceKeyStoreTest, ACanceledCreationIsEitherSettledOrUndone) {
   const auto store = Open(software_, 1000);
   size_t canceled = 0;
@@ -447,7 +447,7 @@ TEST_F(AsyncDeviceKeyStoreTest, ACanceledCreationIsEitherSettledOrUndone) {
 
 // Closing.
 
-TEST_F(AsyncDeviceKeyStoreTest, ClosingSettlesWhatWaitsBeforeItReturns) {
+TEST_F(AsyncDeviceKeyStoreTest, CloseSettlesQueuedRequestsBeforeItReturns) {
   const auto store = Open(blocking_);
   const uint64_t running = store->Support();
   blocking_->gate.AwaitArrivals(1);
@@ -463,7 +463,7 @@ TEST_F(AsyncDeviceKeyStoreTest, ClosingSettlesWhatWaitsBeforeItReturns) {
   EXPECT_EQ(settlements_.Result(running).at("hardware"), true);
 }
 
-TEST_F(AsyncDeviceKeyStoreTest, ClosingLetsGoOfTheProviders) {
+TEST_F(AsyncDeviceKeyStoreTest, CloseReleasesTheProviders) {
   auto provider = std::make_shared<SoftwareProvider>();
   const std::weak_ptr<SoftwareProvider> watched = provider;
   const auto store = Open(std::move(provider));
@@ -526,7 +526,7 @@ TEST_F(AsyncDeviceKeyStoreTest, AFullQueueCanBeClosed) {
 
 // Abandoning.
 
-TEST_F(AsyncDeviceKeyStoreTest, AbandoningInterruptsWhatWaits) {
+TEST_F(AsyncDeviceKeyStoreTest, AbandonInterruptsAWaitingProvider) {
   const auto provider = std::make_shared<PatientProvider>();
   const auto store = Open(provider);
   store->Support();
@@ -538,13 +538,13 @@ TEST_F(AsyncDeviceKeyStoreTest, AbandoningInterruptsWhatWaits) {
   EXPECT_TRUE(settlements_.Requests().empty());
 }
 
-TEST_F(AsyncDeviceKeyStoreTest, AbandoningReturnsWhenAProviderIsStuck) {
+TEST_F(AsyncDeviceKeyStoreTest, AbandonReturnsWhenAProviderHangs) {
   auto store = Open(blocking_);
   store->Create(kCreateParams);
   store->Support();
   blocking_->gate.AwaitArrivals(1);
 
-  store->Abandon(milliseconds(20));  // would never return if it waited
+  store->Abandon(milliseconds(20));  // must return although the task hangs
 
   blocking_->gate.Open();
   store.reset();
@@ -552,7 +552,7 @@ TEST_F(AsyncDeviceKeyStoreTest, AbandoningReturnsWhenAProviderIsStuck) {
   EXPECT_TRUE(settlements_.Requests().empty());
 }
 
-TEST_F(AsyncDeviceKeyStoreTest, DestructionReturnsWhenAProviderIsStuck) {
+TEST_F(AsyncDeviceKeyStoreTest, DestructionReturnsWhenAProviderHangs) {
   auto store = Open(blocking_);
   store->Support();
   blocking_->gate.AwaitArrivals(1);
@@ -564,7 +564,7 @@ TEST_F(AsyncDeviceKeyStoreTest, DestructionReturnsWhenAProviderIsStuck) {
   EXPECT_TRUE(settlements_.Requests().empty());
 }
 
-TEST_F(AsyncDeviceKeyStoreTest, AbandoningAfterCloseSettlesNothingMore) {
+TEST_F(AsyncDeviceKeyStoreTest, AbandonAfterCloseSettlesNoMoreRequests) {
   auto store = Open(blocking_);
   store->Support();
   blocking_->gate.AwaitArrivals(1);
@@ -578,7 +578,7 @@ TEST_F(AsyncDeviceKeyStoreTest, AbandoningAfterCloseSettlesNothingMore) {
   EXPECT_TRUE(settlements_.Requests().empty());
 }
 
-TEST_F(AsyncDeviceKeyStoreTest, AbandoningTwiceIsOnce) {
+TEST_F(AsyncDeviceKeyStoreTest, AbandonIsIdempotent) {
   const auto store = Open(software_);
   store->Abandon(milliseconds(20));
 

@@ -52,7 +52,7 @@ class DeviceKeyStoreTest : public testing::Test {
     return store.Sign(store.Prepare({key_id, NewEnrollment(account_user_id)}), NoHurry());
   }
 
-  // Whom the record says that the key is for.
+  // The binding in the record.
   std::string AccountOf(const KeyId& key_id) {
     return std::get<AccountBinding>(RecordStore(directory_).Read(key_id)->record().binding)
         .account_user_id;
@@ -65,16 +65,16 @@ class DeviceKeyStoreTest : public testing::Test {
   DeviceKeyStore store_ = Open({provider_});
 };
 
-TEST_F(DeviceKeyStoreTest, TouchesNothingWhenOpened) { EXPECT_FALSE(fs::exists(directory_)); }
+TEST_F(DeviceKeyStoreTest, OpeningDoesNotTouchTheDisk) { EXPECT_FALSE(fs::exists(directory_)); }
 
-TEST_F(DeviceKeyStoreTest, CreatesAKeyThatItCanShowAgain) {
+TEST_F(DeviceKeyStoreTest, CreatesAKeyThatCanBeReadBack) {
   const CreateResponse created = Create(store_);
 
   EXPECT_EQ(created.key_id.protection_class(), ProtectionClass::kHardwareTpm);
   EXPECT_EQ(store_.Public(created.key_id).public_key_spki_der, created.public_key_spki_der);
 }
 
-TEST_F(DeviceKeyStoreTest, RecordsWhomAKeyIsForAndWhenItWasMade) {
+TEST_F(DeviceKeyStoreTest, RecordsTheAccountTheClientAndTheTime) {
   Create(store_);
 
   const std::vector<ListedKey> keys = store_.List();
@@ -85,7 +85,7 @@ TEST_F(DeviceKeyStoreTest, RecordsWhomAKeyIsForAndWhenItWasMade) {
   EXPECT_EQ(record.created_at, kNow);
 }
 
-TEST_F(DeviceKeyStoreTest, SignsTheProtocolsBytesVerifiably) {
+TEST_F(DeviceKeyStoreTest, ItsSignatureOfTheProtocolsBytesVerifies) {
   const CreateResponse created = Create(store_);
 
   const SignResponse response = Sign(store_, created.key_id);
@@ -122,7 +122,7 @@ TEST_F(DeviceKeyStoreTest, KeepsTheRecordOfAKeyThatCouldNotBeDeleted) {
   EXPECT_EQ(store_.List().size(), 1u);
 }
 
-TEST_F(DeviceKeyStoreTest, KeepsTheRecordOfAKeyWhoseProviderIsElsewhere) {
+TEST_F(DeviceKeyStoreTest, KeepsTheRecordOfAKeyWhoseProviderIsMissing) {
   const KeyId key_id = Create(store_).key_id;
   DeviceKeyStore elsewhere = Open({});
 
@@ -135,9 +135,9 @@ TEST_F(DeviceKeyStoreTest, KeepsTheRecordOfAKeyWhoseProviderIsElsewhere) {
   EXPECT_EQ(elsewhere.List().size(), 1u);
 }
 
-// Creating: what can go wrong leaves no key behind.
+// Creating: errors, which must not leave a key.
 
-TEST_F(DeviceKeyStoreTest, ChecksTheStoreBeforeItAsksHardware) {
+TEST_F(DeviceKeyStoreTest, ChecksTheStoreBeforeItUsesHardware) {
   fs::create_directory(directory_);
   LetOthersWrite(directory_);
 
@@ -145,7 +145,7 @@ TEST_F(DeviceKeyStoreTest, ChecksTheStoreBeforeItAsksHardware) {
   EXPECT_EQ(provider_->creations, 0);
 }
 
-TEST_F(DeviceKeyStoreTest, DeletesTheKeyWhenTheCallerHasGivenUp) {
+TEST_F(DeviceKeyStoreTest, DeletesTheKeyWhenTheCallerHasCanceled) {
   ExpectError(ErrorCode::kCanceled, [&] {
     store_.Create({.account_user_id = "account-1", .client_id = "client-1"}, NoHurry(),
                   [] { return false; });
@@ -188,13 +188,13 @@ TEST_F(DeviceKeyStoreTest, ReportsTheRecordsErrorWhenTheKeyCannotBeDeletedEither
   });
 }
 
-TEST_F(DeviceKeyStoreTest, RefusesAPublicKeyThatIsNone) {
+TEST_F(DeviceKeyStoreTest, RefusesAnInvalidPublicKeyFromHardware) {
   class Garbled : public SoftwareProvider {
    public:
     ProviderKey Create(const KeyId& id, const AuthValue& auth,
                        const OperationLimits& limits) override {
       ProviderKey key = SoftwareProvider::Create(id, auth, limits);
-      key.spki_der.back() ^= 1;  // a point beside the curve
+      key.spki_der.back() ^= 1;  // a point that is not on the curve
       return key;
     }
   };
@@ -206,7 +206,7 @@ TEST_F(DeviceKeyStoreTest, RefusesAPublicKeyThatIsNone) {
   EXPECT_EQ(CountEntries(directory_), 0u);
 }
 
-TEST_F(DeviceKeyStoreTest, HoldsToThePolicyOfTheParams) {
+TEST_F(DeviceKeyStoreTest, ObeysThePolicyOfTheParams) {
   const auto broken =
       std::make_shared<FailingProvider>(ErrorCode::kHardwareUnavailable, "the reason");
   const auto fallback =
@@ -224,7 +224,7 @@ TEST_F(DeviceKeyStoreTest, HoldsToThePolicyOfTheParams) {
   EXPECT_NO_THROW(Sign(store, created.key_id));
 }
 
-// Signing: what is refused, and when.
+// Signing: refused requests, and when they are refused.
 
 TEST_F(DeviceKeyStoreTest, RefusesABadPayloadBeforeAnythingWaits) {
   ConnectionPayload payload = NewConnection();
@@ -272,7 +272,7 @@ TEST_F(DeviceKeyStoreTest, RefusesAPayloadForAnotherClient) {
   EXPECT_EQ(provider_->signatures, 0);
 }
 
-TEST_F(DeviceKeyStoreTest, TellsTheProviderWhomTheRecordIsFor) {
+TEST_F(DeviceKeyStoreTest, PassesTheBindingOfTheRecordToTheProvider) {
   const KeyId key_id = Create(store_).key_id;
   const fs::path file = directory_ / (key_id.str() + ".json");
   nlohmann::json record = nlohmann::json::parse(ReadFile(file));
@@ -286,7 +286,7 @@ TEST_F(DeviceKeyStoreTest, TellsTheProviderWhomTheRecordIsFor) {
       [&] {
         store_.Sign(store_.Prepare({key_id, payload}), NoHurry());
       },
-      "made for");  // the provider's words
+      "made for");  // the provider's message
 }
 
 TEST_F(DeviceKeyStoreTest, RefusesAPayloadThatExpiredInTheQueue) {
@@ -321,7 +321,7 @@ TEST_F(DeviceKeyStoreTest, NeverReturnsASignatureThatDoesNotVerify) {
   EXPECT_EQ(liar->unloads, 1);
 }
 
-TEST_F(DeviceKeyStoreTest, DoesNotUnloadAKeyThatSignsWell) {
+TEST_F(DeviceKeyStoreTest, DoesNotUnloadAKeyThatSignsCorrectly) {
   const KeyId key_id = Create(store_).key_id;
 
   Sign(store_, key_id);
@@ -330,7 +330,8 @@ TEST_F(DeviceKeyStoreTest, DoesNotUnloadAKeyThatSignsWell) {
   EXPECT_EQ(provider_->unloads, 0);
 }
 
-// Its key is gone: another one deleted it after the record was read, and then deletes the record.
+// Its key is gone: another process has deleted it after the record was read, and then deletes the
+// record.
 class DeletedMeanwhileProvider : public SoftwareProvider {
  public:
   Bytes Sign(const KeyId&, const nlohmann::json&, const AuthValue&, const Sha256Digest&,
@@ -341,7 +342,7 @@ class DeletedMeanwhileProvider : public SoftwareProvider {
   std::function<void()> on_sign;
 };
 
-TEST_F(DeviceKeyStoreTest, AKeyThatAnotherOneDeletesMeanwhileIsNotFound) {
+TEST_F(DeviceKeyStoreTest, AKeyThatIsDeletedMeanwhileIsNotFound) {
   const auto provider = std::make_shared<DeletedMeanwhileProvider>();
   DeviceKeyStore store = Open({provider});
   const KeyId key_id = Create(store).key_id;
@@ -358,7 +359,7 @@ TEST_F(DeviceKeyStoreTest, AKeyThatAnotherOneDeletesMeanwhileIsNotFound) {
   deleting.join();
 }
 
-TEST_F(DeviceKeyStoreTest, AKeyWhoseRecordStaysIsLost) {
+TEST_F(DeviceKeyStoreTest, AMissingKeyWithARecordIsLost) {
   DeviceKeyStore store = Open({std::make_shared<DeletedMeanwhileProvider>()});
   const KeyId key_id = Create(store).key_id;
 
@@ -366,7 +367,7 @@ TEST_F(DeviceKeyStoreTest, AKeyWhoseRecordStaysIsLost) {
       ErrorCode::kKeyLost, [&] { Sign(store, key_id); }, "the key is lost");
 }
 
-TEST_F(DeviceKeyStoreTest, PassesOnWhatTheProviderThrows) {
+TEST_F(DeviceKeyStoreTest, PassesOnTheProvidersError) {
   const KeyId key_id = Create(store_).key_id;
   DeviceKeyStore later = Open({std::make_shared<FailingProvider>(
       ErrorCode::kTpmLockout, "locked out", ProtectionClass::kHardwareTpm, "software")});
@@ -392,16 +393,16 @@ TEST_F(DeviceKeyStoreTest, SignsFromManyThreadsAtOnce) {
   EXPECT_EQ(signatures, 80);
 }
 
-// Keys that are made for nobody and get their account and client from their first enrollment.
+// Unbound keys, which get their account and client with their first enrollment.
 
-TEST_F(DeviceKeyStoreTest, MakesAKeyThatIsForNobodyYet) {
+TEST_F(DeviceKeyStoreTest, CreatesAnUnboundKey) {
   const KeyId key_id = CreateUnbound();
 
   EXPECT_EQ(AccountOf(key_id), "");
   EXPECT_NO_THROW(store_.Public(key_id));
 }
 
-TEST_F(DeviceKeyStoreTest, HoldsToThePolicyAlsoForAKeyThatIsForNobodyYet) {
+TEST_F(DeviceKeyStoreTest, ObeysThePolicyForAnUnboundKey) {
   const auto fallback =
       std::make_shared<SoftwareProvider>(ProtectionClass::kOsProtectedNonextractable, "fallback");
   DeviceKeyStore store = Open({fallback});
@@ -412,7 +413,7 @@ TEST_F(DeviceKeyStoreTest, HoldsToThePolicyAlsoForAKeyThatIsForNobodyYet) {
       {.protection_policy = ProtectionPolicy::kAllowOsProtectedNonextractable}, NoHurry(), Commit));
 }
 
-TEST_F(DeviceKeyStoreTest, SignsNothingButAnEnrollmentForNobody) {
+TEST_F(DeviceKeyStoreTest, AnUnboundKeySignsOnlyAnEnrollment) {
   const KeyId key_id = CreateUnbound();
 
   ExpectError(
@@ -432,7 +433,7 @@ TEST_F(DeviceKeyStoreTest, SignsTheEnrollmentThatBindsTheKey) {
   EXPECT_EQ(AccountOf(created.key_id), "account-1");
 }
 
-TEST_F(DeviceKeyStoreTest, FirstEnrollmentIsForGood) {
+TEST_F(DeviceKeyStoreTest, TheFirstEnrollmentIsPermanent) {
   const KeyId key_id = CreateUnbound();
   Enroll(store_, key_id);
 
@@ -443,7 +444,7 @@ TEST_F(DeviceKeyStoreTest, FirstEnrollmentIsForGood) {
   EXPECT_EQ(provider_->bindings, 1);
 }
 
-TEST_F(DeviceKeyStoreTest, BindsNoKeyToAPayloadThatExpiredInTheQueue) {
+TEST_F(DeviceKeyStoreTest, DoesNotBindAKeyToAPayloadThatExpiredInTheQueue) {
   const KeyId key_id = CreateUnbound();
   const PreparedSignature prepared = store_.Prepare({key_id, NewEnrollment()});
   now_ = NewEnrollment().challenge_expires_at;
@@ -453,7 +454,7 @@ TEST_F(DeviceKeyStoreTest, BindsNoKeyToAPayloadThatExpiredInTheQueue) {
   EXPECT_EQ(AccountOf(key_id), "");
 }
 
-// The two ids are joined by a NUL where hardware is bound to them.
+// A NUL separates the two ids in the text that is hashed for the binding.
 TEST_F(DeviceKeyStoreTest, RefusesToBindToIdsWithANul) {
   EnrollmentPayload payload = NewEnrollment(std::string("a\0b", 3));
   const KeyId key_id = CreateUnbound();
@@ -465,7 +466,7 @@ TEST_F(DeviceKeyStoreTest, RefusesToBindToIdsWithANul) {
   ExpectError(ErrorCode::kInvalidPayload, prepare, "clientId");
 }
 
-TEST_F(DeviceKeyStoreTest, LeavesAKeyForNobodyWhenItsHardwareCannotBindIt) {
+TEST_F(DeviceKeyStoreTest, AKeyStaysUnboundWhenItsHardwareCannotBindIt) {
   const KeyId key_id = CreateUnbound();
   provider_->after_bind = [] { throw DeviceKeyError(ErrorCode::kDeviceBusy, "busy"); };
 
@@ -474,7 +475,7 @@ TEST_F(DeviceKeyStoreTest, LeavesAKeyForNobodyWhenItsHardwareCannotBindIt) {
   EXPECT_NO_THROW(Enroll(store_, key_id, "account-2"));
 }
 
-TEST_F(DeviceKeyStoreTest, LeavesAKeyForNobodyWhenItsRecordCannotBeWritten) {
+TEST_F(DeviceKeyStoreTest, AKeyStaysUnboundWhenItsRecordCannotBeWritten) {
   const KeyId key_id = CreateUnbound();
   provider_->after_bind = [&] { LetOthersWrite(directory_); };
 
@@ -485,7 +486,7 @@ TEST_F(DeviceKeyStoreTest, LeavesAKeyForNobodyWhenItsRecordCannotBeWritten) {
   EXPECT_NO_THROW(Enroll(store_, key_id, "account-2"));
 }
 
-TEST_F(DeviceKeyStoreTest, OneOfTwoAccountsThatEnrollAtOnceGetsTheKey) {
+TEST_F(DeviceKeyStoreTest, OneOfTwoConcurrentAccountsGetsTheKey) {
   const KeyId key_id = CreateUnbound();
   DeviceKeyStore other = Open({provider_});
   provider_->after_bind = [&] { Enroll(other, key_id, "account-2"); };
@@ -495,7 +496,7 @@ TEST_F(DeviceKeyStoreTest, OneOfTwoAccountsThatEnrollAtOnceGetsTheKey) {
   EXPECT_NO_THROW(Enroll(store_, key_id, "account-2"));
 }
 
-TEST_F(DeviceKeyStoreTest, OneAccountMayEnrollTwiceAtOnce) {
+TEST_F(DeviceKeyStoreTest, OneAccountCanEnrollTwiceConcurrently) {
   const KeyId key_id = CreateUnbound();
   DeviceKeyStore other = Open({provider_});
   provider_->after_bind = [&] { Enroll(other, key_id); };
@@ -504,7 +505,7 @@ TEST_F(DeviceKeyStoreTest, OneAccountMayEnrollTwiceAtOnce) {
   EXPECT_NO_THROW(Sign(other, key_id));
 }
 
-TEST_F(DeviceKeyStoreTest, KeyThatIsDeletedWhileItEnrollsStaysDeleted) {
+TEST_F(DeviceKeyStoreTest, AKeyThatIsDeletedWhileItEnrollsStaysDeleted) {
   const KeyId key_id = CreateUnbound();
   DeviceKeyStore other = Open({provider_});
   provider_->after_bind = [&] { other.Delete(key_id, NoHurry()); };
@@ -513,7 +514,7 @@ TEST_F(DeviceKeyStoreTest, KeyThatIsDeletedWhileItEnrollsStaysDeleted) {
   EXPECT_EQ(CountEntries(directory_), 0u);
 }
 
-TEST_F(DeviceKeyStoreTest, RecordThatIsEditedBackToNobodyFailsInTheHardware) {
+TEST_F(DeviceKeyStoreTest, ARecordThatIsEditedBackToUnboundFailsInTheHardware) {
   const KeyId key_id = CreateUnbound();
   Enroll(store_, key_id);
   const fs::path file = directory_ / (key_id.str() + ".json");
@@ -527,8 +528,9 @@ TEST_F(DeviceKeyStoreTest, RecordThatIsEditedBackToNobodyFailsInTheHardware) {
   EXPECT_EQ(AccountOf(key_id), "");
 }
 
-// A limit, stated in docs/remote-control.md: hardware keeps no list of what it has bound.
-TEST_F(DeviceKeyStoreTest, CopyOfTheRecordFromBeforeTheEnrollmentCanBeEnrolledAnew) {
+// A limit that docs/remote-control.md states: the hardware keeps no list of the keys that it has
+// bound.
+TEST_F(DeviceKeyStoreTest, ACopyOfTheUnboundRecordCanBeEnrolledAgain) {
   const KeyId key_id = CreateUnbound();
   const fs::path file = directory_ / (key_id.str() + ".json");
   const std::string unbound = ReadFile(file);
@@ -541,7 +543,7 @@ TEST_F(DeviceKeyStoreTest, CopyOfTheRecordFromBeforeTheEnrollmentCanBeEnrolledAn
 
 // Support.
 
-TEST_F(DeviceKeyStoreTest, SupportTellsAboutTheStoreAndCreatesNothing) {
+TEST_F(DeviceKeyStoreTest, SupportReportsTheStoreAndCreatesNothing) {
   const nlohmann::ordered_json support = store_.Support(NoHurry());
 
   EXPECT_EQ(support["protectionClass"], "hardware_tpm");
@@ -550,7 +552,7 @@ TEST_F(DeviceKeyStoreTest, SupportTellsAboutTheStoreAndCreatesNothing) {
   EXPECT_FALSE(fs::exists(directory_));
 }
 
-TEST_F(DeviceKeyStoreTest, SupportTellsWhyTheStoreCannotBeUsed) {
+TEST_F(DeviceKeyStoreTest, SupportReportsWhyTheStoreCannotBeUsed) {
   fs::create_directory(directory_);
   LetOthersWrite(directory_);
 
@@ -562,11 +564,11 @@ TEST_F(DeviceKeyStoreTest, SupportTellsWhyTheStoreCannotBeUsed) {
             std::string::npos);
 }
 
-// Several processes. Windows cannot fork; the tests for it start node.exe instead.
+// Several processes. Windows cannot fork; there, tests start node.exe instead.
 
 #if !defined(_WIN32)
 
-// Creates, signs with and deletes keys, and lists all the while; 0 when everything held.
+// Creates, signs with, deletes and lists keys. Returns 0 if everything worked.
 int Churn(DeviceKeyStore& store) {
   constexpr int kRounds = 40;
   const auto is_error = [](const ListedKey& key) { return key.error.has_value(); };
@@ -640,7 +642,7 @@ TEST_F(DeviceKeyStoreTest, OneOfSeveralProcessesBindsAKey) {
   }
 }
 
-TEST_F(DeviceKeyStoreTest, HoldsWholeRecordsOnlyWhenAProcessIsKilledAtWork) {
+TEST_F(DeviceKeyStoreTest, HasOnlyCompleteRecordsAfterAProcessIsKilled) {
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
@@ -674,7 +676,7 @@ TEST_F(DeviceKeyStoreTest, OneOfTwoProcessesDeletesAKey) {
   EXPECT_TRUE(store_.List().empty());
 }
 
-TEST_F(DeviceKeyStoreTest, LeavesAKeyForNobodyWhenAProcessDiesBetweenHardwareAndRecord) {
+TEST_F(DeviceKeyStoreTest, AKeyStaysUnboundWhenAProcessDiesBetweenHardwareAndRecord) {
   const KeyId key_id = CreateUnbound();
   const pid_t child = fork();
   ASSERT_GE(child, 0);
@@ -704,7 +706,7 @@ class DpopKeyStoreTest : public DeviceKeyStoreTest {
     return {.htm = "POST", .htu = htu, .nonce = {}, .ath = {}, .jti = {}};
   }
 
-  // The claims of a proof, whose signature is verified with the key.
+  // Verifies the signature of a proof and returns its claims.
   static nlohmann::json Verified(const CreateResponse& key, const std::string& proof) {
     const size_t end = proof.rfind('.');
     const size_t dot = proof.find('.');
@@ -729,7 +731,7 @@ TEST_F(DpopKeyStoreTest, SignsAProofThatVerifies) {
   EXPECT_EQ(claims.at("iat"), kNow);
 }
 
-TEST_F(DpopKeyStoreTest, GivesEachProofAJtiOf128BitsOfItsOwn) {
+TEST_F(DpopKeyStoreTest, EachProofHasARandomJtiOf128Bits) {
   const CreateResponse key = CreateDpop();
   std::set<std::string> seen;
 
@@ -743,7 +745,7 @@ TEST_F(DpopKeyStoreTest, GivesEachProofAJtiOf128BitsOfItsOwn) {
   EXPECT_EQ(seen.size(), 20u);
 }
 
-TEST_F(DpopKeyStoreTest, RecordsTheOriginsSortedAndOnce) {
+TEST_F(DpopKeyStoreTest, RecordsTheOriginsSortedWithoutDuplicates) {
   const CreateResponse key =
       CreateDpop({"https://b.example", "https://a.example", "https://b.example"});
 
@@ -752,7 +754,7 @@ TEST_F(DpopKeyStoreTest, RecordsTheOriginsSortedAndOnce) {
   EXPECT_NO_THROW(store_.SignDpop({key.key_id, Claims("https://b.example/")}, NoHurry()));
 }
 
-TEST_F(DpopKeyStoreTest, RefusesAnotherOriginBeforeItAsksHardware) {
+TEST_F(DpopKeyStoreTest, RefusesAnotherOriginBeforeItUsesHardware) {
   const CreateResponse key = CreateDpop();
 
   ExpectError(
@@ -775,7 +777,7 @@ TEST_F(DpopKeyStoreTest, RefusesBadClaimsBeforeItReadsTheRecord) {
       "htu: ");
 }
 
-TEST_F(DpopKeyStoreTest, KeyForDpopSignsNoPayload) {
+TEST_F(DpopKeyStoreTest, AKeyForDpopRefusesPayloads) {
   const CreateResponse key = CreateDpop();
 
   ExpectError(
@@ -786,7 +788,7 @@ TEST_F(DpopKeyStoreTest, KeyForDpopSignsNoPayload) {
   EXPECT_EQ(provider_->bindings, 0);
 }
 
-TEST_F(DpopKeyStoreTest, KeyForPayloadsSignsNoDpopProof) {
+TEST_F(DpopKeyStoreTest, AKeyForPayloadsRefusesDpopProofs) {
   for (const KeyId& key_id : {Create(store_).key_id, CreateUnbound()}) {
     ExpectError(
         ErrorCode::kBindingMismatch,
@@ -798,7 +800,7 @@ TEST_F(DpopKeyStoreTest, KeyForPayloadsSignsNoDpopProof) {
   EXPECT_EQ(provider_->signatures, 0);
 }
 
-TEST_F(DpopKeyStoreTest, VerifiesWhatHardwareSigned) {
+TEST_F(DpopKeyStoreTest, VerifiesTheHardwaresSignature) {
   const auto liar = std::make_shared<LyingProvider>(2);
   DeviceKeyStore store = Open({liar});
   const CreateResponse key = store.CreateDpopKey(

@@ -25,7 +25,7 @@ TEST(AuthValueTest, OfDpopIsTheHashOfTheClientAndItsOrigins) {
             "6LUqxy1dshED0uJeQ5vrdeTsyLrFudtn");
 }
 
-TEST(AuthValueTest, TellsEveryPairOfIdsApart) {
+TEST(AuthValueTest, DiffersForEveryPairOfIds) {
   const std::string auth = AuthTextOf(AccountBinding{"ab", "c"});
 
   EXPECT_NE(auth, AuthTextOf(AccountBinding{"a", "bc"}));
@@ -33,7 +33,7 @@ TEST(AuthValueTest, TellsEveryPairOfIdsApart) {
   EXPECT_NE(auth, AuthTextOf(AccountBinding{"abc", ""}));
 }
 
-TEST(AuthValueTest, TellsTheTwoUsesApart) {
+TEST(AuthValueTest, DiffersForTheTwoUses) {
   EXPECT_NE(AuthTextOf(AccountBinding{"a", "https://b.example"}),
             AuthTextOf(DpopBinding{"a", {"https://b.example"}}));
 }

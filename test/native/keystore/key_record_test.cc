@@ -11,7 +11,8 @@ namespace {
 
 class KeyRecordTest : public testing::Test {
  protected:
-  // Expects that the record is refused once `member` has become `value`, naming file and member.
+  // Expects that the record is refused when `member` has `value`, and that the error names file and
+  // member.
   void ExpectRefused(const std::string& member, const nlohmann::json& value) {
     nlohmann::json json = nlohmann::json::parse(EncodeKeyRecord(record_));
     ASSERT_TRUE(json.contains(member));
@@ -29,7 +30,7 @@ class KeyRecordTest : public testing::Test {
   const KeyRecord record_ = NewRecord();
 };
 
-TEST_F(KeyRecordTest, SurvivesTheWayToTextAndBack) {
+TEST_F(KeyRecordTest, RoundTripsThroughText) {
   const KeyRecord read = DecodeKeyRecord(EncodeKeyRecord(record_), record_.key_id, "file");
 
   EXPECT_EQ(read.key_id, record_.key_id);
@@ -44,18 +45,18 @@ TEST_F(KeyRecordTest, BeginsWithItsVersion) {
   EXPECT_TRUE(EncodeKeyRecord(record_).starts_with("{\n  \"version\": 1,\n"));
 }
 
-TEST_F(KeyRecordTest, RefusesAVersionFromTheFutureAndSaysWhatToDo) {
+TEST_F(KeyRecordTest, RefusesANewerVersionAndSaysWhatToDo) {
   ExpectCorrupt(R"({"version":3,"everything":"else is different"})", "newer version");
 }
 
-TEST_F(KeyRecordTest, RefusesVersionsThatNeverWere) {
+TEST_F(KeyRecordTest, RefusesVersionsThatNeverExisted) {
   ExpectCorrupt(R"({"version":0})", "no record version 0");
   ExpectRefused("version", "1");
   ExpectRefused("version", -1);
   ExpectRefused("version", 18446744073709551615u);
 }
 
-TEST_F(KeyRecordTest, RefusesWhatIsNoJsonObject) {
+TEST_F(KeyRecordTest, RefusesAnythingButAJsonObject) {
   ExpectCorrupt("", "one JSON value");
   ExpectCorrupt("[]", "not a JSON object");
   ExpectCorrupt("{\"version\":1", "one JSON value");
@@ -73,13 +74,13 @@ TEST_F(KeyRecordTest, RefusesDeepNestingInsteadOfCrashing) {
   ExpectCorrupt(nested, "64 levels");
 }
 
-TEST_F(KeyRecordTest, RefusesAMemberThatIsGivenTwice) {
+TEST_F(KeyRecordTest, RefusesADuplicateMember) {
   std::string text = EncodeKeyRecord(record_);
   text.replace(text.rfind('}'), 1, ",\"provider\":\"other\"}");
   ExpectCorrupt(text, "given twice");
 }
 
-TEST_F(KeyRecordTest, MissesEveryMember) {
+TEST_F(KeyRecordTest, NamesAMissingMember) {
   const nlohmann::json complete = nlohmann::json::parse(EncodeKeyRecord(record_));
   for (const auto& [member, value] : complete.items()) {
     nlohmann::json json = complete;
@@ -107,7 +108,7 @@ TEST_F(KeyRecordTest, RefusesMembersOfOtherTypes) {
   ExpectRefused("publicKeySpkiDerBase64", "*");
 }
 
-TEST_F(KeyRecordTest, SaysNullForTheAccountAndClientOfAKeyThatHasNone) {
+TEST_F(KeyRecordTest, WritesNullForTheAccountAndClientOfAnUnboundKey) {
   KeyRecord record = record_;
   record.binding = AccountBinding{};
   const std::string text = EncodeKeyRecord(record);
@@ -136,7 +137,7 @@ TEST_F(KeyRecordTest, CannotHoldTextThatIsNotUtf8) {
   EXPECT_EQ(message.find("secret"), std::string::npos);
 }
 
-TEST_F(KeyRecordTest, CannotBeLongerThanWhatIsReadAgain) {
+TEST_F(KeyRecordTest, CannotBeLongerThanTheLimitForReading) {
   KeyRecord record = record_;
   record.binding = AccountBinding{std::string(PrivateDirectory::kMaxFileBytes, 'a'), "client-1"};
 
@@ -163,7 +164,7 @@ class DpopRecordTest : public KeyRecordTest {
   }();
 };
 
-TEST_F(DpopRecordTest, SurvivesTheWayToTextAndBack) {
+TEST_F(DpopRecordTest, RoundTripsThroughText) {
   const std::string text = EncodeKeyRecord(dpop_record_);
   const KeyRecord read = DecodeKeyRecord(text, dpop_record_.key_id, "file");
 
@@ -171,8 +172,8 @@ TEST_F(DpopRecordTest, SurvivesTheWayToTextAndBack) {
   EXPECT_EQ(EncodeKeyRecord(read), text);
 }
 
-// Code that knows no keys for DPoP proofs must not take one for another.
-TEST_F(DpopRecordTest, HasTheVersionThatOlderCodeRefuses) {
+// Code that does not know keys for DPoP proofs must not read them as other keys.
+TEST_F(DpopRecordTest, HasAVersionThatOlderCodeRefuses) {
   EXPECT_TRUE(EncodeKeyRecord(dpop_record_).starts_with("{\n  \"version\": 2,\n"));
 }
 
@@ -195,7 +196,7 @@ TEST_F(DpopRecordTest, RefusesMembersThatItCannotHave) {
   ExpectRefusedWith("origins", {"https://a.example", "https://a.example"});
 }
 
-TEST_F(DpopRecordTest, CannotBeLongerThanWhatIsReadAgain) {
+TEST_F(DpopRecordTest, CannotBeLongerThanTheLimitForReading) {
   KeyRecord record = dpop_record_;
   record.binding = DpopBinding{"client-1", {std::string(PrivateDirectory::kMaxFileBytes, 'a')}};
 

@@ -9,7 +9,7 @@
 namespace device_key {
 namespace {
 
-TEST(OpenOptionsTest, TakesEveryOption) {
+TEST(OpenOptionsTest, AcceptsEveryOption) {
   const OpenOptions options = DecodeOpenOptions(
       R"({"directory":"/d","timeoutMs":1,"queueLimit":2,"tcti":"swtpm:","allowSimulator":true,"userPresence":{"reuseSeconds":60}})");
 
@@ -22,7 +22,7 @@ TEST(OpenOptionsTest, TakesEveryOption) {
   EXPECT_EQ(options.user_presence_reuse, std::chrono::seconds(60));
 }
 
-TEST(OpenOptionsTest, LeavesWhatIsAbsentToTheEnvironment) {
+TEST(OpenOptionsTest, TakesAbsentOptionsFromTheEnvironment) {
   const OpenOptions options = DecodeOpenOptions("{}");
 
   EXPECT_FALSE(options.directory.empty());
@@ -31,7 +31,7 @@ TEST(OpenOptionsTest, LeavesWhatIsAbsentToTheEnvironment) {
 }
 
 #if !defined(_WIN32)
-TEST(OpenOptionsTest, WithoutTheEnvironmentNoVariableCounts) {
+TEST(OpenOptionsTest, WithoutTheEnvironmentIgnoresEveryVariable) {
   setenv("DEVICE_KEY_HOME", "/chosen/by/a/variable", 1);
   setenv("HOME", "/home/of/a/variable", 1);
   setenv("DEVICE_KEY_TCTI", "swtpm:", 1);

@@ -16,7 +16,7 @@ namespace {
 
 const nlohmann::json kFirst = {{"token", "first"}};
 
-// Keeps its keys, and can be told to fail when one has been made.
+// Keeps its keys, and can fail after it has made one.
 class KeepingProvider : public SoftwareProvider {
  public:
   using SoftwareProvider::SoftwareProvider;
@@ -34,7 +34,7 @@ class KeepingProvider : public SoftwareProvider {
   }
   std::function<void()> on_create;
   std::optional<DeviceKeyError> error;
-  std::string token = "first";  // that is in; empty: none
+  std::string token = "first";  // that is inserted; empty: none
 };
 
 class PendingKeysTest : public testing::Test {
@@ -59,7 +59,7 @@ class PendingKeysTest : public testing::Test {
   int64_t now_ = SystemUnixSeconds();
 };
 
-TEST_F(PendingKeysTest, AKeyIsAnnouncedWhileItIsMadeAndNoLonger) {
+TEST_F(PendingKeysTest, AKeyIsAnnouncedOnlyWhileItIsMade) {
   size_t announced = 0;
   provider_->on_create = [&] { announced = Files(".pending"); };
   Create();
@@ -78,14 +78,14 @@ TEST_F(PendingKeysTest, AProviderThatDoesNotKeepKeysAnnouncesNone) {
   EXPECT_EQ(announced, 0u);
 }
 
-TEST_F(PendingKeysTest, AnErrorThatRulesOutAKeyWithdrawsIt) {
+TEST_F(PendingKeysTest, AnErrorThatExcludesAKeyWithdrawsTheAnnouncement) {
   provider_->on_create = [] { throw DeviceKeyError(ErrorCode::kPinRequired, "PIN"); };
   ExpectError(
       ErrorCode::kPinRequired, [&] { Create(); }, "PIN");
   EXPECT_EQ(Files(".pending"), 0u);
 }
 
-TEST_F(PendingKeysTest, AKeyThatAnErrorHidIsDeletedLaterByTheNextOne) {
+TEST_F(PendingKeysTest, AKeyThatAnErrorHidIsDeletedByALaterCreation) {
   provider_->error = DeviceKeyError(ErrorCode::kDeviceTimeout, "too slow");
   ExpectError(
       ErrorCode::kDeviceTimeout, [&] { Create(); }, "too slow");
@@ -93,7 +93,7 @@ TEST_F(PendingKeysTest, AKeyThatAnErrorHidIsDeletedLaterByTheNextOne) {
   EXPECT_EQ(Files(".pending"), 1u);
   provider_->error.reset();
 
-  Create();  // whoever made it may still be at it
+  Create();  // the process that made it may still be working on it
   EXPECT_EQ(provider_->keys(), 2u);
 
   now_ += PendingKeys::kAbandonedAfterSeconds + 1;
@@ -105,7 +105,7 @@ TEST_F(PendingKeysTest, AKeyThatAnErrorHidIsDeletedLaterByTheNextOne) {
 TEST_F(PendingKeysTest, ARecordedKeyIsNeverSwept) {
   const CreateResponse key = Create();
   PendingKeys(path_).Announce(*provider_, key.key_id,
-                              kFirst);  // its process died before withdrawing it
+                              kFirst);  // its process died before it withdrew the announcement
   now_ += PendingKeys::kAbandonedAfterSeconds + 1;
   Create();
   EXPECT_EQ(provider_->keys(), 2u);
@@ -113,7 +113,7 @@ TEST_F(PendingKeysTest, ARecordedKeyIsNeverSwept) {
 }
 
 // A recursive copy of the nested arrays would overflow the stack.
-TEST_F(PendingKeysTest, ADamagedFileStopsNoCreation) {
+TEST_F(PendingKeysTest, ADamagedFileDoesNotPreventACreation) {
   const CreateResponse key = Create();
   const std::string name = key.key_id.str() + ".pending";
   const std::string nested = std::string(120'000, '[') + std::string(120'000, ']');
@@ -125,7 +125,7 @@ TEST_F(PendingKeysTest, ADamagedFileStopsNoCreation) {
   }
 }
 
-TEST_F(PendingKeysTest, OneStoreSweepsNoMoreThanOnceInAnHour) {
+TEST_F(PendingKeysTest, AStoreSweepsAtMostOnceAnHour) {
   DeviceKeyStore store({.directory = path_, .now = [&] { return now_; }}, {provider_});
   const auto create = [&] {
     store.Create({.account_user_id = "a", .client_id = "c"}, NoHurry(), [] { return true; });
@@ -151,7 +151,7 @@ TEST_F(PendingKeysTest, AKeyThatCannotBeDeletedNowIsLeftForLater) {
   EXPECT_EQ(Files(".pending"), 1u);
 }
 
-TEST_F(PendingKeysTest, AWrongPinForASweepIsNotAskedForAgainToMakeAKey) {
+TEST_F(PendingKeysTest, AWrongPinDuringASweepIsNotAskedForAgain) {
   provider_->error = DeviceKeyError(ErrorCode::kDeviceTimeout, "too slow");
   ExpectError(
       ErrorCode::kDeviceTimeout, [&] { Create(); }, "too slow");
@@ -164,7 +164,7 @@ TEST_F(PendingKeysTest, AWrongPinForASweepIsNotAskedForAgainToMakeAKey) {
   EXPECT_EQ(Files(".pending"), 1u);
 }
 
-TEST_F(PendingKeysTest, AnotherProvidersKeyIsLeftToIt) {
+TEST_F(PendingKeysTest, AnotherProvidersKeyIsNotSwept) {
   const KeyId key_id = KeyId::Generate(ProtectionClass::kOsProtectedNonextractable);
   PendingKeys(path_).Announce(
       KeepingProvider(ProtectionClass::kOsProtectedNonextractable, "another"), key_id, kFirst);
@@ -173,7 +173,7 @@ TEST_F(PendingKeysTest, AnotherProvidersKeyIsLeftToIt) {
   EXPECT_EQ(Files(".pending"), 1u);
 }
 
-TEST_F(PendingKeysTest, AKeyOnAnotherTokenIsLeftToASweepThere) {
+TEST_F(PendingKeysTest, AKeyOnAnotherTokenIsSweptOnlyThere) {
   provider_->error = DeviceKeyError(ErrorCode::kDeviceTimeout, "too slow");
   ExpectError(
       ErrorCode::kDeviceTimeout, [&] { Create(); }, "too slow");
@@ -191,7 +191,7 @@ TEST_F(PendingKeysTest, AKeyOnAnotherTokenIsLeftToASweepThere) {
   EXPECT_EQ(provider_->keys(), 2u);
 }
 
-TEST_F(PendingKeysTest, AChangeOfTheTokenIsSweptAtOnce) {
+TEST_F(PendingKeysTest, AChangedTokenIsSweptImmediately) {
   DeviceKeyStore store({.directory = path_, .now = [&] { return now_; }}, {provider_});
   const auto create = [&] {
     store.Create({.account_user_id = "a", .client_id = "c"}, NoHurry(), [] { return true; });
@@ -205,7 +205,7 @@ TEST_F(PendingKeysTest, AChangeOfTheTokenIsSweptAtOnce) {
   EXPECT_EQ(Files(".pending"), 0u);
 }
 
-TEST_F(PendingKeysTest, ATokenThatIsOutLeavesNoAnnouncement) {
+TEST_F(PendingKeysTest, AMissingTokenLeavesNoAnnouncement) {
   provider_->token = "";
   for (int i = 0; i < 100; ++i) {
     ExpectError(
@@ -214,7 +214,7 @@ TEST_F(PendingKeysTest, ATokenThatIsOutLeavesNoAnnouncement) {
   EXPECT_EQ(Files(".pending"), 0u);
 }
 
-TEST_F(PendingKeysTest, ALongSweepGoesOnAtTheNextCreation) {
+TEST_F(PendingKeysTest, ALongSweepContinuesAtTheNextCreation) {
   constexpr int kKeys = 20;
   DeviceKeyStore store({.directory = path_, .now = [&] { return now_; }}, {provider_});
   const auto create = [&] {

@@ -23,7 +23,7 @@ class ProviderSetTest : public testing::Test {
       std::make_shared<SoftwareProvider>(kFallbackClass, "fallback");
 };
 
-TEST_F(ProviderSetTest, PrefersHardwareWhateverTheOrder) {
+TEST_F(ProviderSetTest, PrefersHardwareInAnyOrder) {
   EXPECT_EQ(&Create(kAllowFallback, {fallback_, hardware_}).provider, hardware_.get());
   EXPECT_EQ(&Create(kHardwareOnly, {fallback_, hardware_}).provider, hardware_.get());
   EXPECT_EQ(fallback_->probes, 0);
@@ -35,7 +35,7 @@ TEST_F(ProviderSetTest, NamesTheClassInTheKeyId) {
   EXPECT_EQ(Create(kAllowFallback, {fallback_}).key_id.protection_class(), kFallbackClass);
 }
 
-// Has answered before, and cannot be reached now.
+// Has answered before, but cannot be reached now.
 class DisturbedProvider : public SoftwareProvider {
  public:
   ProviderKey Create(const KeyId&, const AuthValue&, const OperationLimits&) override {
@@ -43,7 +43,7 @@ class DisturbedProvider : public SoftwareProvider {
   }
 };
 
-TEST_F(ProviderSetTest, TakesNoFallbackForHardwareThatHasAnsweredBefore) {
+TEST_F(ProviderSetTest, UsesNoFallbackForHardwareThatHasAnsweredBefore) {
   ExpectError(
       ErrorCode::kHardwareUnavailable,
       [&] {
@@ -64,7 +64,7 @@ class ProviderWalkTest : public ProviderSetTest, public testing::WithParamInterf
       std::make_shared<FailingProvider>(GetParam().hardware_error, "the reason");
 };
 
-TEST_P(ProviderWalkTest, TakesTheFallbackOnlyForALastingReason) {
+TEST_P(ProviderWalkTest, UsesTheFallbackOnlyForAPermanentError) {
   if (GetParam().lasting) {
     EXPECT_EQ(&Create(kAllowFallback, {broken_, fallback_}).provider, fallback_.get());
   } else {
@@ -78,7 +78,7 @@ TEST_P(ProviderWalkTest, TakesTheFallbackOnlyForALastingReason) {
   }
 }
 
-TEST_P(ProviderWalkTest, NamesTheFallbackThatThePolicyForbidsOnlyForALastingReason) {
+TEST_P(ProviderWalkTest, NamesAForbiddenFallbackOnlyForAPermanentError) {
   if (GetParam().lasting) {
     const std::string message = ExpectError(ErrorCode::kDegradedProtectionNotAllowed, [&] {
       Create(kHardwareOnly, {broken_, fallback_});
@@ -107,7 +107,7 @@ INSTANTIATE_TEST_SUITE_P(
         WalkCase{ErrorCode::kCryptoError, false}),
     [](const auto& info) { return std::string(ErrorCodeName(info.param.hardware_error)); });
 
-TEST_F(ProviderSetTest, ReportsTheHardwaresErrorWhenTheForbiddenFallbackIsNotThereEither) {
+TEST_F(ProviderSetTest, ReportsTheHardwaresErrorWhenTheForbiddenFallbackIsMissingToo) {
   const auto broken = std::make_shared<FailingProvider>(ErrorCode::kPermissionDenied, "the reason");
   const auto no_fallback = std::make_shared<FailingProvider>(ErrorCode::kLibraryMissing,
                                                              "no module", kFallbackClass, "pkcs11");
@@ -120,7 +120,7 @@ TEST_F(ProviderSetTest, ReportsTheHardwaresErrorWhenTheForbiddenFallbackIsNotThe
       "the reason");
 }
 
-TEST_F(ProviderSetTest, ReportsEveryReasonWhenTheAllowedFallbackIsNotThereEither) {
+TEST_F(ProviderSetTest, ReportsEveryErrorWhenTheAllowedFallbackIsMissingToo) {
   const auto broken = std::make_shared<FailingProvider>(ErrorCode::kPermissionDenied, "the reason");
   const auto no_fallback = std::make_shared<FailingProvider>(ErrorCode::kLibraryMissing,
                                                              "no module", kFallbackClass, "pkcs11");
@@ -134,7 +134,7 @@ TEST_F(ProviderSetTest, ReportsEveryReasonWhenTheAllowedFallbackIsNotThereEither
   EXPECT_NE(message.find("pkcs11: no module"), std::string::npos);
 }
 
-TEST_F(ProviderSetTest, ReportsWhatTheAllowedFallbackAsksFor) {
+TEST_F(ProviderSetTest, ReportsThatTheAllowedFallbackNeedsAPin) {
   const auto broken =
       std::make_shared<FailingProvider>(ErrorCode::kHardwareUnavailable, "the reason");
   const auto locked =
@@ -161,7 +161,7 @@ TEST_F(ProviderSetTest, SaysWhenThePlatformHasOnlyAForbiddenFallback) {
       "on this platform");
 }
 
-// As PKCS#11 does.
+// Like PKCS#11.
 class ForeignProvider : public SoftwareProvider {
  public:
   explicit ForeignProvider(bool configured)
@@ -192,7 +192,7 @@ TEST_F(ProviderSetTest, HardwareOnlyRunsNoForeignCodeAndNamesAConfiguredFallback
   EXPECT_EQ(possible->probes, 0);
 }
 
-TEST_F(ProviderSetTest, SupportRunsForeignCodeOnlyWhenItIsConfiguredNeededOrAskedFor) {
+TEST_F(ProviderSetTest, SupportRunsForeignCodeOnlyWhenItIsConfiguredNeededOrRequested) {
   const auto possible = std::make_shared<ForeignProvider>(false);
   const ProviderSet set({hardware_, possible});
 
@@ -222,7 +222,7 @@ TEST_F(ProviderSetTest, FindsAProviderByItsName) {
       ErrorCode::kHardwareUnavailable, [&] { set.Named("elsewhere"); }, "\"elsewhere\"");
 }
 
-TEST_F(ProviderSetTest, SupportTellsWhatEachProviderSaid) {
+TEST_F(ProviderSetTest, SupportReportsTheAnswerOfEachProvider) {
   const auto broken = std::make_shared<FailingProvider>(ErrorCode::kLibraryMissing, "install it");
 
   EXPECT_EQ(
@@ -235,14 +235,14 @@ TEST_F(ProviderSetTest, SupportTellsWhatEachProviderSaid) {
       R"("protectionClass":"os_protected_nonextractable","hardware":false})");
 }
 
-TEST_F(ProviderSetTest, SupportTellsWhenThereIsHardware) {
+TEST_F(ProviderSetTest, SupportReportsHardware) {
   const nlohmann::ordered_json support = ProviderSet({fallback_, hardware_}).Support(NoHurry());
 
   EXPECT_EQ(support["protectionClass"], "hardware_tpm");
   EXPECT_EQ(support["hardware"], true);
 }
 
-TEST_F(ProviderSetTest, SupportTellsWhenThereIsNothing) {
+TEST_F(ProviderSetTest, SupportReportsThatThereIsNoProvider) {
   EXPECT_EQ(ProviderSet({}).Support(NoHurry()).dump(),
             R"({"providers":[],"protectionClass":null,"hardware":false})");
 }

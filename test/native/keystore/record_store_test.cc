@@ -54,7 +54,7 @@ TEST_F(RecordStoreTest, ReadsWhatWasWritten) {
   EXPECT_EQ(RecordStore(directory_).Read(record.key_id)->record().handle, record.handle);
 }
 
-TEST_F(RecordStoreTest, IsEmptyWhereThereIsNoDirectoryAndCreatesNone) {
+TEST_F(RecordStoreTest, IsEmptyWithoutADirectoryAndCreatesNone) {
   ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Read(NewRecord().key_id); });
   ExpectError(ErrorCode::kKeyNotFound,
               [&] { store_.Remove(NewRecord().key_id, NoHurry().deadline); });
@@ -63,7 +63,7 @@ TEST_F(RecordStoreTest, IsEmptyWhereThereIsNoDirectoryAndCreatesNone) {
   EXPECT_FALSE(fs::exists(directory_));
 }
 
-// POSIX: on Windows a directory that is open cannot be moved.
+// Only on POSIX: on Windows an open directory cannot be moved.
 #if !defined(_WIN32)
 TEST_F(RecordStoreTest, ARecordThatReadersWouldNotFindIsNotWritten) {
   const KeyRecord record = NewRecord();
@@ -79,7 +79,7 @@ TEST_F(RecordStoreTest, ARecordThatReadersWouldNotFindIsNotWritten) {
 }
 #endif
 
-TEST_F(RecordStoreTest, NamesTheKeyThatIsNotThere) {
+TEST_F(RecordStoreTest, NamesTheMissingKey) {
   store_.Reserve();
   const KeyId key_id = NewRecord().key_id;
 
@@ -87,7 +87,7 @@ TEST_F(RecordStoreTest, NamesTheKeyThatIsNotThere) {
       ErrorCode::kKeyNotFound, [&] { store_.Read(key_id); }, key_id.str());
 }
 
-TEST_F(RecordStoreTest, ForgetsRemovedRecordsAtOnce) {
+TEST_F(RecordStoreTest, ForgetsRemovedRecordsImmediately) {
   const KeyRecord record = WriteNewRecord();
   store_.Read(record.key_id);
 
@@ -103,7 +103,7 @@ TEST_F(RecordStoreTest, DoesNotParseAnUnchangedRecordTwice) {
   EXPECT_EQ(store_.Read(record.key_id), store_.Read(record.key_id));
 }
 
-TEST_F(RecordStoreTest, SeesWhatOtherProcessesReplace) {
+TEST_F(RecordStoreTest, SeesRecordsThatOtherProcessesReplace) {
   KeyRecord record = WriteNewRecord();
   store_.Read(record.key_id);
 
@@ -114,7 +114,7 @@ TEST_F(RecordStoreTest, SeesWhatOtherProcessesReplace) {
   EXPECT_EQ(store_.Read(record.key_id)->record().handle, record.handle);
 }
 
-TEST_F(RecordStoreTest, SeesWhatOtherProcessesRemove) {
+TEST_F(RecordStoreTest, SeesRecordsThatOtherProcessesRemove) {
   const KeyRecord record = WriteNewRecord();
   store_.Read(record.key_id);
 
@@ -123,7 +123,7 @@ TEST_F(RecordStoreTest, SeesWhatOtherProcessesRemove) {
   ExpectError(ErrorCode::kKeyNotFound, [&] { store_.Read(record.key_id); });
 }
 
-TEST_F(RecordStoreTest, ChecksTheDirectoryEachTimeAlsoForKnownRecords) {
+TEST_F(RecordStoreTest, ChecksTheDirectoryEachTimeAlsoForCachedRecords) {
   const KeyRecord record = WriteNewRecord();
   store_.Read(record.key_id);
 
@@ -143,7 +143,7 @@ TEST_F(RecordStoreTest, SeesThatTheDirectoryWasMovedAwayAndCameBack) {
   EXPECT_EQ(store_.Read(record.key_id)->record().handle, record.handle);
 }
 
-TEST_F(RecordStoreTest, SeesAnotherDirectoryInThePlaceOfTheFirst) {
+TEST_F(RecordStoreTest, SeesThatTheDirectoryWasReplaced) {
   KeyRecord record = WriteNewRecord();
   store_.Read(record.key_id);
 
@@ -155,7 +155,7 @@ TEST_F(RecordStoreTest, SeesAnotherDirectoryInThePlaceOfTheFirst) {
   EXPECT_EQ(store_.Read(record.key_id)->record().handle, record.handle);
 }
 
-TEST_F(RecordStoreTest, ChecksTheFileEachTimeAlsoForKnownRecords) {
+TEST_F(RecordStoreTest, ChecksTheFileEachTimeAlsoForCachedRecords) {
   const KeyRecord record = WriteNewRecord();
   store_.Read(record.key_id);
 
@@ -165,7 +165,7 @@ TEST_F(RecordStoreTest, ChecksTheFileEachTimeAlsoForKnownRecords) {
 }
 
 #if !defined(_WIN32)  // where links take a privilege to make
-TEST_F(RecordStoreTest, DoesNotFollowALinkInPlaceOfTheDirectoryAlsoForKnownRecords) {
+TEST_F(RecordStoreTest, DoesNotFollowALinkInPlaceOfTheDirectoryAlsoForCachedRecords) {
   for (const char* ending : {"", "/", "/.", "/.//"}) {
     const fs::path directory = scratch_ / "linked";
     RecordStore store(directory.string() + ending);
@@ -203,7 +203,7 @@ TEST_F(RecordStoreTest, NeverReplacesARecord) {
   EXPECT_EQ(ReadFile(FileOf(record)), before);
 }
 
-TEST_F(RecordStoreTest, LeavesRecordsOfNewerVersionsAsTheyAre) {
+TEST_F(RecordStoreTest, LeavesRecordsOfNewerVersionsUnchanged) {
   const KeyRecord record = WriteNewRecord();
   const std::string future = "{\"version\":3,\"unknown\":[1,2,3]}";
   WriteFile(FileOf(record), future);
@@ -224,7 +224,7 @@ TEST_F(RecordStoreTest, RefusesARecordWithoutAP256Key) {
       ErrorCode::kStoreCorrupt, [&] { store_.Read(record.key_id); }, "publicKeySpkiDerBase64");
 }
 
-TEST_F(RecordStoreTest, BindsAKeyThatIsForNobody) {
+TEST_F(RecordStoreTest, BindsAnUnboundKey) {
   const KeyRecord record = WriteUnboundRecord();
   store_.Read(record.key_id);
 
@@ -237,7 +237,7 @@ TEST_F(RecordStoreTest, BindsAKeyThatIsForNobody) {
   EXPECT_EQ(CountEntries(directory_), 1u);
 }
 
-TEST_F(RecordStoreTest, KeepsTheBindingOfWhoeverWasFaster) {
+TEST_F(RecordStoreTest, KeepsTheFirstBinding) {
   const KeyRecord record = WriteUnboundRecord();
   store_.Bind(BoundTo(record, "account-1"), NoHurry().deadline);
   const std::string before = ReadFile(FileOf(record));
@@ -247,7 +247,7 @@ TEST_F(RecordStoreTest, KeepsTheBindingOfWhoeverWasFaster) {
   EXPECT_EQ(ReadFile(FileOf(record)), before);
 }
 
-TEST_F(RecordStoreTest, BindsNoKeyThatIsNotThere) {
+TEST_F(RecordStoreTest, RefusesToBindAMissingKey) {
   const KeyRecord record = WriteUnboundRecord();
   store_.Remove(record.key_id, NoHurry().deadline);
 
@@ -259,7 +259,7 @@ TEST_F(RecordStoreTest, BindsNoKeyThatIsNotThere) {
               [&] { store_.Bind(BoundTo(record, "account-1"), NoHurry().deadline); });
 }
 
-TEST_F(RecordStoreTest, LeavesARecordThatItCannotReadWhenBinding) {
+TEST_F(RecordStoreTest, LeavesAnUnreadableRecordUnchangedWhenBinding) {
   const KeyRecord record = WriteUnboundRecord();
   WriteFile(FileOf(record), "half a rec");
 
@@ -302,7 +302,7 @@ TEST_F(RecordStoreTest, ListsBrokenRecordsWithTheirErrorsAmongTheOthers) {
   EXPECT_EQ(checked, 3);
 }
 
-TEST_F(RecordStoreTest, PassesOverFilesThatAreNotRecords) {
+TEST_F(RecordStoreTest, IgnoresFilesThatAreNotRecords) {
   const KeyRecord record = WriteNewRecord();
   WriteFile(directory_ / "README.json", "{}");
   WriteFile(directory_ / (record.key_id.str() + ".json.bak"), "{}");
@@ -311,7 +311,7 @@ TEST_F(RecordStoreTest, PassesOverFilesThatAreNotRecords) {
   EXPECT_EQ(store_.List().size(), 1u);
 }
 
-TEST_F(RecordStoreTest, ForgetsTheRecordsThatWereUsedLeastLately) {
+TEST_F(RecordStoreTest, EvictsTheLeastRecentlyUsedRecords) {
   const KeyRecord first = WriteNewRecord();
   const KeyRecord second = WriteNewRecord();
   const std::weak_ptr<const StoredKey> cached_first = store_.Read(first.key_id);
@@ -335,8 +335,8 @@ TEST_F(RecordStoreTest, KeepsItsCacheWhenListing) {
   EXPECT_FALSE(cached.expired());
 }
 
-// What FAT and NTFS take, also from programs that know no more than letters, digits and "_-.".
-TEST_F(RecordStoreTest, NamesFilesSoThatEveryFileSystemTakesThem) {
+// FAT and NTFS accept these names, and so do programs that support only letters, digits and "_-.".
+TEST_F(RecordStoreTest, UsesFileNamesThatEveryFileSystemAccepts) {
   const KeyRecord record = WriteNewRecord();
 
   for (const auto& entry : fs::directory_iterator(directory_)) {

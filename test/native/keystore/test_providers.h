@@ -1,4 +1,5 @@
-// Providers without hardware: one that works, one that fails, one that lies.
+// Providers without hardware: one that works, one that fails, and one that signs with the wrong
+// key.
 #ifndef DEVICE_KEY_TEST_KEYSTORE_TEST_PROVIDERS_H_
 #define DEVICE_KEY_TEST_KEYSTORE_TEST_PROVIDERS_H_
 
@@ -40,7 +41,7 @@ class SoftwareProvider : public KeyProvider {
               const OperationLimits& limits) override;
   void Unload(const KeyId& id) override;
 
-  size_t keys() const;  // that exist
+  size_t keys() const;  // existing keys
 
   // Seen by the tests.
   std::atomic<int> probes = 0;
@@ -49,7 +50,7 @@ class SoftwareProvider : public KeyProvider {
   std::atomic<int> unloads = 0;
   std::atomic<int> bindings = 0;
   std::function<void()> on_delete;
-  std::function<void()> after_bind;  // before anybody hears of it; once
+  std::function<void()> after_bind;  // runs once, before Bind returns
 
  private:
   const std::string name_;
@@ -58,7 +59,7 @@ class SoftwareProvider : public KeyProvider {
   std::map<std::string, ScopedEvpPkey> keys_;
 };
 
-// Answers everything with one error.
+// Fails every call with one error.
 class FailingProvider : public KeyProvider {
  public:
   FailingProvider(ErrorCode code, std::string message,
@@ -87,7 +88,8 @@ class FailingProvider : public KeyProvider {
   const DeviceKeyError error_;
 };
 
-// Signs with a key of its own until it is told for the last time to unload it: hardware in whose
+// Signs with the wrong key until it has been unloaded often enough, like a TPM in which another
+// client's key is at our key's handle.
 // slot another client's key lies.
 class LyingProvider : public SoftwareProvider {
  public:

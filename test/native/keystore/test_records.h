@@ -1,4 +1,4 @@
-// Records and payloads that are right, for tests to make wrong.
+// Valid records and payloads, which tests then modify.
 #ifndef DEVICE_KEY_TEST_KEYSTORE_TEST_RECORDS_H_
 #define DEVICE_KEY_TEST_KEYSTORE_TEST_RECORDS_H_
 
@@ -22,7 +22,7 @@ inline KeyRecord NewRecord() {
           .handle = {{"slot", 7}}};
 }
 
-// For the account and client of NewRecord, good for a minute from kNow.
+// For the account and client of NewRecord; valid for a minute from kNow.
 inline ConnectionPayload NewConnection() {
   ConnectionPayload payload;
   payload.nonce = Base64UrlEncode(Bytes(32, 1));
@@ -37,7 +37,7 @@ inline ConnectionPayload NewConnection() {
   return payload;
 }
 
-// For a client of any account, good for a minute from kNow.
+// For a client of any account; valid for a minute from kNow.
 inline EnrollmentPayload NewEnrollment(const std::string& account_user_id = "account-1") {
   EnrollmentPayload payload;
   payload.nonce = Base64UrlEncode(Bytes(32, 3));

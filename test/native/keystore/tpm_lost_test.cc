@@ -1,4 +1,4 @@
-// A TPM that is disturbed while a key is made, with a weaker place for keys allowed.
+// The connection to the TPM fails while a key is made, and a weaker provider is allowed.
 #include <gtest/gtest.h>
 
 #include "keystore/provider_set.h"
@@ -44,14 +44,14 @@ TEST_F(TpmLostTest, TwoLostConnectionsMakeNoWeakerKey) {
   EXPECT_EQ(CreateWithFallback(), ProtectionClass::kHardwareTpm);
 }
 
-TEST_F(TpmLostTest, ATpmThatIsGoneWhenItWasThereBeforeMakesNoWeakerKey) {
+TEST_F(TpmLostTest, ATpmThatHasAnsweredAndIsGoneMakesNoWeakerKey) {
   EXPECT_EQ(CreateWithFallback(), ProtectionClass::kHardwareTpm);
   proxy_.Inject(faults::HangUp(), {});
   ExpectError(
       ErrorCode::kHardwareUnavailable, [&] { CreateWithFallback(); }, "lost the TPM");
 }
 
-TEST_F(TpmLostTest, ATpmThatNeverAnswersLetsTheFallbackIn) {
+TEST_F(TpmLostTest, ATpmThatNeverAnswersAllowsTheFallback) {
   proxy_.Inject(faults::HangUp(), {});
   EXPECT_EQ(CreateWithFallback(), ProtectionClass::kOsProtectedNonextractable);
 }

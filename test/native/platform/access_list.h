@@ -7,10 +7,10 @@
 
 namespace device_key {
 
-// Gives everyone every right.
+// Grants everyone every right.
 void LetOthersWrite(const std::filesystem::path& path);
 
-// Gives this user every right, and nobody else a right.
+// Grants every right to this user, and no right to anyone else.
 void KeepOthersOut(const std::filesystem::path& path);
 
 // The access list in Windows' notation (SDDL), with "ME" for this user: "D:P(A;OICI;FA;;;ME)".

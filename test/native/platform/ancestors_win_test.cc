@@ -1,5 +1,5 @@
-// Which access lists above the key store let another user put another store in its place. Wine
-// keeps too little of an access list for files that show this, so the lists are examined in memory.
+// Which access lists above the key store let another user replace the store. The lists are checked
+// in memory, because Wine stores too little of a file's access list.
 #include "platform/ancestors_win.h"
 
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ constexpr char kNobody[] = "nobody";
 constexpr char kTrustedInstaller[] =
     "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
 
-// The user who may replace, as text; `sddl` is the owner and the list.
+// The user that can replace the store, as text; `sddl` is the owner and the list.
 std::string WhoMayReplace(const std::string& sddl, AncestorKind kind) {
   PSECURITY_DESCRIPTOR descriptor = nullptr;
   if (!ConvertStringSecurityDescriptorToSecurityDescriptorW(
@@ -58,11 +58,11 @@ std::string Owned(const std::string& list) { return std::string("O:") + kUser + 
 
 class AncestorListTest : public testing::TestWithParam<Case> {};
 
-TEST_P(AncestorListTest, TellsWhoMayReplaceAStoreBelow) {
+TEST_P(AncestorListTest, FindsWhoCanReplaceAStoreBelow) {
   EXPECT_EQ(WhoMayReplace(GetParam().sddl, GetParam().kind), GetParam().who);
 }
 
-// The lists of Windows 10 and 11 as published; not read on a Windows of ours.
+// The lists of Windows 10 and 11 as published; not read from a real Windows.
 INSTANTIATE_TEST_SUITE_P(
     WindowsOwn, AncestorListTest,
     testing::Values(
@@ -115,7 +115,7 @@ INSTANTIATE_TEST_SUITE_P(Owners, AncestorListTest,
                                               AncestorKind::kDirectory, kNobody}),
                          NameOf);
 
-TEST(AncestorWinTest, EveryoneMayReplaceWhatIsBelowADirectoryWithoutAList) {
+TEST(AncestorWinTest, EveryoneCanReplaceAStoreBelowADirectoryWithoutAnAccessList) {
   uint8_t everyone[SECURITY_MAX_SID_SIZE];
   DWORD size = sizeof everyone;
   ASSERT_TRUE(CreateWellKnownSid(WinWorldSid, nullptr, everyone, &size));

@@ -26,7 +26,7 @@ void WaitUntil(const std::function<bool()>& condition) {
   while (!condition()) std::this_thread::sleep_for(milliseconds(1));
 }
 
-// Calls that hang until Release.
+// Calls that hang until Release is called.
 class HangingCalls {
  public:
   ~HangingCalls() {
@@ -34,7 +34,7 @@ class HangingCalls {
     WaitUntil([] { return BoundedCalls::abandoned() == 0; });
   }
 
-  // Gives up a call that has started. Its result is 7.
+  // Stops waiting for a call that has started. Its result is 7.
   void AbandonOne(BoundedCalls& calls, std::function<void(const int&)> undo = nullptr) {
     Interrupt interrupt;
     std::promise<void> started;
@@ -72,10 +72,10 @@ std::unique_ptr<BoundedCalls> NewCalls(Threads threads) {
 class BoundedCallsTest : public testing::TestWithParam<Threads> {
  protected:
   std::unique_ptr<BoundedCalls> calls_ = NewCalls(GetParam());
-  HangingCalls hanging_;  // released before `calls_` goes
+  HangingCalls hanging_;  // released before `calls_` is destroyed
 };
 
-TEST_P(BoundedCallsTest, ReturnsWhatTheWorkReturns) {
+TEST_P(BoundedCallsTest, ReturnsTheResultOfTheWork) {
   EXPECT_EQ(calls_->Run(NoHurry(), [] { return std::string("result"); }), "result");
 }
 
@@ -85,7 +85,7 @@ TEST_P(BoundedCallsTest, RunsWorkThatReturnsNothing) {
   EXPECT_TRUE(ran);
 }
 
-TEST_P(BoundedCallsTest, ThrowsWhatTheWorkThrows) {
+TEST_P(BoundedCallsTest, ThrowsTheErrorOfTheWork) {
   ExpectError(
       ErrorCode::kKeyLost,
       [&] {
@@ -99,7 +99,7 @@ TEST_P(BoundedCallsTest, RunsTheWorkOnAnotherThread) {
             std::this_thread::get_id());
 }
 
-TEST_P(BoundedCallsTest, DestroysWhatTheWorkOwnsBeforeItReturns) {
+TEST_P(BoundedCallsTest, DestroysTheWorkBeforeItReturns) {
   const auto owned = std::make_shared<int>(7);
   calls_->Run(
       NoHurry(), [owned] { return *owned; }, [owned](const int&) {});
@@ -112,7 +112,7 @@ TEST_P(BoundedCallsTest, TimesOutWhenTheWorkHangs) {
       ErrorCode::kDeviceTimeout, [&] { calls_->Run(Within(milliseconds(500)), work); }, "too slow");
 }
 
-TEST_P(BoundedCallsTest, DoesNotStartWorkWhoseTimeIsUp) {
+TEST_P(BoundedCallsTest, DoesNotStartWorkAfterItsDeadline) {
   bool ran = false;
   ExpectError(
       ErrorCode::kDeviceTimeout, [&] { calls_->Run(Within(milliseconds(0)), [&] { ran = true; }); },

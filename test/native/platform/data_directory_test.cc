@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Sets or, with null, unsets a variable until the end of the test.
+// Sets a variable until the end of the test; null unsets it.
 class ScopedVariable {
  public:
   ScopedVariable(const char* name, const char* value) : name_(name) {
@@ -38,7 +38,7 @@ class DataDirectoryTest : public testing::Test {
   ScopedVariable home_{"HOME", "/home/somebody"};
 };
 
-TEST_F(DataDirectoryTest, IsNamedByDeviceKeyHomeBeforeAllElse) {
+TEST_F(DataDirectoryTest, IsNamedByDeviceKeyHomeFirst) {
   const ScopedVariable xdg("XDG_DATA_HOME", "/data");
   const ScopedVariable chosen("DEVICE_KEY_HOME", "/my/keys");
 
@@ -80,7 +80,7 @@ TEST_F(DataDirectoryTest, IsBelowHome) {
   EXPECT_EQ(DefaultStoreDirectory(), "/home/somebody/.local/share/device-keys");
 }
 
-TEST_F(DataDirectoryTest, AsksThePasswordDatabaseWhenHomeIsNotSet) {
+TEST_F(DataDirectoryTest, IsInThePasswordDatabaseWhenHomeIsNotSet) {
   const ScopedVariable no_home("HOME", nullptr);
   const passwd* entry = getpwuid(geteuid());
   if (entry == nullptr) {

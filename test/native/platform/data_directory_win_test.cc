@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Sets or, with null, unsets a variable until the end of the test.
+// Sets a variable until the end of the test; null unsets it.
 class ScopedVariable {
  public:
   ScopedVariable(const wchar_t* name, const wchar_t* value)
@@ -36,11 +36,11 @@ class DataDirectoryWinTest : public testing::Test {
   const ScopedVariable local_{L"LOCALAPPDATA", L"C:\\local"};
 };
 
-TEST_F(DataDirectoryWinTest, IsInTheDataThatStaysOnThisMachine) {
+TEST_F(DataDirectoryWinTest, IsInLocalApplicationData) {
   EXPECT_EQ(DefaultStoreDirectory(), L"C:\\local\\device-keys");
 }
 
-TEST_F(DataDirectoryWinTest, IsNamedByDeviceKeyHomeBeforeAllElse) {
+TEST_F(DataDirectoryWinTest, IsNamedByDeviceKeyHomeFirst) {
   const ScopedVariable chosen(L"DEVICE_KEY_HOME", L"D:\\Schl\u00fcssel \u9375");
 
   EXPECT_EQ(DefaultStoreDirectory(), L"D:\\Schl\u00fcssel \u9375");

@@ -35,7 +35,7 @@ TEST(DynamicLibraryTest, SaysWhichFunctionIsMissing) {
       "no_such_function");
 }
 
-TEST(DynamicLibraryTest, KeepsFunctionsCallableWhenTheObjectIsGone) {
+TEST(DynamicLibraryTest, KeepsFunctionsCallableAfterItsDestruction) {
   const auto cosine = DynamicLibrary::Open(kMathLibrary).Symbol<double (*)(double)>("cos");
 
   EXPECT_EQ(cosine(0.0), 1.0);

@@ -8,15 +8,15 @@ namespace {
 
 constexpr char kName[] = "DEVICE_KEY_ENVIRONMENT_TEST";
 
-// test/node/privileged.test.ts shows that privileged processes get nothing.
-TEST(EnvironmentTest, GivesTheValueOfAVariable) {
+// test/node/privileged.test.ts shows that privileged processes read no variables.
+TEST(EnvironmentTest, ReturnsTheValueOfAVariable) {
   setenv(kName, "a value", 1);
   EXPECT_EQ(Environment().Get(kName), "a value");
   unsetenv(kName);
   EXPECT_EQ(Environment().Get(kName), std::nullopt);
 }
 
-TEST(EnvironmentTest, TakesAnEmptyVariableForOneThatIsNotSet) {
+TEST(EnvironmentTest, TreatsAnEmptyVariableAsNotSet) {
   setenv(kName, "", 1);
   EXPECT_EQ(Environment().Get(kName), std::nullopt);
   unsetenv(kName);

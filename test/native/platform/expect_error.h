@@ -1,4 +1,4 @@
-// Expects a DeviceKeyError with a code and a part of its message.
+// Expects a DeviceKeyError with this code and a message that contains this text.
 #ifndef DEVICE_KEY_TEST_PLATFORM_EXPECT_ERROR_H_
 #define DEVICE_KEY_TEST_PLATFORM_EXPECT_ERROR_H_
 
@@ -12,7 +12,7 @@ namespace device_key {
 
 inline void PrintTo(ErrorCode code, std::ostream* out) { *out << ErrorCodeName(code); }
 
-// Returns the message, or nothing after a failed expectation.
+// Returns the message, or an empty string after a failed expectation.
 template <class Call>
 std::string ExpectError(ErrorCode code, Call call, const std::string& part_of_message = "") {
   try {

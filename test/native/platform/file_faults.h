@@ -1,4 +1,4 @@
-// Makes system calls on files fail on demand, as a full or broken disk would.
+// Makes file system calls fail on demand, as with a full or broken disk.
 #ifndef DEVICE_KEY_TEST_PLATFORM_FILE_FAULTS_H_
 #define DEVICE_KEY_TEST_PLATFORM_FILE_FAULTS_H_
 
@@ -6,8 +6,9 @@ namespace device_key {
 
 enum class FileCall { kOpen, kWrite, kSync, kRename, kUnlink };
 
-// While it lives, the `nth` call (from 1) of a kind on this thread fails with `error`; the others
-// are real. The test executable defines these functions itself, ahead of the C library.
+// While this object exists, the `nth` call (from 1) of a kind on this thread fails with `error`;
+// the other calls are real. The test executable defines these functions itself, which takes
+// precedence over the C library.
 class ScopedFileFault {
  public:
   ScopedFileFault(FileCall call, int nth, int error);
@@ -15,11 +16,12 @@ class ScopedFileFault {
   ScopedFileFault(const ScopedFileFault&) = delete;
   ScopedFileFault& operator=(const ScopedFileFault&) = delete;
 
-  // Whether the call that was to fail was made.
+  // Whether the failing call was made.
   bool happened() const;
 };
 
-// While it lives, each write takes one byte only, and every other one is interrupted first.
+// While this object exists, each write writes only one byte, and every other write is interrupted
+// first.
 class ScopedShortWrites {
  public:
   ScopedShortWrites();

@@ -41,14 +41,14 @@ class PrivateDirectoryTest : public testing::Test {
         "file", [&](const std::string&) { return contents; }, Soon());
   }
 
-  // Only root can.
+  // Needs root.
   void GiveAway(const fs::path& path) { ASSERT_EQ(lchown(path.c_str(), 12345, 12345), 0); }
 
   TemporaryDirectory scratch_;
   const fs::path path_ = scratch_ / "keys";
 };
 
-TEST_F(PrivateDirectoryTest, IsCreatedForItsUserAloneWithTheDirectoriesAboveIt) {
+TEST_F(PrivateDirectoryTest, IsCreatedOnlyForItsUserTogetherWithItsParents) {
   PrivateDirectory::OpenOrCreate(scratch_ / "share" / "deeper" / "keys");
 
   EXPECT_EQ(ModeOf(scratch_ / "share"), 0700u);
@@ -92,16 +92,16 @@ bool SetAccessListEntry(const fs::path& path, const char* list, uint16_t permiss
     uint16_t tag, permissions;
     uint32_t id;
   };
-  constexpr uint32_t kNobody = 0xffffffff;
+  constexpr uint32_t kUndefinedId = 0xffffffff;
   struct {
     uint32_t version = 2;
     Entry entries[5];
   } acl;
-  acl.entries[0] = {0x01, 7, kNobody};            // the owner
-  acl.entries[1] = {0x02, permissions, 12345};    // a user
-  acl.entries[2] = {0x04, 0, kNobody};            // the group
-  acl.entries[3] = {0x10, permissions, kNobody};  // the mask
-  acl.entries[4] = {0x20, 0, kNobody};            // others
+  acl.entries[0] = {0x01, 7, kUndefinedId};            // the owner
+  acl.entries[1] = {0x02, permissions, 12345};         // a user
+  acl.entries[2] = {0x04, 0, kUndefinedId};            // the group
+  acl.entries[3] = {0x10, permissions, kUndefinedId};  // the mask
+  acl.entries[4] = {0x20, 0, kUndefinedId};            // others
   return setxattr(path.c_str(), list, &acl, sizeof acl, 0) == 0;
 }
 
@@ -130,7 +130,7 @@ TEST_F(PrivateDirectoryTest, CanBeMadeBelowADirectoryWithADefaultAccessList) {
 }
 #endif
 
-// The directories above.
+// Parent directories.
 
 TEST_F(PrivateDirectoryTest, RefusesADirectoryAboveThatOthersCanWriteUntilTheCureIsRun) {
   const fs::path above = scratch_ / "above";
@@ -158,7 +158,7 @@ TEST_F(PrivateDirectoryTest, MakesNothingBelowADirectoryThatOthersCanWrite) {
   EXPECT_EQ(CountEntries(above), 0u);
 }
 
-TEST_F(PrivateDirectoryTest, TakesADirectoryAboveWithTheStickyBit) {
+TEST_F(PrivateDirectoryTest, AcceptsADirectoryAboveWithTheStickyBit) {
   const fs::path above = scratch_ / "above";
   fs::create_directory(above);
   chmod(above.c_str(), 01777);
@@ -192,7 +192,7 @@ TEST_F(PrivateDirectoryTest, RefusesADirectoryAboveThatBelongsToAnotherUser) {
       above.string() + ", which the path of the key store leads through, belongs to user 12345");
 }
 
-// Where the path is a symbolic link, the directories of its target count as well.
+// If the path contains a symbolic link, the parents of its target are checked as well.
 TEST_F(PrivateDirectoryTest, RefusesADirectoryThatOthersCanWriteBehindALinkAbove) {
   const fs::path open_to_all = scratch_ / "open";
   fs::create_directories(open_to_all / "real");
@@ -239,7 +239,7 @@ TEST_F(PrivateDirectoryTest, RefusesADirectoryThatEveryoneCanWrite) {
 }
 
 TEST_F(PrivateDirectoryTest, RefusesADirectoryOfAnotherUser) {
-  fs::path foreign = "/";  // root's, for everybody else
+  fs::path foreign = "/";  // root's, for every other user
   if (geteuid() == 0) {
     fs::create_directory(path_);
     GiveAway(path_);
@@ -308,7 +308,7 @@ TEST_F(PrivateDirectoryTest, ReadsWhatWasWritten) {
   EXPECT_EQ(CountEntries(path_), 1u);
 }
 
-TEST_F(PrivateDirectoryTest, HasNothingWhereThereIsNoFile) {
+TEST_F(PrivateDirectoryTest, ReturnsNothingWithoutAFile) {
   const PrivateDirectory directory = OpenOrCreate();
 
   EXPECT_FALSE(directory.Read("file"));
@@ -344,7 +344,7 @@ TEST_F(PrivateDirectoryTest, NeverReplacesAFile) {
   EXPECT_EQ(ReadFile(path_ / "file"), "first");
 }
 
-TEST_F(PrivateDirectoryTest, StampsAFileAnewWhenItIsReplaced) {
+TEST_F(PrivateDirectoryTest, ChangesTheStampWhenAFileIsReplaced) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "contents");
   const FileStamp before = *directory.Stat("file");
@@ -356,7 +356,7 @@ TEST_F(PrivateDirectoryTest, StampsAFileAnewWhenItIsReplaced) {
   EXPECT_NE(*directory.Stat("file"), before);
 }
 
-TEST_F(PrivateDirectoryTest, StatsAFileByPathAsThroughTheOpenDirectory) {
+TEST_F(PrivateDirectoryTest, StatsAFileByPathLikeThroughTheOpenDirectory) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "contents");
 
@@ -367,7 +367,7 @@ TEST_F(PrivateDirectoryTest, StatsAFileByPathAsThroughTheOpenDirectory) {
   EXPECT_FALSE(PrivateDirectory::StatByPath(scratch_ / "elsewhere", "file"));
 }
 
-// Open reports the reason.
+// Open throws the reason.
 TEST_F(PrivateDirectoryTest, StatsNoFileByPathInADirectoryThatOpenRefuses) {
   OpenOrCreate().WriteNew("file", "contents");
 
@@ -417,7 +417,7 @@ TEST_F(PrivateDirectoryTest, DoesNotWriteThroughASymbolicLink) {
   EXPECT_FALSE(fs::exists(scratch_ / "target"));
 }
 
-TEST_F(PrivateDirectoryTest, StaysWithTheDirectoryThatItOpened) {
+TEST_F(PrivateDirectoryTest, KeepsUsingTheDirectoryThatItOpened) {
   const PrivateDirectory directory = OpenOrCreate();
   fs::create_directory(scratch_ / "elsewhere");
   fs::rename(path_, scratch_ / "moved");
@@ -446,8 +446,8 @@ TEST_F(PrivateDirectoryTest, RefusesAFileOfAnotherUser) {
     ExpectError(
         ErrorCode::kStoreInsecure, [&] { directory.Read("file"); }, "belongs to user 12345");
   } else {
-    // A hard link would do, but Linux refuses links to other users' files (protected_hardlinks),
-    // which closes the way by which such a file could get here.
+    // A hard link would be simpler, but Linux refuses hard links to other users' files
+    // (protected_hardlinks), so such a file cannot get here that way.
     const PrivateDirectory directory = OpenOrCreate();
     std::error_code error;
     fs::create_hard_link("/etc/passwd", path_ / "file", error);
@@ -468,7 +468,7 @@ TEST_F(PrivateDirectoryTest, DoesNotWaitForTheOtherEndOfAPipe) {
       ErrorCode::kStoreInsecure, [&] { directory.Read("file"); }, "not a regular file");
 }
 
-TEST_F(PrivateDirectoryTest, ReadsAFileOfTheGreatestLength) {
+TEST_F(PrivateDirectoryTest, ReadsAFileOfTheMaximumLength) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", std::string(PrivateDirectory::kMaxFileBytes, 'x'));
 
@@ -483,7 +483,7 @@ TEST_F(PrivateDirectoryTest, RefusesALongerFile) {
       ErrorCode::kStoreCorrupt, [&] { directory.Read("file"); }, "1048576");
 }
 
-TEST_F(PrivateDirectoryTest, WritesOnWhenWritesAreShortOrInterrupted) {
+TEST_F(PrivateDirectoryTest, ContinuesShortAndInterruptedWrites) {
   const PrivateDirectory directory = OpenOrCreate();
   {
     const ScopedShortWrites faults;
@@ -496,7 +496,7 @@ TEST_F(PrivateDirectoryTest, WritesOnWhenWritesAreShortOrInterrupted) {
 TEST_F(PrivateDirectoryTest, WritesNeitherOverNorThroughATemporaryFileOfTheSameName) {
   const PrivateDirectory directory = OpenOrCreate();
   {
-    const ScopedFileFault fault(FileCall::kOpen, 1, EEXIST);  // as O_EXCL says, also for links
+    const ScopedFileFault fault(FileCall::kOpen, 1, EEXIST);  // as with O_EXCL, also for links
     directory.WriteNew("file", "contents");
     EXPECT_TRUE(fault.happened());
   }
@@ -526,7 +526,7 @@ TEST_P(PrivateDirectoryWriteFaultTest, LeavesNothingBehind) {
   }
   EXPECT_EQ(CountEntries(path_), 0u);
 
-  directory.WriteNew("file", "contents");  // and the next attempt finds its way free
+  directory.WriteNew("file", "contents");  // the next attempt succeeds
   EXPECT_EQ(ReadFile(path_ / "file"), "contents");
 }
 
@@ -581,13 +581,13 @@ TEST_F(PrivateDirectoryTest, SaysWhenItWasRemovedWhileOpen) {
   EXPECT_THAT(directory.List(), IsEmpty());
 }
 
-TEST_F(PrivateDirectoryTest, ProvesThatItCanBeWrittenWithoutATrace) {
+TEST_F(PrivateDirectoryTest, ProvesThatItCanBeWrittenWithoutLeavingAFile) {
   OpenOrCreate().MakeFile();
 
   EXPECT_EQ(CountEntries(path_), 0u);
 }
 
-TEST_F(PrivateDirectoryTest, GivesAFileThatWasMadeBeforeItsNameAndContents) {
+TEST_F(PrivateDirectoryTest, WritesNewFilesIntoTheReservedFile) {
   const PrivateDirectory directory = OpenOrCreate();
   const auto file = directory.MakeFile();
   EXPECT_EQ(CountEntries(path_), 1u);
@@ -599,7 +599,7 @@ TEST_F(PrivateDirectoryTest, GivesAFileThatWasMadeBeforeItsNameAndContents) {
   EXPECT_EQ(CountEntries(path_), 1u);
 }
 
-TEST_F(PrivateDirectoryTest, GivesAFileItsNameThatWasSweptAsAbandonedMeanwhile) {
+TEST_F(PrivateDirectoryTest, WritesNewFilesAlsoWhenTheReservedFileWasSwept) {
   const PrivateDirectory directory = OpenOrCreate();
   const auto file = directory.MakeFile();
   for (const auto& entry : fs::directory_iterator(path_)) fs::remove(entry);
@@ -635,7 +635,7 @@ TEST_F(PrivateDirectoryTest, UpdatesAFile) {
   EXPECT_EQ(CountEntries(path_), 1u);
 }
 
-TEST_F(PrivateDirectoryTest, DoesNotTouchAFileThatTheUpdateLeaves) {
+TEST_F(PrivateDirectoryTest, DoesNotTouchAFileThatTheUpdateDoesNotChange) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "contents");
   const FileStamp before = *directory.Stat("file");
@@ -646,7 +646,7 @@ TEST_F(PrivateDirectoryTest, DoesNotTouchAFileThatTheUpdateLeaves) {
   EXPECT_EQ(*directory.Stat("file"), before);
 }
 
-TEST_F(PrivateDirectoryTest, UpdatesNothingWhereThereIsNoFile) {
+TEST_F(PrivateDirectoryTest, UpdatesNoMissingFile) {
   const PrivateDirectory directory = OpenOrCreate();
 
   EXPECT_FALSE(UpdateTo(directory, "contents"));
@@ -672,7 +672,7 @@ TEST_F(PrivateDirectoryTest, KeepsTheFileWhenTheUpdateThrows) {
 
   ExpectError(ErrorCode::kStoreCorrupt, [&] { directory.Update("file", fail, Soon()); });
   EXPECT_EQ(ReadFile(path_ / "file"), "old");
-  EXPECT_TRUE(UpdateTo(directory, "new"));  // and nothing is locked any more
+  EXPECT_TRUE(UpdateTo(directory, "new"));  // and it is no longer locked
 }
 
 class PrivateDirectoryUpdateFaultTest : public PrivateDirectoryTest,
@@ -703,7 +703,7 @@ INSTANTIATE_TEST_SUITE_P(
                     WriteFault{"NotRenamed", FileCall::kRename, 1, EROFS, "Read-only"}),
     [](const auto& info) { return info.param.name; });
 
-TEST_F(PrivateDirectoryTest, HasTheNewFileWhenOnlyItselfCouldNotBeFlushed) {
+TEST_F(PrivateDirectoryTest, HasTheNewFileWhenOnlyTheDirectoryCouldNotBeFlushed) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "old");
   const ScopedFileFault fault(FileCall::kSync, 2, EIO);
@@ -738,7 +738,7 @@ TEST_F(PrivateDirectoryTest, LosesNoUpdateToAnotherProcessOrThread) {
   EXPECT_EQ(ReadFile(path_ / "file"), "75");
 }
 
-// Else the update would bring back what was removed.
+// Without the lock, the update would write the removed file again.
 TEST_F(PrivateDirectoryTest, RemovesNoFileThatIsBeingUpdated) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "old");
@@ -771,7 +771,7 @@ TEST_F(PrivateDirectoryTest, CanBeReadAndWrittenWhileItIsLocked) {
   EXPECT_THAT(directory.List(), ElementsAre("file", "other"));
 }
 
-// Whoever may read a directory may lock it.
+// Any process with read access to a directory can lock it.
 TEST_F(PrivateDirectoryTest, DoesNotWaitForeverForALock) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "old");
@@ -829,7 +829,7 @@ void SetAge(const fs::path& path, time_t seconds) {
   ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW), 0);
 }
 
-TEST_F(PrivateDirectoryTest, SweepsTemporaryFilesOfTheDead) {
+TEST_F(PrivateDirectoryTest, SweepsOldTemporaryFiles) {
   const PrivateDirectory directory = OpenOrCreate();
   WriteFile(path_ / ".tmp-0123456789abcdef", "half a rec");
   SetAge(path_ / ".tmp-0123456789abcdef", 3600);
@@ -838,7 +838,7 @@ TEST_F(PrivateDirectoryTest, SweepsTemporaryFilesOfTheDead) {
   EXPECT_EQ(CountEntries(path_), 0u);
 }
 
-TEST_F(PrivateDirectoryTest, LeavesTemporaryFilesOfTheLivingAlone) {
+TEST_F(PrivateDirectoryTest, KeepsRecentTemporaryFiles) {
   const PrivateDirectory directory = OpenOrCreate();
   WriteFile(path_ / ".tmp-0123456789abcdef", "half a rec");
   SetAge(path_ / ".tmp-0123456789abcdef", 60);
@@ -847,7 +847,7 @@ TEST_F(PrivateDirectoryTest, LeavesTemporaryFilesOfTheLivingAlone) {
   EXPECT_EQ(CountEntries(path_), 1u);
 }
 
-TEST_F(PrivateDirectoryTest, SweepsALinkNotWhatItPointsTo) {
+TEST_F(PrivateDirectoryTest, SweepsALinkButNotItsTarget) {
   const PrivateDirectory directory = OpenOrCreate();
   WriteFile(scratch_ / "precious", "precious");
   SetAge(scratch_ / "precious", 3600);

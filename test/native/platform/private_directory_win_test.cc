@@ -1,6 +1,6 @@
-// PrivateDirectory on Windows. Wine, where this runs, maps access lists to the modes of the files
-// below: it shows the system and this user, and everyone if the mode gives others a right. It does
-// not keep the flag that nothing is inherited ("D:P").
+// PrivateDirectory on Windows. These tests run in Wine, which maps access lists to the modes of the
+// underlying files: it shows the system and this user, and everyone if the mode gives others a
+// right. Wine does not store the flag that nothing is inherited ("D:P").
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -44,28 +44,28 @@ class PrivateDirectoryWinTest : public testing::Test {
   const fs::path path_ = scratch_ / "keys";
 };
 
-TEST_F(PrivateDirectoryWinTest, IsMadeForThisUserAlone) {
+TEST_F(PrivateDirectoryWinTest, IsCreatedOnlyForThisUser) {
   OpenOrCreate();
 
   EXPECT_THAT(AccessList(path_), IsForThisUserAlone());
 }
 
-TEST_F(PrivateDirectoryWinTest, MakesTheDirectoriesAboveItForThisUserAloneToo) {
+TEST_F(PrivateDirectoryWinTest, CreatesItsParentsOnlyForThisUser) {
   PrivateDirectory::OpenOrCreate(scratch_ / "share" / "deeper" / "keys");
 
   EXPECT_THAT(AccessList(scratch_ / "share"), IsForThisUserAlone());
   EXPECT_THAT(AccessList(scratch_ / "share" / "deeper"), IsForThisUserAlone());
-  // The control: a directory that the product did not make.
+  // The control: a directory that PrivateDirectory did not create.
   EXPECT_THAT(AccessList(scratch_.path()), testing::Not(IsForThisUserAlone()));
 }
 
-TEST_F(PrivateDirectoryWinTest, MakesFilesForThisUserAlone) {
+TEST_F(PrivateDirectoryWinTest, CreatesFilesOnlyForThisUser) {
   OpenOrCreate().WriteNew("file", "contents");
 
   EXPECT_THAT(AccessList(path_ / "file"), IsForThisUserAlone());
 }
 
-TEST_F(PrivateDirectoryWinTest, RefusesADirectoryThatOthersCanWriteAndTellsTheCure) {
+TEST_F(PrivateDirectoryWinTest, RefusesADirectoryThatOthersCanWriteAndNamesTheCure) {
   OpenOrCreate();
   LetOthersWrite(path_);
 
@@ -78,7 +78,7 @@ TEST_F(PrivateDirectoryWinTest, RefusesADirectoryThatOthersCanWriteAndTellsTheCu
   EXPECT_TRUE(PrivateDirectory::Open(path_));
 }
 
-TEST_F(PrivateDirectoryWinTest, RefusesADirectoryBelowOneThatOthersCanRenameAndTellsTheCure) {
+TEST_F(PrivateDirectoryWinTest, RefusesADirectoryBelowOneThatOthersCanRenameAndNamesTheCure) {
   const fs::path above = scratch_ / "above";
   PrivateDirectory::OpenOrCreate(above / "between" / "keys");
   LetOthersWrite(above);
@@ -93,7 +93,7 @@ TEST_F(PrivateDirectoryWinTest, RefusesADirectoryBelowOneThatOthersCanRenameAndT
   EXPECT_TRUE(PrivateDirectory::Open(above / "between" / "keys"));
 }
 
-TEST_F(PrivateDirectoryWinTest, RefusesWhatOthersCanReadAndTellsTheCure) {
+TEST_F(PrivateDirectoryWinTest, RefusesWhatOthersCanReadAndNamesTheCure) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "contents");
   SetAccessList(path_ / "file", "D:P(A;;FA;;;ME)(A;;FR;;;WD)");
@@ -133,7 +133,7 @@ TEST_F(PrivateDirectoryWinTest, CannotBeRemovedOrReplacedWhileItIsOpen) {
   EXPECT_FALSE(RemoveDirectoryW(path_.c_str()));
 }
 
-TEST_F(PrivateDirectoryWinTest, WorksWhereNoCodePageHasItsName) {
+TEST_F(PrivateDirectoryWinTest, WorksWithANameOutsideEveryCodePage) {
   const fs::path path = scratch_.path() / L"Gr\u00f6\u00dfe \u9375";
   const PrivateDirectory directory = PrivateDirectory::OpenOrCreate(path);
   directory.WriteNew("file", "contents");
@@ -154,7 +154,7 @@ TEST_F(PrivateDirectoryWinTest, WorksBeyondMaxPath) {
   EXPECT_TRUE(directory.Remove("file", Soon()));
 }
 
-TEST_F(PrivateDirectoryWinTest, TakesSlashesAndASeparatorAtTheEnd) {
+TEST_F(PrivateDirectoryWinTest, AcceptsSlashesAndATrailingSeparator) {
   OpenOrCreate();
 
   EXPECT_TRUE(PrivateDirectory::Open(path_.generic_string() + "/"));
@@ -170,7 +170,7 @@ TEST_F(PrivateDirectoryWinTest, ReadsWhatWasWritten) {
   EXPECT_EQ(CountEntries(path_), 1u);
 }
 
-TEST_F(PrivateDirectoryWinTest, HasNothingWhereThereIsNoFile) {
+TEST_F(PrivateDirectoryWinTest, ReturnsNothingWithoutAFile) {
   const PrivateDirectory directory = OpenOrCreate();
 
   EXPECT_FALSE(directory.Read("file"));
@@ -206,7 +206,7 @@ TEST_F(PrivateDirectoryWinTest, StampsAFileWithTheTimeSince1970) {
   EXPECT_EQ(directory.Read("file")->stamp, *directory.Stat("file"));
 }
 
-TEST_F(PrivateDirectoryWinTest, StampsAFileAnewWhenItIsReplaced) {
+TEST_F(PrivateDirectoryWinTest, ChangesTheStampWhenAFileIsReplaced) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "contents");
   const FileStamp before = *directory.Stat("file");
@@ -216,7 +216,7 @@ TEST_F(PrivateDirectoryWinTest, StampsAFileAnewWhenItIsReplaced) {
   EXPECT_NE(*directory.Stat("file"), before);
 }
 
-TEST_F(PrivateDirectoryWinTest, StatsAFileByPathAsThroughTheOpenDirectory) {
+TEST_F(PrivateDirectoryWinTest, StatsAFileByPathLikeThroughTheOpenDirectory) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "contents");
 
@@ -237,7 +237,7 @@ TEST_F(PrivateDirectoryWinTest, ShowsTheOldFileOrTheNewOneWhileItIsReplaced) {
       } else {
         ADD_FAILURE() << "the file was seen " << (file ? "in part" : "missing");
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));  // lets it be replaced
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));  // lets the writer replace it
     }
   });
   for (int i = 0; i < 50 || whole == 0; ++i) UpdateTo(directory, contents[i % 2], Soon());
@@ -283,7 +283,7 @@ TEST_F(PrivateDirectoryWinTest, ExcludesUpdatesAndRemovalsFromEachOther) {
   EXPECT_THAT(directory.List(), ElementsAre("other"));
 }
 
-TEST_F(PrivateDirectoryWinTest, LeavesAFileThatAnUpdateWantsLeft) {
+TEST_F(PrivateDirectoryWinTest, DoesNotTouchAFileThatTheUpdateDoesNotChange) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "old");
   const FileStamp before = *directory.Stat("file");
@@ -294,7 +294,7 @@ TEST_F(PrivateDirectoryWinTest, LeavesAFileThatAnUpdateWantsLeft) {
   EXPECT_EQ(*directory.Stat("file"), before);
 }
 
-TEST_F(PrivateDirectoryWinTest, RemovesAFileThatAnotherHasOpen) {
+TEST_F(PrivateDirectoryWinTest, RemovesAnOpenFile) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "contents");
   HANDLE scanner = CreateFileW((path_ / "file").c_str(), GENERIC_READ,
@@ -308,7 +308,7 @@ TEST_F(PrivateDirectoryWinTest, RemovesAFileThatAnotherHasOpen) {
   EXPECT_FALSE(directory.Read("file"));
 }
 
-TEST_F(PrivateDirectoryWinTest, ProvesThatItCanBeWrittenWithoutATrace) {
+TEST_F(PrivateDirectoryWinTest, ProvesThatItCanBeWrittenWithoutLeavingAFile) {
   OpenOrCreate().MakeFile();
 
   EXPECT_EQ(CountEntries(path_), 0u);
@@ -318,7 +318,7 @@ void SetAge(const fs::path& path, std::chrono::seconds age) {
   fs::last_write_time(path, fs::file_time_type::clock::now() - age);
 }
 
-TEST_F(PrivateDirectoryWinTest, SweepsTemporaryFilesOfTheDeadAlone) {
+TEST_F(PrivateDirectoryWinTest, SweepsOnlyOldTemporaryFiles) {
   const PrivateDirectory directory = OpenOrCreate();
   WriteFile(path_ / ".tmp-1", "half a rec");
   SetAge(path_ / ".tmp-1", std::chrono::hours(1));

@@ -89,7 +89,7 @@ TEST(TaskQueueTest, RefusesTasksBeyondItsLimitAndNamesIt) {
   blocker.Release();
 }
 
-TEST(TaskQueueTest, TakesTasksAgainOnceOthersHaveLeft) {
+TEST(TaskQueueTest, AcceptsTasksAgainOnceOthersHaveEnded) {
   TaskQueue queue("test", 1);
   Blocker blocker;
   queue.Post(blocker.Task());
@@ -129,7 +129,7 @@ TEST(TaskQueueTest, DoesNotRemoveATaskThatRuns) {
   blocker.Release();
 }
 
-TEST(TaskQueueTest, DropsWhatWaitsWhenClosedAndSaysWhich) {
+TEST(TaskQueueTest, CloseDropsWaitingTasksAndReturnsTheirIds) {
   bool ran = false;
   TaskQueue queue("test", 10);
   Blocker blocker;
@@ -146,21 +146,21 @@ TEST(TaskQueueTest, DropsWhatWaitsWhenClosedAndSaysWhich) {
   EXPECT_FALSE(ran);
 }
 
-TEST(TaskQueueTest, TakesNothingOnceClosed) {
+TEST(TaskQueueTest, RefusesTasksOnceClosed) {
   TaskQueue queue("test", 10);
   queue.Close();
 
   ExpectError(ErrorCode::kClosed, [&] { queue.Post([] {}); });
 }
 
-TEST(TaskQueueTest, JoinsAtOnceWhenItNeverStarted) {
+TEST(TaskQueueTest, JoinsImmediatelyWhenItNeverStarted) {
   TaskQueue queue("test", 10);
   queue.Close();
 
   EXPECT_TRUE(queue.Join(milliseconds(0)));
 }
 
-TEST(TaskQueueTest, LeavesAStuckWorkerToItselfAndItsTaskAlive) {
+TEST(TaskQueueTest, DetachesAHangingWorkerAndKeepsItsTaskAlive) {
   Blocker blocker;
   {
     TaskQueue queue("test", 10);
@@ -169,7 +169,7 @@ TEST(TaskQueueTest, LeavesAStuckWorkerToItselfAndItsTaskAlive) {
     queue.Close();
     EXPECT_FALSE(queue.Join(milliseconds(1)));
   }
-  // The queue is destroyed. The task returns from its device and still has what it needs.
+  // The queue is destroyed. The task returns from its device and can still use what it owns.
   blocker.Release();
   blocker.WaitForEnd();
 }
@@ -189,7 +189,7 @@ TEST(TaskQueueTest, DestroysATaskBeforeTheNextOneStarts) {
   EXPECT_EQ(owners.get_future().get(), 1);
 }
 
-TEST(TaskQueueTest, MayBeCalledByWhatAFinishedTaskOwned) {
+TEST(TaskQueueTest, CanBeCalledByDestructorsOfAFinishedTask) {
   TaskQueue queue("test", 10);
   std::promise<void> called;
   const auto call = [&](void*) {
@@ -201,7 +201,7 @@ TEST(TaskQueueTest, MayBeCalledByWhatAFinishedTaskOwned) {
   called.get_future().wait();
 }
 
-TEST(TaskQueueTest, MayBeCalledByWhatADroppedTaskOwned) {
+TEST(TaskQueueTest, CanBeCalledByDestructorsOfADroppedTask) {
   TaskQueue queue("test", 10);
   Blocker blocker;
   queue.Post(blocker.Task());

@@ -30,7 +30,7 @@ inline std::filesystem::path MakeTemporaryDirectory() {
   return path;
 }
 
-// libstdc++'s remove_all sometimes never returns (GCC 12 under Wine).
+// libstdc++'s remove_all sometimes never returns (GCC 12 with Wine).
 inline void RemoveTree(const std::filesystem::path& path) {
   std::error_code ignored;
   const std::filesystem::directory_iterator entries(path, ignored);
@@ -91,7 +91,7 @@ inline void WriteFile(const std::filesystem::path& path, const std::string& cont
   KeepOthersOut(path);
 }
 
-// The number of entries of a directory, hidden ones included.
+// The number of entries of a directory, including hidden ones.
 inline size_t CountEntries(const std::filesystem::path& path) {
   size_t count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(path)) {

@@ -1,4 +1,4 @@
-// The params of callers that form the signed bytes themselves: what is accepted is signed as it is.
+// The params of callers that form the signed bytes themselves. Accepted bytes are signed unchanged.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -32,7 +32,7 @@ void ExpectRefused(const std::string& signed_bytes,
 
 std::string Connection() { return SignedBytes(GoodConnection()); }
 
-// The canonical bytes of GoodConnection with one place written differently.
+// The canonical bytes of GoodConnection, with one part replaced.
 std::string With(const std::string& old_text, const std::string& new_text) {
   std::string bytes = Connection();
   const size_t place = bytes.find(old_text);
@@ -43,7 +43,7 @@ std::string With(const std::string& old_text, const std::string& new_text) {
 // The canonical bytes with `sessionId` written as `literal`.
 std::string WithSession(const std::string& literal) { return With("wssess_01", literal); }
 
-TEST(DecodeSignedBytes, TakesCanonicalPayloadsOfBothTypes) {
+TEST(DecodeSignedBytes, AcceptCanonicalPayloadsOfBothTypes) {
   const SignParams connection = Decode(SignedBytes(GoodConnection()));
   EXPECT_EQ(connection.key_id.str(), kKeyId);
   EXPECT_EQ(std::get<ConnectionPayload>(connection.payload), GoodConnection());
@@ -52,7 +52,7 @@ TEST(DecodeSignedBytes, TakesCanonicalPayloadsOfBothTypes) {
             GoodEnrollment());
 }
 
-TEST(DecodeSignedBytes, TakesTheSharedVectors) {
+TEST(DecodeSignedBytes, AcceptTheSharedVectors) {
   std::ifstream file = OpenVectors("signed-payload.json");
   const json vectors = json::parse(file).at("vectors");
   ASSERT_FALSE(vectors.empty());
@@ -62,14 +62,14 @@ TEST(DecodeSignedBytes, TakesTheSharedVectors) {
   }
 }
 
-TEST(DecodeSignedBytes, TakesTheEscapesThatJsonDemands) {
+TEST(DecodeSignedBytes, AcceptTheEscapesThatJsonRequires) {
   const SignParams params = Decode(WithSession(R"(\"\\\b\f\n\r\t\u0001\u001f/é€😀)"));
 
   EXPECT_EQ(std::get<ConnectionPayload>(params.payload).session_id, "\"\\\b\f\n\r\t\x01\x1f/é€😀");
 }
 
-// What passes is signed as it came, so nothing may pass that would be written in another way.
-TEST(DecodeSignedBytes, TakesNoChangedByteWithoutTakingItAsItIs) {
+// Accepted bytes are signed unchanged, so bytes in any other form must be refused.
+TEST(DecodeSignedBytes, AcceptAChangedByteOnlyIfTheResultIsCanonical) {
   const std::string original = Connection();
   int taken = 0;
   for (size_t i = 0; i < original.size(); ++i) {
@@ -84,10 +84,10 @@ TEST(DecodeSignedBytes, TakesNoChangedByteWithoutTakingItAsItIs) {
       }
     }
   }
-  EXPECT_GT(taken, 0);  // other ids, for example, are payloads as well
+  EXPECT_GT(taken, 0);  // for example a changed character in an id
 }
 
-TEST(DecodeSignedBytes, RefuseWhatIsNoJson) {
+TEST(DecodeSignedBytes, RefuseInvalidJson) {
   ExpectRefused("", "signed payload: expected one JSON value");
   ExpectRefused(std::string("\x00\x01\x02\xfd\xfe\xff", 6), "signed payload: expected JSON text");
   ExpectRefused("abcdef", "signed payload: expected one JSON value");
@@ -145,7 +145,7 @@ TEST(DecodeSignedBytes, RefuseMembersThatTheTypeDoesNotHave) {
   ExpectRefused(With("{\"domain\"", "{\"also\":1,\"domain\""));
 }
 
-TEST(DecodeSignedBytes, RefuseMembersGivenTwice) {
+TEST(DecodeSignedBytes, RefuseDuplicateMembers) {
   const std::string again = "\"sessionId\":\"wssess_01\",\"sessionId\":\"wssess_01\"";
   ExpectRefused(With("\"sessionId\":\"wssess_01\"", again), "signed payload: payload: expected");
   ExpectRefused(With("{\"domain\"", "{\"domain\":\"\",\"domain\""), "signed payload: expected");
@@ -159,7 +159,7 @@ TEST(DecodeSignedBytes, RefuseNeedlessEscapes) {
   ExpectRefused(With("\"sessionId\"", R"("session\u0049d")"));
 }
 
-TEST(DecodeSignedBytes, RefuseOtherWaysToWriteANumber) {
+TEST(DecodeSignedBytes, RefuseOtherNotationsOfANumber) {
   for (const char* literal : {"1800000060.0", "1.80000006e9", "18000000600e-1"}) {
     ExpectRefused(With("1800000060", literal));
   }
@@ -167,7 +167,7 @@ TEST(DecodeSignedBytes, RefuseOtherWaysToWriteANumber) {
   ExpectRefused(With("1800000060", "-0"));
 }
 
-TEST(DecodeSignedBytes, RefuseMoreThanTheJsonThatIsRead) {
+TEST(DecodeSignedBytes, RefuseMoreThanOneMebibyte) {
   ExpectError(ErrorCode::kInvalidParams, "expected at most 1 MiB of JSON text",
               [] { Decode(WithSession(std::string(1 << 20, 'x'))); });
 }
@@ -204,7 +204,7 @@ TEST(DecodeSignBytesParams, NeedAKeyId) {
               [&] { DecodeSignBytesParams(params.dump()); });
 }
 
-TEST(DecodeCreateUnboundParams, AskForHardwareUnlessTheySayOtherwise) {
+TEST(DecodeCreateUnboundParams, DefaultToHardwareOnly) {
   for (const char* text :
        {"{}", R"({"protectionPolicy":null})", R"({"protectionPolicy":"hardware_only"})"}) {
     EXPECT_EQ(DecodeCreateUnboundParams(text).protection_policy, ProtectionPolicy::kHardwareOnly);

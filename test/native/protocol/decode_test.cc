@@ -57,7 +57,7 @@ void ExpectPayloadRefused(json payload, const std::string& beginning, Mutate mut
               [&] { DecodeSignParams(SignJson(payload).dump()); });
 }
 
-TEST(DecodeCreateParams, TakesTheMembers) {
+TEST(DecodeCreateParams, ReadsTheMembers) {
   json params = CreateJson();
   params["protectionPolicy"] = "allow_os_protected_nonextractable";
   EXPECT_EQ(
@@ -65,7 +65,7 @@ TEST(DecodeCreateParams, TakesTheMembers) {
       (CreateParams{"user-7f3a", "cli_42", ProtectionPolicy::kAllowOsProtectedNonextractable}));
 }
 
-TEST(DecodeCreateParams, TakesAnAbsentOrNullPolicyForHardwareOnly) {
+TEST(DecodeCreateParams, TreatsAnAbsentOrNullPolicyAsHardwareOnly) {
   json params = CreateJson();
   EXPECT_EQ(DecodeCreateParams(params.dump()).protection_policy, ProtectionPolicy::kHardwareOnly);
   params["protectionPolicy"] = nullptr;
@@ -115,11 +115,11 @@ TEST(Decode, RefusesParamsThatAreNotAnObject) {
   }
 }
 
-TEST(DecodePublicParams, TakesTheKeyId) {
+TEST(DecodePublicParams, ReadsTheKeyId) {
   EXPECT_EQ(DecodePublicParams(json{{"keyId", kKeyId}}.dump()).key_id, KeyId::Parse(kKeyId));
 }
 
-TEST(DecodePublicParams, RefusesWhatIsNotAKeyId) {
+TEST(DecodePublicParams, RefusesAnInvalidKeyId) {
   for (const json& params : {json::object(), json{{"keyId", nullptr}}, json{{"keyId", "dk_tpm_x"}},
                              json{{"keyId", "../../etc/passwd"}}}) {
     ExpectError(ErrorCode::kInvalidParams, "keyId: expected",
@@ -127,13 +127,13 @@ TEST(DecodePublicParams, RefusesWhatIsNotAKeyId) {
   }
 }
 
-TEST(DecodeSignParams, TakesAConnectionPayload) {
+TEST(DecodeSignParams, AcceptsAConnectionPayload) {
   const SignParams params = DecodeSignParams(SignJson(ConnectionJson()).dump());
   EXPECT_EQ(params.key_id, KeyId::Parse(kKeyId));
   EXPECT_EQ(params.payload, SignPayload(GoodConnection()));
 }
 
-TEST(DecodeSignParams, TakesAnEnrollmentPayload) {
+TEST(DecodeSignParams, AcceptsAnEnrollmentPayload) {
   const SignParams params = DecodeSignParams(SignJson(EnrollmentJson()).dump());
   EXPECT_EQ(params.payload, SignPayload(GoodEnrollment()));
 }
@@ -146,7 +146,7 @@ TEST(DecodeSignParams, IgnoresUnknownMembers) {
   EXPECT_EQ(DecodeSignParams(params.dump()).payload, SignPayload(GoodConnection()));
 }
 
-TEST(DecodeSignParams, BlamesTheParamsForTheirOwnMembers) {
+TEST(DecodeSignParams, ReportsMembersOutsideThePayloadAsInvalidParams) {
   for (const json& payload : {json(), json("x"), json::array()}) {
     ExpectError(ErrorCode::kInvalidParams, "payload: expected an object",
                 [&] { DecodeSignParams(SignJson(payload).dump()); });
@@ -200,7 +200,7 @@ TEST(DecodeSignParams, RefusesScopesThatAreNotAllStrings) {
   }
 }
 
-// As text, for json would write the numbers in its own way.
+// Text, because nlohmann/json would write the numbers in another notation.
 SignPayload DecodeWithExpiry(const std::string& number) {
   std::string text = SignJson(ConnectionJson()).dump();
   const std::string written = std::to_string(kNow + 60);
@@ -208,7 +208,7 @@ SignPayload DecodeWithExpiry(const std::string& number) {
   return DecodeSignParams(text).payload;
 }
 
-TEST(DecodeSignParams, TakesAnExpiryInAnyNotationOfAnInteger) {
+TEST(DecodeSignParams, AcceptsAnExpiryInAnyNotationOfAnInteger) {
   for (const char* number : {"1800000060", "1800000060.0", "180000006e1", "18000000600e-1"}) {
     EXPECT_EQ(DecodeWithExpiry(number), SignPayload(GoodConnection())) << number;
   }
@@ -226,7 +226,7 @@ TEST(DecodeSignParams, RefusesAnExpiryThatIsNoInt64) {
 
 json DpopJson() { return {{"keyId", kKeyId}, {"htm", "POST"}, {"htu", "https://a.example/token"}}; }
 
-TEST(DecodeSignDpopParams, TakesWhatIsRequiredAlone) {
+TEST(DecodeSignDpopParams, AcceptsTheRequiredMembersAlone) {
   const SignDpopParams params = DecodeSignDpopParams(DpopJson().dump());
 
   EXPECT_EQ(params.key_id.str(), kKeyId);
@@ -236,7 +236,7 @@ TEST(DecodeSignDpopParams, TakesWhatIsRequiredAlone) {
 }
 
 // RFC 9449, figures 12 and 13: the access token and its `ath`.
-TEST(DecodeSignDpopParams, KeepsTheDigestOfTheAccessTokenAlone) {
+TEST(DecodeSignDpopParams, KeepsOnlyTheDigestOfTheAccessToken) {
   json params = DpopJson();
   params["accessToken"] = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
 
@@ -244,7 +244,7 @@ TEST(DecodeSignDpopParams, KeepsTheDigestOfTheAccessTokenAlone) {
             "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo");
 }
 
-TEST(DecodeSignDpopParams, TakesTheDigestOfATokenThatTheCallerDoesNotHave) {
+TEST(DecodeSignDpopParams, AcceptsTheDigestOfATokenThatTheCallerDoesNotHave) {
   json params = DpopJson();
   params["accessTokenSha256Base64url"] = "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo";
 
@@ -289,7 +289,7 @@ TEST(DecodeSignDpopParams, RefusesATokenAndADigestTogether) {
               "accessTokenSha256Base64url: ", [&] { DecodeSignDpopParams(params.dump()); });
 }
 
-TEST(DecodeCreateDpopKeyParams, TakesClientOriginsAndPolicy) {
+TEST(DecodeCreateDpopKeyParams, ReadsClientOriginsAndPolicy) {
   const CreateDpopKeyParams params = DecodeCreateDpopKeyParams(
       R"({"clientId":"c","origins":["https://a.example"],"protectionPolicy":"hardware_only"})");
 

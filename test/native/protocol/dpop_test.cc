@@ -14,12 +14,12 @@ namespace {
 
 const char kDigest[] = "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo";
 
-// The coordinates of a JWK, as an SPKI.
+// The SPKI of a JWK's coordinates.
 Bytes Spki(const std::string& x, const std::string& y) {
   return SpkiFromPoint(*Base64UrlDecode(x), *Base64UrlDecode(y));
 }
 
-// RFC 9449, figure 2: the key of every example there.
+// RFC 9449, figure 2: the key of all its examples.
 Bytes Rfc9449Key() {
   return Spki("l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
               "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA");
@@ -55,7 +55,7 @@ std::vector<std::string> Refused(const char* member, std::vector<std::string> te
 }
 
 // RFC 9449, section 6.1: the `jkt` of the access token in figure 8 is that of the example key.
-TEST(JwkThumbprintTest, IsTheOneOfRfc9449) {
+TEST(JwkThumbprintTest, EqualsTheExampleOfRfc9449) {
   EXPECT_EQ(JwkThumbprint(Rfc9449Key()), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
 }
 
@@ -66,7 +66,7 @@ TEST(JwkThumbprintTest, HashesTheRequiredMembersInTheOrderOfRfc7638) {
 }
 
 TEST(DpopSigningInputTest, HasTheHeaderAndClaimsOfRfc9449) {
-  // Figure 2, whose header and claims have other orders.
+  // From figure 2, which has the header and claims in other orders.
   const std::string input =
       DpopSigningInput(Rfc9449Key(), Claims(), "-BwC3ESc6acc2lTc", 1562262616);
 
@@ -79,7 +79,7 @@ TEST(DpopSigningInputTest, HasTheHeaderAndClaimsOfRfc9449) {
     "iat":1562262616})"));
 }
 
-TEST(DpopSigningInputTest, HasTheMembersThatWereGivenSorted) {
+TEST(DpopSigningInputTest, HasTheGivenMembersSorted) {
   DpopClaims claims = Claims();
   claims.nonce = "nonce-1";
   claims.ath = kDigest;
@@ -90,7 +90,7 @@ TEST(DpopSigningInputTest, HasTheMembersThatWereGivenSorted) {
                 R"("jti":"random","nonce":"nonce-1"})");
 }
 
-TEST(DpopSigningInputTest, TakesTheJtiOfAnAuthorizationCode) {
+TEST(DpopSigningInputTest, UsesTheJtiOfAnAuthorizationCode) {
   DpopClaims claims = Claims();
   claims.jti = kDigest;
 
@@ -99,7 +99,8 @@ TEST(DpopSigningInputTest, TakesTheJtiOfAnAuthorizationCode) {
       kDigest);
 }
 
-// One key that signed both kinds could be asked for either: their first bytes keep them apart.
+// One key could be asked to sign both kinds. Their first bytes differ, so the kinds cannot be
+// confused.
 TEST(DpopSigningInputTest, BeginsUnlikeEverySignedPayload) {
   EXPECT_TRUE(DpopSigningInput(Rfc9449Key(), Claims(), "random", 5).starts_with("eyJ"));
 }
@@ -112,7 +113,7 @@ TEST(DpopProofTest, EndsWithTheRawSignature) {
             "header.claims." + Base64UrlEncode(Bytes(64, 0xff)));
 }
 
-TEST(DpopRulesTest, LetGoodClaimsThrough) {
+TEST(DpopRulesTest, AcceptGoodClaims) {
   for (const char* htm : {"GET", "POST", "M-SEARCH", "!#$%&'*+-.^_`|~09"}) {
     DpopClaims claims = Claims();
     claims.htm = htm;
@@ -211,7 +212,7 @@ TEST(DpopRulesTest, RefuseDigestsThatAreNotCanonical) {
                   .empty());
 }
 
-TEST(DpopRulesTest, HoldTheOriginToThoseOfTheKey) {
+TEST(DpopRulesTest, RequireAnOriginOfTheKey) {
   const std::vector<std::string> origins = {"http://localhost:3000", "https://a.example"};
 
   EXPECT_NO_THROW(CheckDpopOrigin("https://a.example/token", origins));
@@ -222,7 +223,7 @@ TEST(DpopRulesTest, HoldTheOriginToThoseOfTheKey) {
   }
 }
 
-TEST(DpopRulesTest, NameTheOriginOfANewKeyThatIsWrong) {
+TEST(DpopRulesTest, NameTheWrongOriginOfANewKey) {
   const auto check = [](std::vector<std::string> origins) {
     CheckCreateDpopKeyParams({.client_id = "client-1", .origins = std::move(origins)});
   };

@@ -7,7 +7,7 @@ namespace {
 
 const char kId[] = "dk_osn_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA";
 
-TEST(Encode, WritesTheKeyWithTheProtectionClassThatItsIdNames) {
+TEST(Encode, WritesTheKeyWithTheProtectionClassOfItsId) {
   const std::string expected = std::string("{\"keyId\":\"") + kId +
                                "\",\"publicKeySpkiDerBase64\":\"+//+/w==\","
                                "\"algorithm\":\"ecdsa_p256_sha256\","
@@ -17,7 +17,7 @@ TEST(Encode, WritesTheKeyWithTheProtectionClassThatItsIdNames) {
   EXPECT_EQ(EncodePublicResponse({*KeyId::Parse(kId), spki}).dump(), expected);
 }
 
-TEST(Encode, WritesTheSignatureAndTheBytesThatItIsOver) {
+TEST(Encode, WritesTheSignatureAndTheSignedBytes) {
   EXPECT_EQ(EncodeSignResponse({{0x30, 0x00}, "{}"}),
             "{\"algorithm\":\"ecdsa_p256_sha256\",\"signatureDerBase64\":\"MAA=\","
             "\"signedPayloadBase64\":\"e30=\"}");

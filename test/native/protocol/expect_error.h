@@ -1,4 +1,4 @@
-// An assertion on the code and the message of a DeviceKeyError.
+// Expects a code and a message from a DeviceKeyError.
 #ifndef DEVICE_KEY_TEST_PROTOCOL_EXPECT_ERROR_H_
 #define DEVICE_KEY_TEST_PROTOCOL_EXPECT_ERROR_H_
 

@@ -31,7 +31,7 @@ TEST(ReadJson, BuildsTheDocument) {
   EXPECT_EQ(document.dump(), R"({"a":[1,{"b":null},true,"x",[]],"c":{},"d":1.5})");
 }
 
-TEST(ReadJson, RefusesWhatIsNotOneJsonValue) {
+TEST(ReadJson, RefusesAnythingButOneJsonValue) {
   for (const char* text : {"", " ", "{", "{}x", "{} {}", "{'a':1}", "{\"a\":1,}", "[1,]", "nul",
                            "// comment\n{}", "{\"a\":01}", "{\"a\":+1}", "{\"a\":NaN}"}) {
     ExpectRefused(text);
@@ -40,7 +40,7 @@ TEST(ReadJson, RefusesWhatIsNotOneJsonValue) {
 
 TEST(ReadJson, RefusesAByteOrderMark) { ExpectRefused("\xEF\xBB\xBF{}"); }
 
-TEST(ReadJson, RefusesATextThatGoesOnBehindANul) {
+TEST(ReadJson, RefusesTextAfterANul) {
   ExpectRefused(std::string("{}\0", 3));
   ExpectRefused(std::string("{}\0{}", 5));
 }
@@ -60,14 +60,14 @@ TEST(ReadJson, RefusesLoneSurrogates) {
   EXPECT_EQ(ReadJson(R"("\ud83d\ude00")"), json("\xf0\x9f\x98\x80")) << "a whole pair";
 }
 
-TEST(ReadJson, RefusesMembersGivenTwiceAtAnyDepth) {
+TEST(ReadJson, RefusesDuplicateMembersAtAnyDepth) {
   ExpectRefused(R"({"a":1,"a":1})");
   ExpectRefused(R"({"a":1,"\u0061":2})");
   ExpectRefused(R"([{"b":{"a":1,"b":2,"a":3}}])");
   EXPECT_NO_THROW(ReadJson(R"({"a":{"a":1},"b":[{"a":1},{"a":1}]})"));
 }
 
-TEST(ReadJson, BlamesThePayloadForItsMembersGivenTwice) {
+TEST(ReadJson, ReportsDuplicateMembersOfThePayloadAsInvalidPayload) {
   ExpectError(ErrorCode::kInvalidPayload, "payload: expected every member once",
               [] { ReadJson(R"({"payload":{"x":{"a":1,"a":2}}})"); });
   ExpectError(ErrorCode::kInvalidParams, "expected every member once",
@@ -106,7 +106,7 @@ TEST(ReadJson, DoesNotQuoteTheTextInMessages) {
 
 std::optional<int64_t> Int64Of(const std::string& text) { return Int64Value(ReadJson(text)); }
 
-TEST(Int64Value, TakesAnIntegerInAnyNotation) {
+TEST(Int64Value, AcceptsAnIntegerInAnyNotation) {
   for (const char* text : {"5", "5.0", "5e0", "5E+0", "0.5e1", "50e-1", "500.00e-2", "5.000"}) {
     EXPECT_EQ(Int64Of(text), 5) << text;
   }
@@ -124,7 +124,7 @@ TEST(Int64Value, RefusesFractions) {
   }
 }
 
-TEST(Int64Value, ReachesTheLimitsOfInt64AndNotBeyond) {
+TEST(Int64Value, AcceptsExactlyTheRangeOfInt64) {
   EXPECT_EQ(Int64Of("9223372036854775807"), INT64_MAX);
   EXPECT_EQ(Int64Of("9223372036854775807.0"), INT64_MAX);
   EXPECT_EQ(Int64Of("-9223372036854775808"), INT64_MIN);
@@ -136,7 +136,7 @@ TEST(Int64Value, ReachesTheLimitsOfInt64AndNotBeyond) {
   }
 }
 
-TEST(Int64Value, DoesNotRoundWhatADoubleWould) {
+TEST(Int64Value, DoesNotRoundLikeADouble) {
   EXPECT_EQ(Int64Of("9007199254740993"), 9007199254740993);
   EXPECT_EQ(Int64Of("9007199254740993.0"), 9007199254740993);
   EXPECT_EQ(Int64Of("9007199254740993e0"), 9007199254740993);
@@ -148,8 +148,8 @@ TEST(Int64Value, RefusesOtherTypes) {
   }
 }
 
-// Hosts such as Electron set the user's locale.
-TEST(Int64Value, ReadsNumbersAlikeInALocaleWithADecimalComma) {
+// Hosts such as Electron set the process's locale to the user's.
+TEST(Int64Value, ReadsNumbersInALocaleWithADecimalComma) {
   const std::string locales = ::testing::TempDir() + "locales." + std::to_string(getpid());
   const std::string compile =
       "mkdir -p " + locales + " && localedef -i de_DE -f UTF-8 " + locales + "/de_DE.UTF-8";

@@ -50,11 +50,11 @@ TEST(KeyId, RefusesOtherLengths) {
 
 TEST(KeyId, RefusesNonCanonicalBase64Url) {
   std::string id = kGood;
-  id.back() = 'B';  // the same 32 bytes as 'A', leniently decoded
+  id.back() = 'B';  // a lenient decoder returns the same 32 bytes as for 'A'
   EXPECT_FALSE(KeyId::Parse(id));
 }
 
-TEST(KeyId, RefusesWhatCouldLeaveADirectoryOrEndAString) {
+TEST(KeyId, RefusesCharactersThatAreUnsafeInPathsAndStrings) {
   for (const std::string& bad : {std::string("/"), std::string("\\"), std::string("."),
                                  std::string("+"), std::string("\n"), std::string(1, '\0')}) {
     EXPECT_FALSE(KeyId::Parse(kGood.substr(0, 20) + bad + kGood.substr(21)));
@@ -63,7 +63,7 @@ TEST(KeyId, RefusesWhatCouldLeaveADirectoryOrEndAString) {
   EXPECT_FALSE(KeyId::Parse("dk_tpm_../../../../../../../../../../etc/passwd"));
 }
 
-TEST(ProtectionClassName, IsUndoneByProtectionClassFromName) {
+TEST(ProtectionClassName, RoundTripsThroughProtectionClassFromName) {
   for (const char* name :
        {"hardware_secure_enclave", "hardware_tpm", "os_protected_nonextractable"}) {
     const std::optional<ProtectionClass> protection_class = ProtectionClassFromName(name);

@@ -7,7 +7,7 @@
 namespace device_key {
 namespace {
 
-TEST(ParseOrigin, TakesSchemeAndHost) {
+TEST(ParseOrigin, AcceptsSchemeAndHost) {
   const std::optional<Origin> https = ParseOrigin("https://api.chatgpt.com");
   ASSERT_TRUE(https);
   EXPECT_TRUE(https->is_https);
@@ -29,11 +29,11 @@ TEST(ParseOrigin, KnowsTheLoopbackHosts) {
   }
 }
 
-TEST(ParseOrigin, TakesSubdomainsOfLocalhostForOrdinaryNames) {
+TEST(ParseOrigin, TreatsSubdomainsOfLocalhostAsOrdinaryNames) {
   EXPECT_FALSE(ParseOrigin("http://app.localhost")->is_loopback);
 }
 
-TEST(ParseOrigin, TakesAnyPortOnEveryHost) {
+TEST(ParseOrigin, AcceptsAnyPortOnEveryHost) {
   for (const char* host : {"localhost", "127.0.0.1", "[::1]", "chatgpt.com", "rc.example.org"}) {
     for (const char* port : {"1", "443", "8080", "65535"}) {
       const std::string text = "http://" + std::string(host) + ':' + port;
@@ -126,7 +126,7 @@ TEST(IsHostName, RefusesLabelsThatDnsDoesNotAllow) {
   EXPECT_TRUE(IsHostName("localhost"));
 }
 
-TEST(IsHostName, TakesLabelsOf63AndNamesOf253Characters) {
+TEST(IsHostName, AcceptsLabelsOf63AndNamesOf253Characters) {
   const std::string label(63, 'a');
   EXPECT_TRUE(IsHostName(label + ".com"));
   EXPECT_FALSE(IsHostName(label + "a.com"));

@@ -1,4 +1,4 @@
-// Payloads that keep every rule at the time kNow, for tests to break one at a time.
+// Valid payloads at the time kNow. Tests break one rule at a time.
 #ifndef DEVICE_KEY_TEST_PROTOCOL_PAYLOADS_H_
 #define DEVICE_KEY_TEST_PROTOCOL_PAYLOADS_H_
 

@@ -17,7 +17,7 @@ void ExpectRefused(const SignPayload& payload, const std::string& beginning, int
   ExpectError(ErrorCode::kInvalidPayload, beginning, [&] { Check(payload, now); });
 }
 
-// The same change made to a payload of each type.
+// Makes the same change to a payload of each type.
 template <typename Change>
 void ExpectBothRefused(const std::string& beginning, Change change) {
   ConnectionPayload connection = GoodConnection();
@@ -30,7 +30,7 @@ void ExpectBothRefused(const std::string& beginning, Change change) {
 
 std::string Base64UrlOf(size_t bytes) { return Base64UrlEncode(Bytes(bytes, 0xab)); }
 
-TEST(CheckCreateParams, TakesIdsThatAreNotEmpty) {
+TEST(CheckCreateParams, AcceptsNonEmptyIds) {
   EXPECT_NO_THROW(CheckCreateParams({.account_user_id = "a", .client_id = "c"}));
 }
 
@@ -43,12 +43,12 @@ TEST(CheckCreateParams, RefusesEmptyIdsAndIdsWithANul) {
   }
 }
 
-TEST(CheckSignPayload, TakesPayloadsThatKeepTheRules) {
+TEST(CheckSignPayload, AcceptsPayloadsThatFollowTheRules) {
   EXPECT_NO_THROW(Check(GoodConnection()));
   EXPECT_NO_THROW(Check(GoodEnrollment()));
 }
 
-TEST(CheckSignPayload, WantsANonceOfAtLeast32Bytes) {
+TEST(CheckSignPayload, RequiresANonceOfAtLeast32Bytes) {
   ConnectionPayload payload = GoodConnection();
   for (const size_t size : {32, 33, 64, 1000}) {
     payload.nonce = Base64UrlOf(size);
@@ -60,7 +60,7 @@ TEST(CheckSignPayload, WantsANonceOfAtLeast32Bytes) {
   }
 }
 
-TEST(CheckSignPayload, WantsTheNonceInCanonicalBase64Url) {
+TEST(CheckSignPayload, RequiresTheNonceInCanonicalBase64Url) {
   const std::string good = Base64UrlOf(32);
   for (const std::string& nonce :
        {good + '=', good + '\n', ' ' + good, good.substr(0, 42) + 'B', good.substr(0, 42) + '+'}) {
@@ -68,7 +68,7 @@ TEST(CheckSignPayload, WantsTheNonceInCanonicalBase64Url) {
   }
 }
 
-TEST(CheckSignPayload, WantsDigestsOfExactly32Bytes) {
+TEST(CheckSignPayload, RequiresDigestsOfExactly32Bytes) {
   for (const std::string& digest :
        {Base64UrlOf(0), Base64UrlOf(31), Base64UrlOf(33), Base64UrlOf(32) + '=',
         Base64UrlOf(32).substr(0, 42) + 'B', std::string(64, 'a')}) {
@@ -81,7 +81,7 @@ TEST(CheckSignPayload, WantsDigestsOfExactly32Bytes) {
   }
 }
 
-TEST(CheckSignPayload, WantsIdsThatAreNotEmpty) {
+TEST(CheckSignPayload, RequiresNonEmptyIds) {
   ExpectBothRefused("payload.accountUserId: expected a string that is not empty",
                     [](auto& members) { members.account_user_id = ""; });
   ExpectBothRefused("payload.clientId: expected a string that is not empty",
@@ -94,7 +94,7 @@ TEST(CheckSignPayload, WantsIdsThatAreNotEmpty) {
   ExpectRefused(enrollment, "payload.challengeId: expected a string that is not empty");
 }
 
-TEST(CheckSignPayload, WantsExactlyTheOneScope) {
+TEST(CheckSignPayload, RequiresExactlyTheOneScope) {
   const std::string scope = "remote_control_controller_websocket";
   for (const std::vector<std::string>& scopes : std::vector<std::vector<std::string>>{
            {}, {""}, {"other"}, {scope, scope}, {scope, "other"}, {scope + ' '}}) {
@@ -104,7 +104,7 @@ TEST(CheckSignPayload, WantsExactlyTheOneScope) {
   }
 }
 
-TEST(CheckSignPayload, TakesThePathsOfItsTypeAlone) {
+TEST(CheckSignPayload, AcceptsOnlyThePathsOfItsType) {
   for (const char* path : {"/api/codex/remote/control/client", "/wham/remote/control/client"}) {
     const std::string enroll = std::string(path) + "/enroll";
     ConnectionPayload connection = GoodConnection();
@@ -149,7 +149,7 @@ TEST(CheckSignPayload, RefusesAnOriginThatThePolicyDoesNotAllow) {
   }
 }
 
-TEST(CheckSignPayload, TakesAnExpiryFromOneSecondToTheLongestLifetimeAhead) {
+TEST(CheckSignPayload, AcceptsAnExpiryFromOneSecondToTheMaximumLifetime) {
   ConnectionPayload connection = GoodConnection();
   EnrollmentPayload enrollment = GoodEnrollment();
   for (const int64_t ahead : {1, 900}) {
@@ -174,7 +174,7 @@ TEST(CheckSignPayload, SurvivesTheExtremesOfInt64) {
   ExpectRefused(payload, "payload.tokenExpiresAt: expected a time in the future");
 }
 
-TEST(CheckSignPayload, ObeysThePolicyThatItIsGiven) {
+TEST(CheckSignPayload, ObeysTheGivenPolicy) {
   TargetPolicy policy;
   policy.https_hosts = {"example.org"};
   policy.connection_paths = {"/connect"};
@@ -201,7 +201,7 @@ TEST(CheckSignPayload, DoesNotQuoteValuesInMessages) {
   }
 }
 
-TEST(CheckNotExpired, RefusesFromTheSecondOfTheExpiryOn) {
+TEST(CheckNotExpired, RefusesFromTheSecondOfTheExpiry) {
   for (const SignPayload& payload :
        {SignPayload(GoodConnection()), SignPayload(GoodEnrollment())}) {
     EXPECT_NO_THROW(CheckNotExpired(payload, kNow + 59));
@@ -212,7 +212,7 @@ TEST(CheckNotExpired, RefusesFromTheSecondOfTheExpiryOn) {
   }
 }
 
-TEST(CheckPayloadBinding, TakesTheAccountAndClientOfTheKeyAlone) {
+TEST(CheckPayloadBinding, AcceptsOnlyTheAccountAndClientOfTheKey) {
   for (const SignPayload& payload :
        {SignPayload(GoodConnection()), SignPayload(GoodEnrollment())}) {
     EXPECT_NO_THROW(CheckPayloadBinding(payload, "user-7f3a", "cli_42"));

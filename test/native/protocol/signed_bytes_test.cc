@@ -25,7 +25,7 @@ std::string HexOf(const Sha256Digest& digest) {
   return hex;
 }
 
-TEST(SignedBytes, AreThoseOfTheSharedVectors) {
+TEST(SignedBytes, EqualTheSharedVectors) {
   std::ifstream file = OpenVectors("signed-payload.json");
   const json vectors = json::parse(file).at("vectors");
   ASSERT_FALSE(vectors.empty());

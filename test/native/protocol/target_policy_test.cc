@@ -38,7 +38,7 @@ TEST(DefaultTargetPolicy, RefusesOtherHostsAndPlainHttp) {
   }
 }
 
-TEST(TargetPolicy, KeepsAHostAndItsSubdomainsApart) {
+TEST(TargetPolicy, DistinguishesAHostFromItsSubdomains) {
   TargetPolicy policy = TargetPolicy::Default();
   policy.https_hosts = {"example.org"};
   EXPECT_TRUE(Allows(policy, "https://example.org"));
@@ -48,7 +48,7 @@ TEST(TargetPolicy, KeepsAHostAndItsSubdomainsApart) {
   EXPECT_TRUE(Allows(policy, "https://www.example.org"));
 }
 
-TEST(TargetPolicy, AllowsAnyPortOfAHostThatIsNamedWithoutOne) {
+TEST(TargetPolicy, AllowsAnyPortOfAHostWithoutAPort) {
   TargetPolicy policy = TargetPolicy::Default();
   policy.https_hosts = {"example.org", "*.example.com"};
   for (const char* text : {"https://example.org", "https://example.org:8443",
@@ -58,7 +58,7 @@ TEST(TargetPolicy, AllowsAnyPortOfAHostThatIsNamedWithoutOne) {
   EXPECT_FALSE(Allows(policy, "http://example.org:8443"));
 }
 
-TEST(TargetPolicy, AllowsOnlyThePortThatAHostIsNamedWith) {
+TEST(TargetPolicy, AllowsOnlyTheNamedPortOfAHost) {
   TargetPolicy policy = TargetPolicy::Default();
   policy.https_hosts = {"example.org:8443", "*.example.com:80"};
   EXPECT_TRUE(Allows(policy, "https://example.org:8443"));
@@ -78,7 +78,7 @@ TEST(TargetPolicy, CanRefuseLoopback) {
   }
 }
 
-TEST(DecodeTargetPolicy, TakesTheDefaultForWhatIsAbsent) {
+TEST(DecodeTargetPolicy, UsesTheDefaultsOfAbsentMembers) {
   const TargetPolicy policy = DecodeTargetPolicy(json::object());
   EXPECT_EQ(policy.https_hosts, TargetPolicy::Default().https_hosts);
   EXPECT_TRUE(policy.allow_loopback);
@@ -89,7 +89,7 @@ TEST(DecodeTargetPolicy, TakesTheDefaultForWhatIsAbsent) {
   EXPECT_EQ(policy.max_lifetime_seconds, 900);
 }
 
-TEST(DecodeTargetPolicy, ReplacesWhatIsGiven) {
+TEST(DecodeTargetPolicy, ReplacesTheGivenMembers) {
   const TargetPolicy policy = DecodeTargetPolicy({{"httpsHosts", {"example.org", "*.example.org"}},
                                                   {"allowLoopback", false},
                                                   {"connectionPaths", {"/connect"}},
@@ -106,7 +106,7 @@ void ExpectRefused(const json& targets, const std::string& beginning) {
   ExpectError(ErrorCode::kInvalidParams, beginning, [&] { DecodeTargetPolicy(targets); });
 }
 
-TEST(DecodeTargetPolicy, RefusesWhatIsNotAnObject) {
+TEST(DecodeTargetPolicy, RefusesAnythingButAnObject) {
   ExpectRefused(nullptr, "targets: expected an object");
   ExpectRefused(json::array(), "targets: expected an object");
 }
@@ -119,7 +119,7 @@ TEST(DecodeTargetPolicy, NamesTheMemberOfTheWrongType) {
   ExpectRefused({{"maxLifetimeSeconds", "60"}}, "targets.maxLifetimeSeconds: expected a positive");
 }
 
-TEST(DecodeTargetPolicy, RefusesMembersThatItDoesNotKnow) {
+TEST(DecodeTargetPolicy, RefusesUnknownMembers) {
   ExpectRefused({{"httpHosts", json::array()}}, "targets.httpHosts: expected no such member");
 }
 
@@ -149,7 +149,7 @@ TEST(DecodeTargetPolicy, RefusesHostsThatNoOriginCouldMatch) {
   }
 }
 
-TEST(DecodeTargetPolicy, RefusesPathsThatAreMoreOrLessThanAPath) {
+TEST(DecodeTargetPolicy, RefusesInvalidPaths) {
   for (const json& path : {json(""), json("connect"), json("/a?b"), json("/a#b"), json("/a b"),
                            json("/a\n"), json("/\xc3\xa9"), json("\\a"), json(1)}) {
     ExpectRefused({{"connectionPaths", {"/connect", path}}},

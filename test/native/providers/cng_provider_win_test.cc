@@ -27,7 +27,7 @@ OperationLimits NoHurry() { return Within(std::chrono::seconds(60)); }
 // Both of Windows' key stores.
 class CngProviderTest : public testing::TestWithParam<CngKeyStore> {
  protected:
-  // Checks at the end of each test that no handle was leaked or used after it was freed, and that
+  // At the end of each test, checks that no handle was leaked or used after it was freed, and that
   // no call could have asked the user.
   struct CheckedKeyStore : StandInKeyStore {
     ~CheckedKeyStore() {
@@ -113,7 +113,7 @@ TEST_P(CngProviderTest, KeepsTheKeyStoreOpenFromOneSignatureToTheNext) {
   ExpectSigns(key);
 }
 
-TEST_P(CngProviderTest, OpensTheKeyStoreAgainWhenItHasBecomeStale) {
+TEST_P(CngProviderTest, ReopensAStaleKeyStore) {
   const ProviderKey key = Create();
   ExpectSigns(key);
   key_store_.Behave({"stale"});
@@ -121,7 +121,7 @@ TEST_P(CngProviderTest, OpensTheKeyStoreAgainWhenItHasBecomeStale) {
   ExpectSigns(key);
 }
 
-TEST_P(CngProviderTest, MakesNoKeyOverOneThatExists) {
+TEST_P(CngProviderTest, NeverOverwritesAKey) {
   const ProviderKey key = Create();
 
   const std::string message = ExpectError(ErrorCode::kPlatformError, [&] { Create(); });
@@ -131,8 +131,7 @@ TEST_P(CngProviderTest, MakesNoKeyOverOneThatExists) {
   ExpectSigns(key);
 }
 
-// Windows also answers with the status of a lost key when a key is made, for example on a cloned
-// disk.
+// Windows also returns the status of a lost key when it makes a key, for example on a cloned disk.
 TEST_P(CngProviderTest, DoesNotReportAKeyLostWhileItIsBeingMade) {
   key_store_.Behave({"NCryptFinalizeKey=0x80090016"});
 
@@ -256,7 +255,7 @@ TEST_P(CngProviderTest, StopsWaitingWhenItIsInterrupted) {
   key_store_.Behave({});
 }
 
-TEST_P(CngProviderTest, DoesNotWaitForItsThreadWhenThatHangs) {
+TEST_P(CngProviderTest, DoesNotWaitForItsHangingThreadWhenDestroyed) {
   key_store_.Behave({"pause"});
   {
     CngProvider hanging(GetParam());
@@ -300,13 +299,13 @@ class CngPlatformTest : public CngProviderTest {};
 INSTANTIATE_TEST_SUITE_P(, CngPlatformTest, testing::Values(CngKeyStore::kPlatform),
                          [](const auto&) { return "Platform"; });
 
-TEST_P(CngPlatformTest, TellsTheKindOfTpm) {
+TEST_P(CngPlatformTest, ReportsTheKindOfTpm) {
   EXPECT_EQ(provider_.Probe(NoHurry()).details["platformType"],
             "TPM-Version:2.0 -Level:0-Revision:1.38-VendorID:'TEST'");
 }
 
-// The platform provider opens even where there is no TPM.
-TEST_P(CngPlatformTest, IsUnavailableWhereThereIsNoTpm) {
+// The platform provider opens even without a TPM.
+TEST_P(CngPlatformTest, IsUnavailableWithoutATpm) {
   key_store_.Behave({"no-tpm"});
 
   const Availability availability = provider_.Probe(NoHurry());
@@ -317,7 +316,7 @@ TEST_P(CngPlatformTest, IsUnavailableWhereThereIsNoTpm) {
   EXPECT_EQ(key_store_.Keys(), 0u);
 }
 
-TEST_P(CngPlatformTest, IsUnavailableWhereThereIsATpm12) {
+TEST_P(CngPlatformTest, IsUnavailableWithATpm12) {
   key_store_.Behave({"tpm-1.2"});
 
   EXPECT_EQ(provider_.Probe(NoHurry()).error->code(), ErrorCode::kHardwareUnavailable);
@@ -325,7 +324,7 @@ TEST_P(CngPlatformTest, IsUnavailableWhereThereIsATpm12) {
       ErrorCode::kHardwareUnavailable, [&] { Create(); }, "a TPM 2.0 is needed");
 }
 
-// A passing error, which never leads to the fallback.
+// A temporary error, so the fallback is not used.
 TEST_P(CngPlatformTest, IsBusyWhileTheTpmIsNotReady) {
   key_store_.Behave({"not-ready"});
 
@@ -352,8 +351,8 @@ TEST_P(CngPlatformTest, IsBusyWhenTheTpmStopsBeingReady) {
   ExpectError(ErrorCode::kDeviceBusy, [&] { Create(); });
 }
 
-// The stand-in refuses what Windows refuses, so the tests above fail if the provider passes such
-// flags.
+// The stand-in refuses the same flags as Windows, so the tests above fail if the provider passes
+// them.
 class CngStandInTest : public CngProviderTest {
  protected:
   // Creates a key and opens it in the platform provider.
@@ -409,20 +408,20 @@ TEST_P(CngSoftwareTest, MakesPlainKeysWhereWindowsCannotIsolate) {
   ExpectSigns(key);
 }
 
-TEST_P(CngSoftwareTest, MakesPlainKeysWhateverStatusIsolationFailsWith) {
+TEST_P(CngSoftwareTest, MakesPlainKeysForEveryErrorOfIsolation) {
   key_store_.Behave({"no-isolation=0x80090020"});  // NTE_FAIL
 
   EXPECT_EQ(Create().handle["isolated"], false);
 }
 
 // VBS isolation needs a TPM.
-TEST_P(CngSoftwareTest, MakesPlainKeysWhereThereIsNoTpm) {
+TEST_P(CngSoftwareTest, MakesPlainKeysWithoutATpm) {
   key_store_.Behave({"no-tpm"});
 
   EXPECT_EQ(Create().handle["isolated"], false);
 }
 
-TEST_P(CngSoftwareTest, ReportsThatAnIsolatedKeyCannotBeDecryptedAnyMore) {
+TEST_P(CngSoftwareTest, ReportsThatAnIsolatedKeyCanNoLongerBeDecrypted) {
   const ProviderKey key = Create();
   key_store_.Behave({"NCryptOpenKey=0x8009003a"});  // NTE_VBS_CANNOT_DECRYPT_KEY
 
@@ -430,7 +429,7 @@ TEST_P(CngSoftwareTest, ReportsThatAnIsolatedKeyCannotBeDecryptedAnyMore) {
       ErrorCode::kKeyLost, [&] { Sign(key); }, "0x8009003a");
 }
 
-TEST_P(CngSoftwareTest, DeletesNothingWhereAnIsolatedKeyCannotBeDecryptedAnyMore) {
+TEST_P(CngSoftwareTest, DeletesNothingIfAnIsolatedKeyCanNoLongerBeDecrypted) {
   const ProviderKey key = Create();
   key_store_.Behave({"NCryptOpenKey=0x8009003a"});
 

@@ -24,7 +24,7 @@ TEST(CngStatus, HasACodeAndACureForEachStatusOnce) {
   }
 }
 
-// test/windows/status.test.ts reads this list to try each status.
+// test/windows/status.test.ts reads this list and tries each status.
 TEST(CngStatus, EqualTheListForTheTestsInJavaScript) {
   std::vector<std::string> expected;
   for (const CngStatus& entry : CngStatuses()) {
@@ -42,7 +42,7 @@ TEST(CngStatus, EqualTheListForTheTestsInJavaScript) {
 }
 
 TEST(CngStatus, IgnoresThePositionInATpmResponseCode) {
-  // TPM_20_E_INTEGRITY (0x9f) about the first parameter.
+  // TPM_20_E_INTEGRITY (0x9f) for the first parameter.
   EXPECT_EQ(CngError("sign", static_cast<int32_t>(0x802801DF)).code(), ErrorCode::kKeyLost);
 }
 

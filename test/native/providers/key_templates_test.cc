@@ -12,7 +12,7 @@ TEST(DeviceKeyTemplateTest, IsADeviceKey) {
 
 class AttributeTest : public testing::TestWithParam<int> {};
 
-TEST_P(AttributeTest, AlteredMakesItNoDeviceKey) {
+TEST_P(AttributeTest, ChangedMakesItNoDeviceKey) {
   TPMT_PUBLIC area = DeviceKeyTemplate().publicArea;
 
   area.objectAttributes ^= TPMA_OBJECT{1} << GetParam();
@@ -66,7 +66,7 @@ TEST(StorageKeyTemplateTest, AKeyThatCouldLeaveOrDoesNotStoreIsNoStorageKey) {
   EXPECT_FALSE(IsStorageKey(area));
 }
 
-TEST(StorageKeyTemplateTest, AKeyOfAnotherHashCurveOrSizeIsPassedOver) {
+TEST(StorageKeyTemplateTest, AKeyOfAnotherHashCurveOrSizeIsNoStorageKey) {
   TPMT_PUBLIC area = StorageKeyTemplate().publicArea;
   area.nameAlg = TPM2_ALG_SHA384;
   EXPECT_TRUE(IsStorageKey(area));

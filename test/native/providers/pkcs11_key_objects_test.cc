@@ -54,7 +54,7 @@ TEST_F(KeyObjectsTest, SignsWithAKeyThatItMade) {
   EXPECT_TRUE(public_key.Verify(digest, SignDigest(*session, id_, digest)));
 }
 
-TEST_F(KeyObjectsTest, TheTokenDoesNotGiveOutThePrivateKey) {
+TEST_F(KeyObjectsTest, TheTokenDoesNotExportThePrivateKey) {
   const auto session = Open(library_.Functions());
   GenerateKey(*session, id_);
   uint8_t value[256];
@@ -64,7 +64,7 @@ TEST_F(KeyObjectsTest, TheTokenDoesNotGiveOutThePrivateKey) {
             CKR_ATTRIBUTE_SENSITIVE);
 }
 
-// SoftHSM, with one listing that shows nothing and reports no error.
+// SoftHSM, with one search that returns no objects and no error.
 CK_FUNCTION_LIST* soft_hsm = nullptr;
 int listings_until_failure = 0;
 
@@ -92,7 +92,7 @@ TEST_F(KeyObjectsTest, AListingThatFailsOnceHidesNoKeyFromItsDestruction) {
   }
 }
 
-TEST_F(KeyObjectsTest, SaysWhenTheTokenKeepsAKeyThatWasDestroyed) {
+TEST_F(KeyObjectsTest, ReportsAKeyThatTheTokenKeepsAfterItsDestruction) {
   CK_FUNCTION_LIST module = library_.Functions();
   module.C_DestroyObject = DestroyNothing;
   const auto session = Open(module);
@@ -107,16 +107,16 @@ TEST_F(KeyObjectsTest, DestroysBothHalves) {
   EXPECT_EQ(CountObjects(*session), 2u);
   DestroyKey(*session, id_);
   EXPECT_EQ(CountObjects(*session), 0u);
-  DestroyKey(*session, id_);  // nothing left is no error
+  DestroyKey(*session, id_);  // not an error if there is nothing left
 }
 
-TEST_F(KeyObjectsTest, AKeyThatIsNotThereIsLost) {
+TEST_F(KeyObjectsTest, AMissingKeyIsLost) {
   const auto session = Open(library_.Functions());
   ExpectError(
       ErrorCode::kKeyLost, [&] { SignDigest(*session, id_, Sha256Digest{}); }, "token=token");
 }
 
-// SoftHSM, except that one attribute of keys comes out with the value that it should not have.
+// SoftHSM, except that one attribute of keys has the wrong value.
 CK_ATTRIBUTE_TYPE lied_about;
 const CK_FUNCTION_LIST* honest;
 
@@ -166,7 +166,7 @@ TEST(EcPointTest, IsReadInAnOctetStringAndBare) {
   EXPECT_EQ(SpkiFromEcPoint(wrapped), SpkiFromEcPoint(bare));
 }
 
-TEST(EcPointTest, IsRefusedWhenItIsSomethingElse) {
+TEST(EcPointTest, IsRefusedInAnyOtherForm) {
   Bytes compressed = BasePoint();
   compressed.resize(33);
   compressed[0] = 0x03;

@@ -32,7 +32,9 @@ PinSource WithPin() {
 
 TEST(LoginObstacleTest, NoneWithAPin) { EXPECT_EQ(ObstacleCode(kReady, WithPin()), std::nullopt); }
 
-TEST(LoginObstacleTest, WantsAPin) { EXPECT_EQ(ObstacleCode(kReady, {}), ErrorCode::kPinRequired); }
+TEST(LoginObstacleTest, RequiresAPin) {
+  EXPECT_EQ(ObstacleCode(kReady, {}), ErrorCode::kPinRequired);
+}
 
 TEST(LoginObstacleTest, NeedsNoPinWithAPinPad) {
   EXPECT_EQ(ObstacleCode(kReady | CKF_PROTECTED_AUTHENTICATION_PATH, {}), std::nullopt);
@@ -46,18 +48,18 @@ TEST(LoginObstacleTest, StopsAtALockedPin) {
   EXPECT_EQ(ObstacleCode(kReady | CKF_USER_PIN_LOCKED, WithPin()), ErrorCode::kPinLocked);
 }
 
-TEST(LoginObstacleTest, LetsAPinBeTriedAfterAWrongOne) {
+TEST(LoginObstacleTest, AllowsAPinAfterAWrongOne) {
   EXPECT_EQ(ObstacleCode(kReady | CKF_USER_PIN_COUNT_LOW, WithPin()), std::nullopt);
 }
 
-TEST(LoginObstacleTest, StopsBeforeTheLastTryUnlessAskedFor) {
+TEST(LoginObstacleTest, StopsBeforeTheLastTryUnlessItIsAllowed) {
   PinSource source = WithPin();
   EXPECT_EQ(ObstacleCode(kReady | CKF_USER_PIN_FINAL_TRY, source), ErrorCode::kPinLocked);
   source.allow_final_try = true;
   EXPECT_EQ(ObstacleCode(kReady | CKF_USER_PIN_FINAL_TRY, source), std::nullopt);
 }
 
-TEST(RefusedPinsTest, AreRememberedForTheirTokenAlone) {
+TEST(RefusedPinsTest, AreRememberedOnlyForTheirToken) {
   RefusedPins refused;
   const TokenIdentity card{.label = "card", .manufacturer = "", .model = "", .serial = "1"};
   const TokenIdentity other{.label = "card", .manufacturer = "", .model = "", .serial = "2"};
@@ -67,7 +69,7 @@ TEST(RefusedPinsTest, AreRememberedForTheirTokenAlone) {
   EXPECT_FALSE(refused.Contains(other, Pin("1234")));
 }
 
-TEST(PinPromptTest, GivesQuestionAndAnswerOnce) {
+TEST(PinPromptTest, ReturnsQuestionAndAnswerOnce) {
   PinPrompt prompt;
   prompt.Ask({{"uri", "pkcs11:token=card"}});
   EXPECT_EQ(prompt.TakeQuestion()["uri"], "pkcs11:token=card");
@@ -77,7 +79,7 @@ TEST(PinPromptTest, GivesQuestionAndAnswerOnce) {
   EXPECT_FALSE(prompt.TakeAnswer("pkcs11:token=card").has_value());
 }
 
-TEST(PinPromptTest, AnAnswerServesAQuestionAboutTheSameTokenThatCameMeanwhile) {
+TEST(PinPromptTest, AnAnswerAlsoServesALaterQuestionAboutTheSameToken) {
   PinPrompt prompt;
   prompt.Ask({{"uri", "pkcs11:token=card"}});
   prompt.TakeQuestion();
@@ -86,7 +88,7 @@ TEST(PinPromptTest, AnAnswerServesAQuestionAboutTheSameTokenThatCameMeanwhile) {
   EXPECT_EQ(prompt.TakeQuestion(), nullptr);
 }
 
-TEST(PinPromptTest, GivesTheAnswerToTheTokenThatWasAskedAbout) {
+TEST(PinPromptTest, ReturnsAnAnswerOnlyForTheTokenOfItsQuestion) {
   PinPrompt prompt;
   prompt.Ask({{"uri", "pkcs11:token=card"}});
   prompt.TakeQuestion();
@@ -119,19 +121,19 @@ TEST_F(PinFileTest, HoldsThePinAndAtMostANewline) {
   EXPECT_EQ(source.Take("")->text(), "12 34\n");
 }
 
-TEST_F(PinFileTest, HasToBeThere) { ExpectUnusable("No such file"); }
+TEST_F(PinFileTest, MustExist) { ExpectUnusable("No such file"); }
 
-TEST_F(PinFileTest, HasToBeARegularFile) {
+TEST_F(PinFileTest, MustBeARegularFile) {
   ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);  // reading it would wait for somebody to write
   ExpectUnusable("not a regular file");
 }
 
-TEST_F(PinFileTest, HasToHoldSomething) {
+TEST_F(PinFileTest, MustNotBeEmpty) {
   std::ofstream(path_) << "\n";
   ExpectUnusable("empty");
 }
 
-TEST_F(PinFileTest, HasToBeShort) {
+TEST_F(PinFileTest, MustBeShort) {
   std::ofstream(path_) << std::string(100'000, '1');
   ExpectUnusable("too long");
 }

@@ -39,7 +39,7 @@ TEST_F(P11KitModulesTest, ReadsWhereTheModuleIs) {
   EXPECT_EQ(Registered(), "a=/usr/lib/m.so");
 }
 
-TEST_F(P11KitModulesTest, JoinsTheFilesOfOneNameTheUsersFirst) {
+TEST_F(P11KitModulesTest, MergesTheFilesOfOneNameTheUsersFirst) {
   Write("package/a.module", "module: package.so\ndisable-in: program\n");
   Write("system/modules/a.module", "module: system.so\n");
   Write("user/modules/a.module", "disable-in: another\n");
@@ -47,20 +47,20 @@ TEST_F(P11KitModulesTest, JoinsTheFilesOfOneNameTheUsersFirst) {
   EXPECT_EQ(Registered(/*with_user=*/false), "");
 }
 
-TEST_F(P11KitModulesTest, AnEmptyModuleSwitchesOffWhatAnotherFileRegisters) {
+TEST_F(P11KitModulesTest, AnEmptyModuleDisablesTheModuleOfAnotherFile) {
   Write("package/a.module", "module: a.so\n");
   Write("user/modules/a.module", "module:\n");
   EXPECT_EQ(Registered(), "");
 }
 
-TEST_F(P11KitModulesTest, LeavesOutModulesThatAreDisabledInThisProgramOrTheProxy) {
+TEST_F(P11KitModulesTest, OmitsModulesThatAreDisabledInThisProgramOrTheProxy) {
   Write("package/a.module", "module: a.so\ndisable-in: another, program\n");
   Write("package/b.module", "module: b.so\ndisable-in: p11-kit-proxy\n");
   Write("package/c.module", "module: c.so\ndisable-in: programs,p11-kit-proxy2\n");
   EXPECT_EQ(Registered(), "c=c.so");
 }
 
-TEST_F(P11KitModulesTest, LeavesOutModulesThatAreEnabledInOtherProgramsAlone) {
+TEST_F(P11KitModulesTest, OmitsModulesThatAreEnabledOnlyInOtherPrograms) {
   Write("package/a.module", "module: a.so\nenable-in: firefox\n");
   Write("package/b.module", "module: b.so\nenable-in: firefox program\n");
   Write("package/c.module", "module: c.so\nenable-in: p11-kit-proxy\ndisable-in: program\n");
@@ -79,20 +79,20 @@ TEST_F(P11KitModulesTest, ObeysUserConfig) {
   EXPECT_EQ(Registered(), "a=a.so") << "the system's none cannot be undone by the user";
 }
 
-TEST_F(P11KitModulesTest, KnowsModulesThatOnlyTheProxyCanStart) {
+TEST_F(P11KitModulesTest, RecognisesModulesThatOnlyTheProxyCanStart) {
   Write("package/a.module", "remote: unix:path=/run/hsm/socket\n");
   Write("package/b.module", "module: b.so\nx-init-reserved: configdir=x\n");
   Write("package/c.module", "module: c.so\nx-init-reserved:\n");
   EXPECT_EQ(Registered(), "a=(proxy) b=b.so(proxy) c=c.so");
 }
 
-TEST_F(P11KitModulesTest, KnowsTpm2Pkcs11ByItsFile) {
+TEST_F(P11KitModulesTest, RecognisesTpm2Pkcs11ByItsFile) {
   EXPECT_TRUE((RegisteredModule{.name = "any", .library = "libtpm2_pkcs11.so"}.IsTpm2Pkcs11()));
   EXPECT_TRUE((RegisteredModule{.name = "", .library = "/lib/libtpm2_pkcs11.so.1"}.IsTpm2Pkcs11()));
   EXPECT_FALSE((RegisteredModule{.name = "", .library = "opensc-pkcs11.so"}.IsTpm2Pkcs11()));
 }
 
-TEST_F(P11KitModulesTest, KnowsTheProxyByItsName) {
+TEST_F(P11KitModulesTest, RecognisesTheProxyByItsName) {
   EXPECT_TRUE(IsP11KitProxy("p11-kit-proxy.so"));
   EXPECT_TRUE(IsP11KitProxy("/usr/lib/x86_64-linux-gnu/libp11-kit.so.0"));
   EXPECT_FALSE(IsP11KitProxy("/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so"));

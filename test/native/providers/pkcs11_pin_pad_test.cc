@@ -1,5 +1,5 @@
-// A token with a PIN pad, which no software token has: a SoftHSM whose functions say that there is
-// one, and that type its PIN when they are asked to log in without a PIN.
+// A token with a PIN pad. No software token has one, so this is a SoftHSM whose functions report a
+// PIN pad, and use its PIN when they are asked to log in without a PIN.
 #include <gtest/gtest.h>
 
 #include "crypto/p256.h"
@@ -49,7 +49,7 @@ class PinPadTest : public ::testing::Test {
   }
   ~PinPadTest() override { SoftHsmFunctions().C_Finalize(nullptr); }
 
-  // The one that has been initialized; SoftHSM always shows another that has not.
+  // The initialized token; SoftHSM also shows one that is not initialized.
   Token InitializedToken() const {
     for (const Token& token : ListTokens(functions_)) {
       if (token.obstacle.empty()) return token;
@@ -62,7 +62,7 @@ class PinPadTest : public ::testing::Test {
   RefusedPins refused_;
 };
 
-TEST_F(PinPadTest, IsUsedWhereNothingSaysThePin) {
+TEST_F(PinPadTest, IsUsedWithoutAPin) {
   TokenSession session(functions_, InitializedToken());
   LogIn(session, {}, refused_);
   const KeyId id = KeyId::Generate(ProtectionClass::kOsProtectedNonextractable);
@@ -71,7 +71,7 @@ TEST_F(PinPadTest, IsUsedWhereNothingSaysThePin) {
   EXPECT_TRUE(P256PublicKey::FromSpki(spki).Verify(digest, SignDigest(session, id, digest)));
 }
 
-TEST_F(PinPadTest, IsUsedRatherThanAskingInTheProgram) {
+TEST_F(PinPadTest, IsUsedInsteadOfThePrompt) {
   PinSource source;
   source.prompt = std::make_shared<PinPrompt>();
   TokenSession session(functions_, InitializedToken());
@@ -80,7 +80,7 @@ TEST_F(PinPadTest, IsUsedRatherThanAskingInTheProgram) {
   EXPECT_TRUE(source.prompt->TakeQuestion().is_null());
 }
 
-TEST_F(PinPadTest, ThatIsDismissedIsACancellation) {
+TEST_F(PinPadTest, ReportsACancellationWhenItIsDismissed) {
   functions_.C_Login = DismissThePad;
   TokenSession session(functions_, InitializedToken());
   ExpectError(

@@ -1,4 +1,4 @@
-// A user must not choose the code that runs in a process with more privileges than the user has.
+// A user must not choose code that runs in a process with more privileges than the user has.
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -28,7 +28,8 @@ bool IsMapped(const std::string& name) {
   return false;
 }
 
-// What the copies of this program do: ask PKCS#11, and tell whether the planted module was loaded.
+// The copies of this program run this: it uses PKCS#11 and reports whether the planted module was
+// loaded.
 TEST(Pkcs11PrivilegedProgram, DISABLED_Child) {
   Pkcs11Provider(Pkcs11Options{})
       .Probe({.deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20)});
@@ -51,7 +52,7 @@ class Pkcs11PrivilegedTest : public ::testing::TestWithParam<Privilege> {
     }
   }
 
-  // Runs the program as a user without privileges, whose only variable is `variable`.
+  // Runs the program as an unprivileged user with `variable` as its only variable.
   int Run(const std::string& variable) const {
     const pid_t child = fork();
     if (child == 0) {
@@ -70,7 +71,7 @@ class Pkcs11PrivilegedTest : public ::testing::TestWithParam<Privilege> {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
-  // Only a process without privileges obeys its user.
+  // Only a process without additional privileges obeys its user.
   static int Expected() { return GetParam() == Privilege::kNone ? kLoaded : kNotLoaded; }
 
   const TemporaryDirectory root_;

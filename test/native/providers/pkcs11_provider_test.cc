@@ -49,7 +49,7 @@ class Pkcs11ProviderTest : public ::testing::Test {
   const KeyId id_ = KeyId::Generate(ProtectionClass::kOsProtectedNonextractable);
 };
 
-TEST_F(Pkcs11ProviderTest, LetsGoOfTheModuleWithTheLastProvider) {
+TEST_F(Pkcs11ProviderTest, ReleasesTheModuleWithTheLastProvider) {
   {
     Pkcs11Provider one(Options());
     Pkcs11Provider another(Options());
@@ -59,7 +59,7 @@ TEST_F(Pkcs11ProviderTest, LetsGoOfTheModuleWithTheLastProvider) {
   EXPECT_FALSE(IsInitialized());
 }
 
-TEST_F(Pkcs11ProviderTest, SharesAModuleThatSomebodyElseInitialized) {
+TEST_F(Pkcs11ProviderTest, SharesAModuleThatOtherCodeInitialized) {
   ASSERT_EQ(Module().C_Initialize(nullptr), CKR_OK);
   {
     Pkcs11Provider provider(Options());
@@ -69,14 +69,14 @@ TEST_F(Pkcs11ProviderTest, SharesAModuleThatSomebodyElseInitialized) {
   Module().C_Finalize(nullptr);
 }
 
-TEST_F(Pkcs11ProviderTest, GoesOnWhenSomebodyElseFinalizesTheModule) {
+TEST_F(Pkcs11ProviderTest, RecoversWhenOtherCodeFinalizesTheModule) {
   Pkcs11Provider provider(Options());
   const ProviderKey key = provider.Create(id_, {}, Limits());
   Module().C_Finalize(nullptr);
   EXPECT_TRUE(Signs(provider, key));
 }
 
-TEST_F(Pkcs11ProviderTest, GoesOnWhenSomebodyElseLogsOutAndClosesItsSessions) {
+TEST_F(Pkcs11ProviderTest, RecoversWhenOtherCodeLogsOutAndClosesItsSessions) {
   Pkcs11Provider provider(Options());
   const ProviderKey key = provider.Create(id_, {}, Limits());
   for (const Token& token : ListTokens(Module())) Module().C_CloseAllSessions(token.slot);
@@ -146,8 +146,7 @@ TEST_F(Pkcs11ProviderTest, SaysWhenAModuleLacksItsConfiguration) {
       "may lack its configuration");
 }
 
-// The module's own thread is not in a forked child: what the library knows of itself is what
-// counts.
+// A forked child does not have the module's thread, so the library itself must detect the fork.
 TEST_F(Pkcs11ProviderTest, InitializesTheModuleAgainInAForkedProcess) {
   CryptokiLibrary library(testing::kSoftHsmModule);
   library.Functions();

@@ -54,7 +54,7 @@ TEST(TokenUriTest, DescribesATokenWithoutItsPin) {
             "pkcs11:serial=1;token=t");
 }
 
-TEST(TokenUriTest, TakesTheSchemeInAnyCase) {
+TEST(TokenUriTest, AcceptsTheSchemeInAnyCase) {
   EXPECT_EQ(Parse("PKCS11:token=t?pin-value=1234").Description(), "pkcs11:token=t");
 }
 
@@ -63,13 +63,13 @@ TEST(TokenUriTest, RefusesAnEmptyPinAndTwoSourcesOfIt) {
   ExpectRefused("pkcs11:token=t?pin-source=/run/pin&pin-value=1234", "pin-source and pin-value");
 }
 
-TEST(TokenUriTest, RefusesAttributesThatItWouldHaveToIgnore) {
+TEST(TokenUriTest, RefusesUnsupportedAttributes) {
   ExpectRefused("pkcs11:slot-id=1", "slot-id is not supported");
   ExpectRefused("pkcs11:token=t;object=key", "object is not supported");
   ExpectRefused("pkcs11:token=t?module-name=m", "module-name is not supported");
 }
 
-TEST(TokenUriTest, RefusesAnAttributeGivenTwice) {
+TEST(TokenUriTest, RefusesADuplicateAttribute) {
   ExpectRefused("pkcs11:token=a;token=b", "token is given twice");
 }
 

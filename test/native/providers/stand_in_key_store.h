@@ -12,7 +12,7 @@
 
 namespace device_key {
 
-// An empty key store that works correctly until Behave is called. Only one may exist at a time.
+// An empty key store. It works correctly unless Behave is called. Only one may exist at a time.
 class StandInKeyStore {
  public:
   StandInKeyStore() {
@@ -20,7 +20,7 @@ class StandInKeyStore {
     mistakes_before_ = mistakes();
   }
 
-  // Sets the lines of `behaviour.txt` (see stand_in_ncrypt.cc). No lines: it works correctly.
+  // Sets the lines of `behaviour.txt` (see stand_in_ncrypt.cc). Without lines it works correctly.
   void Behave(std::initializer_list<const char*> lines) const {
     std::string text;
     for (const char* line : lines) text += std::string(line) + "\n";
@@ -40,7 +40,7 @@ class StandInKeyStore {
   // Handles of this process that have not been freed.
   static size_t OpenHandles() { return Function<size_t()>("StandInOpenHandles")(); }
 
-  // Calls that were not silent, or used a handle that was freed, since this object was made.
+  // Calls since this object was made that were not silent, or that used a freed handle.
   unsigned Mistakes() const { return mistakes() - mistakes_before_; }
 
  private:

@@ -9,7 +9,7 @@
 namespace device_key {
 namespace {
 
-TEST(TctiSpecTest, TakesNameAndConfigurationApart) {
+TEST(TctiSpecTest, SplitsNameAndConfiguration) {
   const TctiSpec spec = TctiSpec::Parse("swtpm:host=localhost,port=2321");
 
   EXPECT_EQ(spec.name, "swtpm");
@@ -17,7 +17,7 @@ TEST(TctiSpecTest, TakesNameAndConfigurationApart) {
   EXPECT_EQ(spec.str(), "swtpm:host=localhost,port=2321");
 }
 
-TEST(TctiSpecTest, LeavesLaterColonsToTheConfiguration) {
+TEST(TctiSpecTest, KeepsLaterColonsInTheConfiguration) {
   EXPECT_EQ(TctiSpec::Parse("swtpm:path=a:b").conf, "path=a:b");
 }
 
@@ -28,7 +28,7 @@ TEST(TctiSpecTest, CompletesADeviceWithoutANode) {
 
 class OtherTctiTest : public testing::TestWithParam<std::string> {};
 
-TEST_P(OtherTctiTest, IsRefusedWithTheTwoThatAreSupported) {
+TEST_P(OtherTctiTest, IsRefusedAndTheErrorNamesTheSupportedOnes) {
   ExpectError(
       ErrorCode::kInvalidParams, [] { TctiSpec::Parse(GetParam()); },
       "tcti: expected a TPM as \"device:<node>\" or \"swtpm:<configuration>\"");
@@ -42,13 +42,13 @@ INSTANTIATE_TEST_SUITE_P(TctiSpec, OtherTctiTest,
                                          "libtpms:", std::string("device:/dev/tpm\0rm0", 18),
                                          std::string("\0", 1)));
 
-TEST(TctiSpecTest, NamesWhereARefusedTextComesFrom) {
+TEST(TctiSpecTest, NamesTheSourceOfARefusedText) {
   ExpectError(
       ErrorCode::kInvalidParams, [] { TctiSpec::Parse("mssim:", "DEVICE_KEY_TCTI"); },
       "DEVICE_KEY_TCTI: expected");
 }
 
-TEST(TctiSpecTest, TakesOnlyDeviceNodesForHardware) {
+TEST(TctiSpecTest, TreatsOnlyDeviceNodesAsHardware) {
   EXPECT_FALSE(TctiSpec::Parse("device:/dev/tpmrm0").is_simulator());
   EXPECT_FALSE(TctiSpec::Parse("device:/dev/tpm0").is_simulator());
   EXPECT_TRUE(TctiSpec::Parse("swtpm:path=/dev/tpmrm0").is_simulator());

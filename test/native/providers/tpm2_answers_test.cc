@@ -1,4 +1,4 @@
-// Answers of the TPM that were changed on their way, or that ask for the command once more.
+// TPM responses that were changed in transit, or that ask to resubmit the command.
 #include <gtest/gtest.h>
 
 #include "providers/tpm2_fixture.h"
@@ -13,15 +13,15 @@ class Tpm2AnswersTest : public Tpm2Test {
   std::unique_ptr<Tpm2Provider> provider_ = ProviderAt(proxy_.tcti());
 };
 
-// Offsets in the answer of TPM2_Create: a header, the size of the parameters, the private area, the
-// public area.
+// Offsets in the response of TPM2_Create: header, size of the parameters, private area, public
+// area.
 constexpr size_t kInPrivateArea = 10 + 4 + 2 + 20;
 constexpr size_t kInPublicPoint = 10 + 4 + 2 + 0x7E + 2 + 30;
 
 class ChangedCreateAnswerTest : public Tpm2AnswersTest,
                                 public ::testing::WithParamInterface<size_t> {};
 
-// A key that cannot be loaded is refused at once, and not at the first restart.
+// A key that cannot be loaded is refused immediately, not after the first restart.
 TEST_P(ChangedCreateAnswerTest, IsRefused) {
   proxy_.Inject(faults::FlipBits(GetParam(), 1), {.command = TPM2_CC_Create});
 
@@ -41,21 +41,21 @@ TEST_F(Tpm2AnswersTest, AKeyThatIsLoadedUnderAnotherNameIsRefused) {
 }
 
 TEST_F(Tpm2AnswersTest, AParentThatIsDerivedUnderAnotherNameIsRefused) {
-  // The name comes last, but for the five bytes of the password session.
+  // The name is at the end, before the five bytes of the password session.
   proxy_.Inject(faults::Change([](Bytes& response) { response[response.size() - 10] ^= 1; }),
                 {.command = TPM2_CC_CreatePrimary});
 
   ExpectError(ErrorCode::kHardwareUnavailable, [&] { CreateKey(*provider_); });
 }
 
-TEST_F(Tpm2AnswersTest, ACommandThatTheTpmAsksForAgainIsSentAgain) {
+TEST_F(Tpm2AnswersTest, ACommandIsResubmittedWhenTheTpmAsksForIt) {
   proxy_.Inject(faults::Refuse(TPM2_RC_RETRY), {.command = TPM2_CC_Create, .times = 2});
 
   EXPECT_NO_THROW(CreateKey(*provider_));
   EXPECT_EQ(proxy_.Commands(TPM2_CC_Create).size(), 3u);
 }
 
-TEST_F(Tpm2AnswersTest, ATpmThatAsksForEverythingAgainIsBusy) {
+TEST_F(Tpm2AnswersTest, ATpmThatAsksToResubmitEveryCommandIsBusy) {
   proxy_.Inject(faults::Refuse(TPM2_RC_RETRY), {.command = TPM2_CC_Create});
 
   ExpectError(ErrorCode::kDeviceBusy, [&] { CreateKey(*provider_); });

@@ -1,4 +1,5 @@
-// Attestation at a TPM without a resource manager, where some answers are refusals or get lost.
+// Attestation with a TPM without a resource manager, when some commands fail or their responses are
+// lost.
 #include "providers/tpm2_fixture.h"
 #include "support/tpm_proxy.h"
 
@@ -18,8 +19,8 @@ class Tpm2AttestTest : public Tpm2Test {
                              Bytes(32, 0x5A), Soon());
   }
 
-  // A credential of the right form for a P-256 endorsement key. No TPM opens it, and the TPM only
-  // finds out after everything else that an activation needs.
+  // A well-formed credential for a P-256 endorsement key. No TPM can decrypt it, which the TPM
+  // detects only after all other steps of an activation.
   void Activate() {
     Bytes point{0, 68};
     for (int coordinate = 0; coordinate < 2; ++coordinate) {
@@ -36,7 +37,7 @@ class Tpm2AttestTest : public Tpm2Test {
         ErrorCode::kInvalidParams, [&] { Activate(); }, "credentialBlob, encryptedSecret");
   }
 
-  // Our connection must be closed before tpm2-tools can connect.
+  // We must close our connection before tpm2-tools can connect.
   std::string Left(const std::string& capability) {
     provider_.reset();
     proxy_.Disconnect();
@@ -85,10 +86,10 @@ INSTANTIATE_TEST_SUITE_P(Commands, Tpm2AttestRefusedTest,
                                            TPM2_CC_NV_ReadPublic, TPM2_CC_StartAuthSession,
                                            TPM2_CC_PolicySecret, TPM2_CC_ActivateCredential));
 
-// A session has no name by which it could be found again (docs/design.md).
-TEST_F(Tpm2AttestTest, SessionsWhoseStartGotLostAreLeftToTheOwner) {
+// A session has no name that would identify it (docs/design.md).
+TEST_F(Tpm2AttestTest, SessionsWhoseStartWasLostStayInTheTpm) {
   proxy_.Inject(faults::HangUp(), {.command = TPM2_CC_StartAuthSession, .times = 3});
-  ExpectError(ErrorCode::kHardwareUnavailable, [&] { Activate(); });  // twice, then it gives up
+  ExpectError(ErrorCode::kHardwareUnavailable, [&] { Activate(); });  // after two attempts
 
   ExpectError(
       ErrorCode::kDeviceBusy, [&] { Activate(); }, "tpm2_flushcontext --loaded-session");

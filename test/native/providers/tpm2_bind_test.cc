@@ -1,18 +1,18 @@
-// Tpm2Provider::Bind: a key that was made for nobody gets its account and client, in the TPM.
+// Tpm2Provider::Bind: gives an unbound key its account and client, in the TPM.
 #include "providers/tpm2_fixture.h"
 #include "support/tpm_proxy.h"
 
 namespace device_key {
 namespace {
 
-const AccountBinding kNobody;
+const AccountBinding kUnbound;
 const AccountBinding kAda{"account-ada", "client-1"};
 const AccountBinding kBob{"account-bob", "client-1"};
 
 class Tpm2BindTest : public Tpm2Test {
  protected:
   nlohmann::json Bind(const nlohmann::json& handle, const AccountBinding& binding) {
-    return provider_->Bind(key_.id, handle, AuthValueOf(kNobody), AuthValueOf(binding), Soon());
+    return provider_->Bind(key_.id, handle, AuthValueOf(kUnbound), AuthValueOf(binding), Soon());
   }
   TestKey With(const nlohmann::json& handle, const AccountBinding& binding) const {
     return {.id = key_.id, .binding = binding, .key = {key_.key.spki_der, handle}};
@@ -25,35 +25,35 @@ class Tpm2BindTest : public Tpm2Test {
   }
 
   std::unique_ptr<Tpm2Provider> provider_ = NewProvider();
-  const TestKey key_ = CreateKey(*provider_, kNobody);
+  const TestKey key_ = CreateKey(*provider_, kUnbound);
   const nlohmann::json unbound_ = key_.key.handle;
 };
 
-TEST_F(Tpm2BindTest, BoundKeySignsForItsBindingAlone) {
+TEST_F(Tpm2BindTest, ABoundKeySignsOnlyForItsBinding) {
   const nlohmann::json bound = Bind(unbound_, kAda);
 
   ExpectSigns(bound, kAda);
   ExpectRefusesToSign(bound, kBob);
-  ExpectRefusesToSign(bound, kNobody);
+  ExpectRefusesToSign(bound, kUnbound);
 }
 
-TEST_F(Tpm2BindTest, BoundKeySignsAfterTheTpmWasRestarted) {
+TEST_F(Tpm2BindTest, ABoundKeySignsAfterTheTpmWasRestarted) {
   const nlohmann::json bound = Bind(unbound_, kAda);
   provider_.reset();
   tpm_.Restart();
   provider_ = NewProvider();
 
   ExpectSigns(bound, kAda);
-  ExpectRefusesToSign(bound, kNobody);
+  ExpectRefusesToSign(bound, kUnbound);
 }
 
-TEST_F(Tpm2BindTest, KeyIsBoundAfterTheTpmWasRestarted) {
+TEST_F(Tpm2BindTest, AKeyIsBoundAfterTheTpmWasRestarted) {
   tpm_.Restart();
 
   ExpectSigns(Bind(unbound_, kAda), kAda);
 }
 
-TEST_F(Tpm2BindTest, BoundKeyCannotBeBoundAgain) {
+TEST_F(Tpm2BindTest, ABoundKeyCannotBeBoundAgain) {
   const nlohmann::json bound = Bind(unbound_, kAda);
 
   ExpectError(
@@ -62,9 +62,9 @@ TEST_F(Tpm2BindTest, BoundKeyCannotBeBoundAgain) {
   ExpectSigns(bound, kAda);
 }
 
-// What a crash before the record is written needs, and what makes a copy of the record worth
-// keeping to whoever wants to bind the key a second time.
-TEST_F(Tpm2BindTest, HandleFromBeforeStaysAsItWas) {
+// A crash before the record is written relies on this. It is also the reason why a copy of the old
+// record lets the key be bound a second time.
+TEST_F(Tpm2BindTest, TheOldHandleStaysUnbound) {
   const nlohmann::json for_ada = Bind(unbound_, kAda);
 
   const nlohmann::json for_bob = Bind(unbound_, kBob);
@@ -73,27 +73,27 @@ TEST_F(Tpm2BindTest, HandleFromBeforeStaysAsItWas) {
   ExpectSigns(for_ada, kAda);
 }
 
-TEST_F(Tpm2BindTest, KeyThatWasLoadedBeforeAnotherProcessBoundItIsLoadedAgain) {
-  ExpectSigns(unbound_, kNobody);  // so it is loaded
+TEST_F(Tpm2BindTest, AKeyThatWasLoadedBeforeAnotherProcessBoundItIsLoadedAgain) {
+  ExpectSigns(unbound_, kUnbound);  // loads the key
   const KeyId elsewhere = KeyId::Generate(ProtectionClass::kHardwareTpm);
   const nlohmann::json bound =
-      provider_->Bind(elsewhere, unbound_, AuthValueOf(kNobody), AuthValueOf(kAda), Soon());
+      provider_->Bind(elsewhere, unbound_, AuthValueOf(kUnbound), AuthValueOf(kAda), Soon());
 
   ExpectSigns(bound, kAda);
 }
 
-TEST_F(Tpm2BindTest, KeyThatWasEvictedBeforeAnotherProcessBoundItIsLoadedAgain) {
-  ExpectSigns(unbound_, kNobody);
+TEST_F(Tpm2BindTest, AKeyThatWasEvictedBeforeAnotherProcessBoundItIsLoadedAgain) {
+  ExpectSigns(unbound_, kUnbound);
   const KeyId elsewhere = KeyId::Generate(ProtectionClass::kHardwareTpm);
   const nlohmann::json bound =
-      provider_->Bind(elsewhere, unbound_, AuthValueOf(kNobody), AuthValueOf(kAda), Soon());
+      provider_->Bind(elsewhere, unbound_, AuthValueOf(kUnbound), AuthValueOf(kAda), Soon());
   for (int i = 0; i < 2; ++i) CreateKey(*provider_, kBob);
 
   ExpectSigns(bound, kAda);
 }
 
-TEST_F(Tpm2BindTest, KeyThatIsLoadedBoundDoesNotSignForARecordFromBefore) {
-  ExpectSigns(Bind(unbound_, kAda), kAda);  // so it is loaded, bound
+TEST_F(Tpm2BindTest, ALoadedBoundKeyDoesNotSignForItsOldRecord) {
+  ExpectSigns(Bind(unbound_, kAda), kAda);  // loads the bound key
 
   ExpectSigns(Bind(unbound_, kBob), kBob);
 }
@@ -104,17 +104,17 @@ TEST_F(Tpm2BindTest, BindsWhileOtherKeysOccupyTheSlots) {
   ExpectSigns(Bind(unbound_, kAda), kAda);
 }
 
-TEST_F(Tpm2BindTest, WrongBindingsLockNothing) {
+TEST_F(Tpm2BindTest, WrongBindingsDoNotLockTheTpm) {
   const nlohmann::json bound = Bind(unbound_, kAda);
 
-  for (int i = 0; i < 10; ++i) {  // three would do for a key without noDA
+  for (int i = 0; i < 10; ++i) {  // without noDA three would lock the TPM out
     ExpectError(ErrorCode::kBindingMismatch, [&] { Bind(bound, kBob); });
   }
 
   ExpectSigns(bound, kAda);
 }
 
-TEST_F(Tpm2BindTest, KeyOfAnotherTpmIsLost) {
+TEST_F(Tpm2BindTest, AKeyOfAnotherTpmIsLost) {
   provider_.reset();
   tpm_.SwapState();
   provider_ = NewProvider();
@@ -122,8 +122,8 @@ TEST_F(Tpm2BindTest, KeyOfAnotherTpmIsLost) {
   ExpectError(ErrorCode::kKeyLost, [&] { Bind(unbound_, kAda); });
 }
 
-// One damaged answer must not replace a record that works.
-TEST_F(Tpm2BindTest, KeyWhoseNewPrivateAreaWasChangedOnTheWayIsNotBound) {
+// A damaged response must not replace a working record.
+TEST_F(Tpm2BindTest, AKeyWhoseNewPrivateAreaWasChangedInTransitIsNotBound) {
   provider_.reset();
   TpmProxy proxy(tpm_.socket_path());
   provider_ = ProviderAt(proxy.tcti());
@@ -138,7 +138,7 @@ TEST_F(Tpm2BindTest, KeyWhoseNewPrivateAreaWasChangedOnTheWayIsNotBound) {
   provider_.reset();
 }
 
-TEST_F(Tpm2BindTest, DamagedHandleIsReported) {
+TEST_F(Tpm2BindTest, ADamagedHandleIsReported) {
   ExpectError(
       ErrorCode::kStoreCorrupt,
       [&] {

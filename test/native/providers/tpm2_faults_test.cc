@@ -1,4 +1,4 @@
-// TPMs that restart, hang, vanish, or are none.
+// TPMs that restart, hang or disappear, and files that are not TPMs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -54,7 +54,7 @@ TEST_F(Tpm2FaultsTest, SaysThatTheTpmIsGoneAndSignsWhenItIsBack) {
   EXPECT_TRUE(SignsRightly(*provider, key));
 }
 
-TEST_F(Tpm2FaultsTest, DropsAKeyFromADeadTpmWithoutAWord) {
+TEST_F(Tpm2FaultsTest, UnloadsAKeyFromADeadTpmWithoutAnError) {
   const auto provider = NewProvider();
   const TestKey key = CreateKey(*provider);
   tpm_.Kill();
@@ -65,7 +65,7 @@ TEST_F(Tpm2FaultsTest, DropsAKeyFromADeadTpmWithoutAWord) {
 
 // Hanging TPMs.
 
-TEST_F(Tpm2FaultsTest, GivesUpOnAHungTpmAtTheDeadline) {
+TEST_F(Tpm2FaultsTest, StopsWaitingForAHungTpmAtTheDeadline) {
   const auto provider = NewProvider();
   const TestKey key = CreateKey(*provider);
   tpm_.Pause();
@@ -107,7 +107,7 @@ TEST_F(Tpm2FaultsTest, TimeoutsDoNotUseUpTheTpmsSlots) {
   EXPECT_EQ(tpm_.Capability("handles-transient"), "");
 }
 
-TEST_F(Tpm2FaultsTest, AnInterruptEndsAHungCommandAtOnce) {
+TEST_F(Tpm2FaultsTest, AnInterruptEndsAHungCommandImmediately) {
   const auto provider = NewProvider();
   const TestKey key = CreateKey(*provider);
   tpm_.Pause();
@@ -117,7 +117,7 @@ TEST_F(Tpm2FaultsTest, AnInterruptEndsAHungCommandAtOnce) {
     interrupt.Trigger();
   });
 
-  // A wait to the deadline would be over the suite's time limit.
+  // Waiting until the deadline would exceed the suite's time limit.
   ExpectError(ErrorCode::kClosed,
               [&] { Sign(*provider, key, "message", Within(std::chrono::hours(1), &interrupt)); });
   closer.join();
@@ -143,7 +143,7 @@ TEST_F(Tpm2FaultsTest, ATriggeredInterruptEndsAWaitForAnotherThreadsCommand) {
   hung.join();
 }
 
-TEST_F(Tpm2FaultsTest, SaysBusyWhenAnotherThreadKeepsTheTpm) {
+TEST_F(Tpm2FaultsTest, ReportsBusyWhileAnotherThreadUsesTheTpm) {
   const auto provider = NewProvider();
   const TestKey key = CreateKey(*provider);
   tpm_.Pause();
@@ -165,11 +165,11 @@ TEST_F(Tpm2FaultsTest, SaysBusyWhenAnotherThreadKeepsTheTpm) {
   hung.join();
 }
 
-// What is not there, or not for us.
+// Missing TPMs, and TPMs without permission.
 
 class NoTpmTest : public ::testing::Test {
  protected:
-  // Both ways of asking must say the same.
+  // Create and Probe must report the same error.
   void ExpectUnavailable(const std::string& tcti, ErrorCode code, const std::string& cure) {
     const auto provider = ProviderAt(tcti);
     ExpectError(
@@ -217,7 +217,7 @@ TEST_F(NoTpmTest, ANodeThatIsNoTpmIsRefused) {
   }
 }
 
-TEST_F(NoTpmTest, AFileIsRefusedAndLeftAsItWas) {
+TEST_F(NoTpmTest, AFileIsRefusedAndNotChanged) {
   const std::string path = directory_ / "letter";
   WriteFile(path, "Dear reader");
 
@@ -231,7 +231,7 @@ TEST_F(NoTpmTest, ADirectoryIsRefused) {
                     directory_.path().string());
 }
 
-// As ExpectUnavailable, in a process without root's rights.
+// Like ExpectUnavailable, in a process without root's rights.
 int RefusalAsNobody(const std::string& tcti, const std::string& cure) {
   const pid_t child = fork();
   if (child == 0) {
@@ -253,8 +253,8 @@ int RefusalAsNobody(const std::string& tcti, const std::string& cure) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-// Permissions come before what kind of file it is, which only somebody who may open it can tell.
-TEST_F(NoTpmTest, ANodeForOthersNamesTheGroup) {
+// The permission error comes first: only a process that may open the file can find out its type.
+TEST_F(NoTpmTest, ANodeWithoutPermissionNamesTheGroup) {
   chmod(directory_.path().c_str(), 0755);
   const std::string node = directory_ / "tpmrm0";
   WriteFile(node, "");
@@ -263,7 +263,7 @@ TEST_F(NoTpmTest, ANodeForOthersNamesTheGroup) {
   EXPECT_EQ(RefusalAsNobody("device:" + node, "usermod -aG tss"), 0);
 }
 
-TEST_F(NoTpmTest, ASocketForOthersSaysSo) {
+TEST_F(NoTpmTest, ASocketWithoutPermissionIsReported) {
   const TpmServer server([](ByteView) { return Bytes{}; });
   chmod(server.socket_path().c_str(), 0);
   chmod(std::filesystem::path(server.socket_path()).parent_path().c_str(), 0755);
@@ -271,10 +271,10 @@ TEST_F(NoTpmTest, ASocketForOthersSaysSo) {
   EXPECT_EQ(RefusalAsNobody(server.tcti(), "read and write access to the socket"), 0);
 }
 
-// Servers that talk nonsense: a typed error within the deadline, and no byte read that was not sent
-// (which AddressSanitizer watches).
+// Malformed responses cause a typed error before the deadline, and no read past the received bytes
+// (AddressSanitizer checks that).
 
-class NonsenseTest : public ::testing::Test {
+class MalformedResponseTest : public ::testing::Test {
  protected:
   static Bytes Header(uint32_t size, uint32_t code = 0, uint16_t tag = 0x8001) {
     Bytes header;
@@ -285,7 +285,7 @@ class NonsenseTest : public ::testing::Test {
     return header;
   }
 
-  // The error's code when every command is answered with `response`.
+  // The error code if the server sends `response` to every command.
   static ErrorCode CreateAgainst(const std::optional<Bytes>& response) {
     const TpmServer server([&](ByteView) { return response; });
     const auto provider = ProviderAt(server.tcti());
@@ -302,36 +302,36 @@ class NonsenseTest : public ::testing::Test {
   }
 };
 
-TEST_F(NonsenseTest, AServerThatHangsUpIsALostTpm) {
+TEST_F(MalformedResponseTest, AClosedConnectionIsALostTpm) {
   EXPECT_EQ(CreateAgainst(Bytes{}), ErrorCode::kHardwareUnavailable);
 }
 
-TEST_F(NonsenseTest, AServerThatSaysNothingTimesOut) {
+TEST_F(MalformedResponseTest, ASilentServerTimesOut) {
   EXPECT_EQ(CreateAgainst(std::nullopt), ErrorCode::kDeviceTimeout);
 }
 
-TEST_F(NonsenseTest, AResponseWithoutAWholeHeaderTimesOut) {
+TEST_F(MalformedResponseTest, AResponseWithAnIncompleteHeaderTimesOut) {
   EXPECT_EQ(CreateAgainst(Bytes{0x80}), ErrorCode::kDeviceTimeout);
   Bytes short_header = Header(10);
   short_header.pop_back();
   EXPECT_EQ(CreateAgainst(short_header), ErrorCode::kDeviceTimeout);
 }
 
-TEST_F(NonsenseTest, AResponseShorterThanAnnouncedTimesOut) {
+TEST_F(MalformedResponseTest, AResponseShorterThanItsSizeFieldTimesOut) {
   EXPECT_EQ(CreateAgainst(Header(11)), ErrorCode::kDeviceTimeout);
 }
 
-TEST_F(NonsenseTest, AResponseThatAnnouncesLessThanAHeaderIsALostTpm) {
+TEST_F(MalformedResponseTest, ASizeFieldBelowTheHeaderSizeIsALostTpm) {
   EXPECT_EQ(CreateAgainst(Header(0)), ErrorCode::kHardwareUnavailable);
   EXPECT_EQ(CreateAgainst(Header(9)), ErrorCode::kHardwareUnavailable);
 }
 
-TEST_F(NonsenseTest, AResponseThatAnnouncesMoreThanATpmCanSayIsALostTpm) {
+TEST_F(MalformedResponseTest, ASizeFieldAboveTheMaximumIsALostTpm) {
   EXPECT_EQ(CreateAgainst(Header(4097)), ErrorCode::kHardwareUnavailable);
   EXPECT_EQ(CreateAgainst(Header(0xFFFFFFFF)), ErrorCode::kHardwareUnavailable);
 }
 
-TEST_F(NonsenseTest, AResponseLongerThanAnnouncedIsALostTpm) {
+TEST_F(MalformedResponseTest, AResponseLongerThanItsSizeFieldIsALostTpm) {
   Bytes two = Header(10, 0x101);
   const Bytes second = Header(10, 0x101);
   two.insert(two.end(), second.begin(), second.end());
@@ -339,16 +339,17 @@ TEST_F(NonsenseTest, AResponseLongerThanAnnouncedIsALostTpm) {
   EXPECT_EQ(CreateAgainst(Bytes(5000, 0xFF)), ErrorCode::kHardwareUnavailable);
 }
 
-TEST_F(NonsenseTest, ASuccessWithoutParametersIsAPlatformError) {
+TEST_F(MalformedResponseTest, ASuccessWithoutParametersIsAPlatformError) {
   EXPECT_EQ(CreateAgainst(Header(10)), ErrorCode::kPlatformError);
 }
 
-TEST_F(NonsenseTest, ATpmInFailureModeSaysSo) {
+TEST_F(MalformedResponseTest, ATpmInFailureModeIsReported) {
   EXPECT_EQ(CreateAgainst(Header(10, 0x101)), ErrorCode::kPlatformError);
 }
 
-// A list that is longer as what it is than as what was asked for.
-TEST_F(NonsenseTest, ACapabilityThatNobodyAskedForIsRefused) {
+// The list has more elements if it is read as the returned capability than if it is read as the
+// requested one.
+TEST_F(MalformedResponseTest, AnotherCapabilityThanRequestedIsRefused) {
   Bytes response = Header(10 + 1 + 8 + 169 * 6);
   const Bytes start{0 /* no more */, 0, 0, 0, 0 /* TPM_CAP_ALGS */, 0, 0, 0, 169};
   response.insert(response.end(), start.begin(), start.end());
@@ -362,12 +363,12 @@ TEST_F(NonsenseTest, ACapabilityThatNobodyAskedForIsRefused) {
       << availability.error->what();
 }
 
-TEST_F(NonsenseTest, RandomResponsesAreRefused) {
+TEST_F(MalformedResponseTest, RandomResponsesAreRefused) {
   std::mt19937 random(20240601);  // the same every time
   const TpmServer server([&](ByteView) {
     Bytes response(random() % 300);
     for (uint8_t& byte : response) byte = static_cast<uint8_t>(random());
-    // Mostly with a header that holds, so that what follows it is read.
+    // Most responses have a valid header, so that the rest is parsed.
     if (random() % 8 != 0 && response.size() >= 10) {
       const Bytes header =
           Header(static_cast<uint32_t>(response.size()), 0, random() % 2 == 0 ? 0x8001 : 0x8002);
@@ -387,9 +388,9 @@ TEST_F(NonsenseTest, RandomResponsesAreRefused) {
   }
 }
 
-// Real answers with one byte changed reach further into the code than random ones. What comes out
-// is an error or a signature; the store verifies those.
-TEST_F(Tpm2FaultsTest, AnswersWithAChangedByteAreSurvived) {
+// Real responses with one changed byte reach more code than random ones. The result is an error or
+// a signature, which DeviceKeyStore verifies.
+TEST_F(Tpm2FaultsTest, ResponsesWithAChangedByteCauseNoCrash) {
   TpmLine line(tpm_.socket_path());
   std::mt19937 random(20240601);
   std::atomic<bool> honest = true;
@@ -414,7 +415,7 @@ TEST_F(Tpm2FaultsTest, AnswersWithAChangedByteAreSurvived) {
     }
   }
 
-  // What it holds by now, under which handles, is beyond anybody's knowledge.
+  // The provider's handles may be wrong now, so restart the TPM.
   honest = true;
   provider.reset();
   tpm_.Restart();

@@ -1,4 +1,4 @@
-// A software TPM of the test's own, and providers on it.
+// A separate software TPM for each test, and providers that use it.
 #ifndef DEVICE_KEY_TEST_PROVIDERS_TPM2_FIXTURE_H_
 #define DEVICE_KEY_TEST_PROVIDERS_TPM2_FIXTURE_H_
 
@@ -22,14 +22,14 @@ inline OperationLimits Within(std::chrono::milliseconds time,
   return {std::chrono::steady_clock::now() + time, interrupt};
 }
 
-// Longer than anything here takes on a loaded machine.
+// Longer than any operation here takes on a loaded machine.
 inline OperationLimits Soon() { return Within(std::chrono::seconds(30)); }
 
 inline std::unique_ptr<Tpm2Provider> ProviderAt(const std::string& tcti) {
   return std::make_unique<Tpm2Provider>(Tpm2Options{.tcti = tcti, .allow_simulator = true});
 }
 
-// A key, and what a record would keep of it.
+// A key and the contents of its record.
 struct TestKey {
   KeyId id = KeyId::Generate(ProtectionClass::kHardwareTpm);
   AccountBinding binding{"account-1", "client-1"};
@@ -58,7 +58,7 @@ inline bool Verifies(const TestKey& key, const std::string& message, ByteView si
   return P256PublicKey::FromSpki(key.key.spki_der).Verify(DigestOf(message), signature);
 }
 
-// Signs, and verifies as the store does.
+// Signs, and verifies the signature as DeviceKeyStore does.
 inline bool SignsRightly(KeyProvider& provider, const TestKey& key,
                          const std::string& message = "message") {
   return Verifies(key, message, Sign(provider, key, message));
@@ -68,7 +68,7 @@ class Tpm2Test : public ::testing::Test {
  protected:
   std::unique_ptr<Tpm2Provider> NewProvider() const { return ProviderAt(tpm_.tcti()); }
 
-  // The owner's work, done with other software while we are not connected.
+  // The TPM owner's actions, with other software while we are not connected.
   void MakePersistentSrk(const std::string& how = "-G ecc") const {
     const std::string context = tpm_.socket_path() + ".srk";
     tpm_.Tool("tpm2_createprimary -Q -C o " + how + " -c " + context +

@@ -13,7 +13,7 @@ namespace {
 
 class Tpm2ManyTest : public Tpm2Test {};
 
-TEST_F(Tpm2ManyTest, ThreadsWithKeysOfTheirOwnShareOneTpm) {
+TEST_F(Tpm2ManyTest, ThreadsWithDifferentKeysShareOneTpm) {
   constexpr int kThreads = 4;
   constexpr int kSignatures = 200;
   const auto one = NewProvider();
@@ -40,7 +40,7 @@ TEST_F(Tpm2ManyTest, StaysConnectedAsLongAsOneProviderLives) {
   EXPECT_TRUE(SignsRightly(*other, key));
 }
 
-// More cycles with the environment's DEVICE_KEY_TEST_CYCLES; for LeakSanitizer.
+// DEVICE_KEY_TEST_CYCLES sets another number of cycles, for LeakSanitizer.
 TEST_F(Tpm2ManyTest, CyclesOfCreatingSigningAndDeletingLeaveNothing) {
   const char* variable = std::getenv("DEVICE_KEY_TEST_CYCLES");
   const int cycles = variable != nullptr ? std::atoi(variable) : 50;

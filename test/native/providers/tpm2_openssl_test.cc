@@ -18,8 +18,8 @@ class Tpm2OpenSslTest : public Tpm2Test {
         << "is tpm2-openssl installed?";
   }
 
-  // Writes "message"'s signature by `key` to the file `signature` of `directory_`; whether OpenSSL
-  // could.
+  // Writes the signature of "message" by `key` to the file `signature` in `directory_`. Returns
+  // whether OpenSSL succeeded.
   bool SignWithOpenSsl(const TestKey& key, const AccountBinding& binding) {
     const AuthValue auth = AuthValueOf(binding);
     WriteFile(directory_ / "key.pem", key.pem());

@@ -1,4 +1,4 @@
-// The parents of device keys, and what owners do to them.
+// The parents of device keys, and changes that TPM owners make to them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -28,7 +28,7 @@ class Tpm2ParentsTest : public Tpm2Test {
 class PersistentSrkTest : public Tpm2ParentsTest,
                           public ::testing::WithParamInterface<const char*> {};
 
-TEST_P(PersistentSrkTest, IsUsedWhereItIs) {
+TEST_P(PersistentSrkTest, IsUsedIfItExists) {
   MakePersistentSrk(GetParam());
   auto provider = NewProvider();
 
@@ -59,7 +59,7 @@ INSTANTIATE_TEST_SUITE_P(
                       "-G ecc -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|"
                       "restricted|decrypt'"));
 
-TEST_F(Tpm2ParentsTest, KeysOfTheDerivedParentOutliveTheArrivalOfAPersistentOne) {
+TEST_F(Tpm2ParentsTest, KeysOfTheDerivedParentStayUsableBesideAPersistentOne) {
   const TestKey key = EarlierKey();
   ASSERT_EQ(ParentOf(key), kOwner);
   MakePersistentSrk();
@@ -71,7 +71,7 @@ TEST_F(Tpm2ParentsTest, KeysOfTheDerivedParentOutliveTheArrivalOfAPersistentOne)
   EXPECT_TRUE(SignsRightly(*provider, key));
 }
 
-TEST_F(Tpm2ParentsTest, AKeyThatIsNoStorageKeyAt81000001IsPassedOver) {
+TEST_F(Tpm2ParentsTest, AKeyThatIsNoStorageKeyAt81000001IsIgnored) {
   const std::string context = tpm_.socket_path() + ".sign";
   tpm_.Tool(
       "tpm2_createprimary -Q -G ecc:ecdsa -a 'fixedtpm|fixedparent|sensitivedataorigin|"
@@ -85,12 +85,12 @@ TEST_F(Tpm2ParentsTest, AKeyThatIsNoStorageKeyAt81000001IsPassedOver) {
   EXPECT_TRUE(SignsRightly(*provider, key));
 }
 
-// The parent is known by its name.
+// Finds the parent by its name.
 
 constexpr char kDerivableSrk[] =
     "-G ecc -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt'";
 
-// The handle of before, which names the parent by its place alone.
+// A handle in the older form, which identifies the parent only by its handle.
 TestKey WithoutParentName(TestKey key) {
   key.key.handle.erase("parentName");
   return key;
@@ -105,7 +105,7 @@ TEST_F(Tpm2ParentsTest, AKeySurvivesTheEvictionOfAParentThatCanBeDerived) {
   EXPECT_TRUE(SignsRightly(*NewProvider(), key));
 }
 
-TEST_F(Tpm2ParentsTest, AKeySurvivesWhenItsDerivableParentMakesRoomForAnother) {
+TEST_F(Tpm2ParentsTest, AKeySurvivesWhenItsDerivableParentIsReplaced) {
   MakePersistentSrk(kDerivableSrk);
   const TestKey key = EarlierKey();
   tpm_.Tool("tpm2_evictcontrol -Q -c 0x81000001");
@@ -125,7 +125,7 @@ TEST_F(Tpm2ParentsTest, AKeyBelowTheDerivedParentSignsWhenThatIsPersistentAndThe
   EXPECT_TRUE(SignsRightly(*NewProvider(), key));
 }
 
-TEST_F(Tpm2ParentsTest, ABoundKeyNamesTheParentWhereItIsFound) {
+TEST_F(Tpm2ParentsTest, ABoundKeyRecordsTheCurrentHandleOfItsParent) {
   MakePersistentSrk(kDerivableSrk);
   TestKey key = CreateKey(*NewProvider(), {});
   tpm_.Tool("tpm2_evictcontrol -Q -c 0x81000001");
@@ -182,7 +182,7 @@ INSTANTIATE_TEST_SUITE_P(Values, DamagedParentNameTest,
                          ::testing::Values(nullptr, 7, "", "AAs", "no base64url!",
                                            nlohmann::json::object()));
 
-// Keys that are gone.
+// Lost keys.
 
 TEST_F(Tpm2ParentsTest, AKeyIsLostWhenThePersistentParentIsRemoved) {
   MakePersistentSrk();
@@ -232,7 +232,7 @@ TEST_F(Tpm2ParentsTest, AKeyIsLostToAnotherTpm) {
 
 // Passwords.
 
-TEST_F(Tpm2ParentsTest, AnOwnerPasswordWithoutAPersistentParentIsSaid) {
+TEST_F(Tpm2ParentsTest, AnOwnerPasswordWithoutAPersistentParentIsReported) {
   tpm_.Tool("tpm2_changeauth -c owner secret");
 
   ExpectError(
@@ -243,7 +243,7 @@ TEST_F(Tpm2ParentsTest, AnOwnerPasswordWithoutAPersistentParentIsSaid) {
   EXPECT_EQ(availability.details.at("ownerAuthSet"), true);
 }
 
-TEST_F(Tpm2ParentsTest, AnOwnerPasswordSetAfterTheKeyWasMadeIsSaid) {
+TEST_F(Tpm2ParentsTest, AnOwnerPasswordSetAfterTheKeyWasMadeIsReported) {
   const TestKey key = EarlierKey();
   tpm_.Tool("tpm2_changeauth -c owner secret");
 
@@ -258,28 +258,29 @@ TEST_F(Tpm2ParentsTest, AnOwnerPasswordDoesNotMatterBelowAPersistentParent) {
   EXPECT_TRUE(SignsRightly(*provider, CreateKey(*provider)));
 }
 
-TEST_F(Tpm2ParentsTest, APasswordOfThePersistentParentIsSaid) {
+TEST_F(Tpm2ParentsTest, APasswordOfThePersistentParentIsReported) {
   MakePersistentSrk("-G ecc -p secret");
 
   ExpectError(
       ErrorCode::kTpmOwnerAuthRequired, [&] { CreateKey(*NewProvider()); }, "0x81000001");
 }
 
-TEST_F(Tpm2ParentsTest, APasswordOfThePersistentParentIsNotTakenForAWrongBinding) {
+TEST_F(Tpm2ParentsTest, APasswordOfThePersistentParentIsNotReportedAsAWrongBinding) {
   MakePersistentSrk();
   const TestKey key = EarlierKey();
   tpm_.Tool("tpm2_evictcontrol -Q -c 0x81000001");
-  // The same key: a primary's password is no part of what it is derived from.
+  // The same key: a primary's authValue does not influence its derivation.
   MakePersistentSrk("-G ecc -p secret");
 
   ExpectError(
       ErrorCode::kTpmOwnerAuthRequired, [&] { Sign(*NewProvider(), key); }, "0x81000001");
 }
 
-// The lockout.
+// Lockout.
 
-TEST_F(Tpm2ParentsTest, ALockedOutTpmSaysSo) {
-  // tpm2-tools' storage key has no noDA: the lockout counts for it and holds for it.
+TEST_F(Tpm2ParentsTest, ALockoutIsReported) {
+  // The storage key of tpm2-tools has no noDA, so wrong authorizations count, and it cannot be used
+  // in lockout.
   MakePersistentSrk();
   const TestKey key = EarlierKey();
   const std::string context = tpm_.socket_path() + ".da";

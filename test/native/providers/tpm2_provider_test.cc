@@ -15,7 +15,7 @@ using ::testing::HasSubstr;
 
 class Tpm2ProviderTest : public Tpm2Test {
  protected:
-  // What tpm2_readpublic says of a key that was made below the derived parent.
+  // The output of tpm2_readpublic for a key below the derived parent.
   std::string ReadPublic(const TestKey& key) const {
     const std::string base = tpm_.socket_path();
     const auto file = Tss2PrivateKey::FromPem(key.pem());
@@ -44,11 +44,11 @@ class Tpm2ProviderTest : public Tpm2Test {
   }
 };
 
-TEST_F(Tpm2ProviderTest, TouchesNoTpmWhenItIsMade) {
+TEST_F(Tpm2ProviderTest, DoesNotAccessTheTpmInItsConstructor) {
   EXPECT_NO_THROW(ProviderAt("swtpm:path=/nonexistent/socket"));
 }
 
-TEST_F(Tpm2ProviderTest, SignsVerifiably) {
+TEST_F(Tpm2ProviderTest, MakesSignaturesThatVerify) {
   const auto provider = NewProvider();
   const TestKey key = CreateKey(*provider);
 
@@ -70,7 +70,7 @@ TEST_F(Tpm2ProviderTest, MakesADifferentKeyEveryTime) {
   EXPECT_NE(CreateKey(*provider).key.spki_der, CreateKey(*provider).key.spki_der);
 }
 
-TEST_F(Tpm2ProviderTest, MakesKeysThatTheTpmHoldsFast) {
+TEST_F(Tpm2ProviderTest, MakesKeysThatCannotBeExported) {
   auto provider = NewProvider();
   const TestKey key = CreateKey(*provider);
   provider.reset();
@@ -84,8 +84,8 @@ TEST_F(Tpm2ProviderTest, MakesKeysThatTheTpmHoldsFast) {
   EXPECT_THAT(area, HasSubstr("value: sha256"));
 }
 
-TEST_F(Tpm2ProviderTest, DerivesTheParentThatOthersDerive) {
-  // ReadPublic loads the key below tpm2-tools' primary; another parent's would be refused.
+TEST_F(Tpm2ProviderTest, DerivesTheSameParentAsOtherSoftware) {
+  // ReadPublic loads the key below the primary of tpm2-tools, which fails for any other parent.
   auto provider = NewProvider();
   const TestKey key = CreateKey(*provider);
   provider.reset();
@@ -94,9 +94,9 @@ TEST_F(Tpm2ProviderTest, DerivesTheParentThatOthersDerive) {
   EXPECT_NO_THROW(ReadPublic(key));
 }
 
-// The binding.
+// Bindings.
 
-TEST_F(Tpm2ProviderTest, RefusesAnotherBindingForAKeyThatIsLoaded) {
+TEST_F(Tpm2ProviderTest, RefusesAnotherBindingForALoadedKey) {
   const auto provider = NewProvider();
   TestKey key = CreateKey(*provider);
   key.binding.client_id = "client-2";
@@ -105,7 +105,7 @@ TEST_F(Tpm2ProviderTest, RefusesAnotherBindingForAKeyThatIsLoaded) {
       ErrorCode::kBindingMismatch, [&] { Sign(*provider, key); }, "another account or client");
 }
 
-TEST_F(Tpm2ProviderTest, RefusesAnotherBindingForAKeyThatItHasToLoad) {
+TEST_F(Tpm2ProviderTest, RefusesAnotherBindingForAKeyThatIsNotLoaded) {
   auto provider = NewProvider();
   TestKey key = CreateKey(*provider);
   provider.reset();
@@ -137,9 +137,9 @@ TEST_F(Tpm2ProviderTest, WrongBindingsDoNotBringTheTpmCloserToItsLockout) {
   EXPECT_EQ(LockoutCounter(), 0u);
 }
 
-// Slots: a bare TPM has three.
+// Slots. A TPM without a resource manager has three.
 
-TEST_F(Tpm2ProviderTest, TakesTurnsWithMoreKeysThanTheTpmHasSlots) {
+TEST_F(Tpm2ProviderTest, SignsWithMoreKeysThanTheTpmHasSlots) {
   auto provider = NewProvider();
   std::vector<TestKey> keys;
   for (int i = 0; i < 4; ++i) keys.push_back(CreateKey(*provider));
@@ -151,7 +151,7 @@ TEST_F(Tpm2ProviderTest, TakesTurnsWithMoreKeysThanTheTpmHasSlots) {
   }
 }
 
-// A key that has signed, and as many others after it as push it out of its slot.
+// Makes a key that has signed, and enough other keys to evict it.
 TestKey EvictedKey(KeyProvider& provider) {
   TestKey key = CreateKey(provider);
   Sign(provider, key);
@@ -159,15 +159,15 @@ TestKey EvictedKey(KeyProvider& provider) {
   return key;
 }
 
-TEST_F(Tpm2ProviderTest, EvictedKeysComeBackFromTheirContexts) {
+TEST_F(Tpm2ProviderTest, EvictedKeysAreRestoredFromTheirContexts) {
   auto provider = NewProvider();
   TestKey key = EvictedKey(*provider);
-  key.key.handle = nullptr;  // nothing that it could be loaded from
+  key.key.handle = nullptr;  // so it cannot be loaded from the record
 
   EXPECT_TRUE(SignsRightly(*provider, key));
 }
 
-TEST_F(Tpm2ProviderTest, EvictedKeysThatAreUnloadedDoNotComeBackFromTheirContexts) {
+TEST_F(Tpm2ProviderTest, EvictedKeysThatAreUnloadedAreNotRestoredFromTheirContexts) {
   auto provider = NewProvider();
   TestKey key = EvictedKey(*provider);
   provider->Unload(key.id);
@@ -191,7 +191,7 @@ TEST_F(Tpm2ProviderTest, LeavesNothingInTheTpm) {
   EXPECT_EQ(tpm_.Capability("handles-saved-session"), "");
 }
 
-TEST_F(Tpm2ProviderTest, SaysBusyWhileOtherProgramsHoldAllSlots) {
+TEST_F(Tpm2ProviderTest, ReportsBusyWhileOtherProgramsOccupyAllSlots) {
   auto provider = NewProvider();
   const TestKey key = CreateKey(*provider);
   provider.reset();
@@ -207,7 +207,7 @@ TEST_F(Tpm2ProviderTest, SaysBusyWhileOtherProgramsHoldAllSlots) {
   EXPECT_TRUE(SignsRightly(*NewProvider(), key));
 }
 
-TEST_F(Tpm2ProviderTest, MakesDoWithTheTwoSlotsThatAnotherProgramLeaves) {
+TEST_F(Tpm2ProviderTest, NeedsOnlyTwoSlots) {
   tpm_.Tool("tpm2_createprimary -Q -c " + tpm_.socket_path() + ".ctx");
   const auto provider = NewProvider();
   const TestKey first = CreateKey(*provider);
@@ -218,7 +218,7 @@ TEST_F(Tpm2ProviderTest, MakesDoWithTheTwoSlotsThatAnotherProgramLeaves) {
   EXPECT_TRUE(SignsRightly(*provider, first));
 }
 
-TEST_F(Tpm2ProviderTest, DeletedKeysLeaveTheirSlots) {
+TEST_F(Tpm2ProviderTest, DeletingAKeyFreesItsSlot) {
   auto provider = NewProvider();
   const TestKey key = CreateKey(*provider);
   Sign(*provider, key);
@@ -238,7 +238,7 @@ TEST_F(Tpm2ProviderTest, SignsAfterUnload) {
   EXPECT_TRUE(SignsRightly(*provider, key));
 }
 
-// Records that are not what they were.
+// Damaged records.
 
 TEST_F(Tpm2ProviderTest, RefusesAHandleWithoutAKey) {
   const auto provider = NewProvider();
@@ -255,7 +255,7 @@ TEST_F(Tpm2ProviderTest, RefusesAHandleWithoutAKey) {
 
 class DamagedKeyTest : public Tpm2ProviderTest {
  protected:
-  // Signs with a copy of a key whose file `damage` has had in hand.
+  // Signs with a copy of a key whose file `damage` has changed.
   template <class Damage>
   void SignDamaged(Damage damage) {
     const auto provider = NewProvider();
@@ -275,7 +275,7 @@ TEST_F(DamagedKeyTest, WithACutOffAreaIsRefused) {
               [&] { SignDamaged([](Tss2PrivateKey& file) { file.private_area.pop_back(); }); });
 }
 
-TEST_F(DamagedKeyTest, WithBytesBehindAnAreaIsRefused) {
+TEST_F(DamagedKeyTest, WithTrailingBytesAfterAnAreaIsRefused) {
   ExpectError(ErrorCode::kStoreCorrupt,
               [&] { SignDamaged([](Tss2PrivateKey& file) { file.public_area.push_back(0); }); });
   ExpectError(ErrorCode::kStoreCorrupt,
@@ -307,7 +307,7 @@ TEST_F(DamagedKeyTest, WithAFlippedBitInItsPrivateAreaIsRefusedByTheTpm) {
               [&] { SignDamaged([](Tss2PrivateKey& file) { file.private_area.back() ^= 1; }); });
 }
 
-TEST_F(DamagedKeyTest, WithAParentOfAnotherMakingIsRefused) {
+TEST_F(DamagedKeyTest, WithAnUnknownKindOfParentIsRefused) {
   ExpectError(
       ErrorCode::kStoreCorrupt,
       [&] { SignDamaged([](Tss2PrivateKey& file) { file.parent = 0x81000002; }); }, "parent");
@@ -349,7 +349,7 @@ TEST_F(Tpm2ProviderTest, ProbeLeavesLoadedKeysUsable) {
   EXPECT_TRUE(SignsRightly(*provider, second));
 }
 
-TEST_F(Tpm2ProviderTest, ProbeOfADeadTpmIsAnAnswer) {
+TEST_F(Tpm2ProviderTest, ProbeReportsADeadTpm) {
   const auto provider = NewProvider();
   tpm_.Kill();
 
@@ -360,7 +360,7 @@ TEST_F(Tpm2ProviderTest, ProbeOfADeadTpmIsAnAnswer) {
   EXPECT_EQ(availability.details.at("tcti"), tpm_.tcti());
 }
 
-TEST_F(Tpm2ProviderTest, ProbeOfAHungTpmIsAnAnswer) {
+TEST_F(Tpm2ProviderTest, ProbeReportsAHungTpm) {
   const auto provider = NewProvider();
   tpm_.Pause();
 
@@ -372,7 +372,7 @@ TEST_F(Tpm2ProviderTest, ProbeOfAHungTpmIsAnAnswer) {
 
 // Simulators.
 
-TEST_F(Tpm2ProviderTest, ASimulatorThatNobodyAllowedIsNoHardware) {
+TEST_F(Tpm2ProviderTest, ASimulatorIsRefusedUnlessItIsAllowed) {
   auto provider = NewProvider();
   const TestKey key = CreateKey(*provider);
   Tpm2Provider strict({.tcti = tpm_.tcti(), .allow_simulator = false});

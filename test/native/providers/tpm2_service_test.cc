@@ -1,5 +1,5 @@
-// Service comes back without a restart: after a fault of any kind in any command, on a TPM without
-// a resource manager, the next operations succeed and nothing stays in the TPM's slots.
+// Recovery without a restart: after any fault in any command, with a TPM without a resource
+// manager, the next operations succeed and no object stays in the TPM's slots.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -23,13 +23,13 @@ struct NamedCommand {
   TPM2_CC code;
 };
 
-// For GoogleTest's output.
+// Prints parameters in GoogleTest's output.
 void PrintTo(const NamedFault& fault, std::ostream* out) { *out << fault.name; }
 void PrintTo(const NamedCommand& command, std::ostream* out) { *out << command.name; }
 
 class ProxiedTpmTest : public Tpm2Test {
  protected:
-  // Ignores how an operation ends.
+  // Ignores the result of an operation.
   template <class Operation>
   static void Try(Operation operation) {
     try {
@@ -68,11 +68,11 @@ class ProxiedTpmTest : public Tpm2Test {
   TestKey new_key_{.key = {}};
 };
 
-class ServiceComesBackTest
+class ServiceRecoveryTest
     : public ProxiedTpmTest,
       public ::testing::WithParamInterface<std::tuple<NamedFault, NamedCommand>> {};
 
-TEST_P(ServiceComesBackTest, AfterFaultsInOneCommand) {
+TEST_P(ServiceRecoveryTest, AfterFaultsInOneCommand) {
   const auto& [fault, command] = GetParam();
   proxy_.Inject(fault.fault, {.command = command.code});
   for (int i = 0; i < 2; ++i) UseEverything(Within(milliseconds(40)));
@@ -83,7 +83,7 @@ TEST_P(ServiceComesBackTest, AfterFaultsInOneCommand) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    EveryFault, ServiceComesBackTest,
+    EveryFault, ServiceRecoveryTest,
     ::testing::Combine(
         ::testing::Values(NamedFault{"DropCommand", faults::DropCommand()},
                           NamedFault{"DropAnswer", faults::DropAnswer()},
@@ -112,7 +112,7 @@ INSTANTIATE_TEST_SUITE_P(
       return std::string(std::get<0>(info.param).name) + "Of" + std::get<1>(info.param).name;
     });
 
-// The first derivation of the parent: its name is not known yet.
+// The name of the parent is unknown until its first derivation.
 TEST_F(Tpm2Test, LostAnswersOfTheFirstCreatePrimaryDoNotUseUpTheTpmsSlots) {
   TpmProxy proxy(tpm_.socket_path());
   auto provider = ProviderAt(proxy.tcti());
@@ -152,7 +152,7 @@ TEST_F(ProxiedTpmTest, RefusedFlushesDoNotUseUpTheTpmsSlots) {
 }
 
 TEST_F(ProxiedTpmTest, DamagedHandlesOfContextsDoNotUseUpTheTpmsSlots) {
-  for (const TestKey& key : keys_) Sign(*provider_, key);  // so that each has a context
+  for (const TestKey& key : keys_) Sign(*provider_, key);  // gives each key a saved context
   proxy_.Inject(faults::ChangeHandle(), {.command = TPM2_CC_ContextLoad, .times = 8});
   for (int i = 0; i < 2; ++i) {
     for (const TestKey& key : keys_) Try([&] { Sign(*provider_, key); });
@@ -162,7 +162,7 @@ TEST_F(ProxiedTpmTest, DamagedHandlesOfContextsDoNotUseUpTheTpmsSlots) {
   ExpectEmptyTpm();
 }
 
-// What a process that was killed left behind.
+// Objects that a killed process has left.
 TEST_F(Tpm2Test, KeysThatADeadProcessLeftLoadedDoNotKeepTheTpmBusy) {
   TpmProxy dead(tpm_.socket_path());
   dead.Inject(faults::Refuse(TPM2_RC_FAILURE), {.command = TPM2_CC_FlushContext});
@@ -179,7 +179,7 @@ TEST_F(Tpm2Test, KeysThatADeadProcessLeftLoadedDoNotKeepTheTpmBusy) {
   EXPECT_TRUE(SignsRightly(*provider, CreateKey(*provider)));
 }
 
-// Objects of other programs are not ours to flush, however full the TPM is.
+// Never flushes objects of other programs, even if the TPM is full.
 TEST_F(Tpm2Test, AFullTpmKeepsTheObjectsOfOtherPrograms) {
   for (int i = 0; i < 3; ++i) {
     tpm_.Tool("tpm2_createprimary -Q -G ecc -c " + tpm_.socket_path() + ".ctx");

@@ -1,4 +1,4 @@
-// A TPM without a resource manager, used by other programs while we are connected to it.
+// Other programs use a TPM without a resource manager while we are connected to it.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -12,7 +12,7 @@ namespace {
 
 class BareTpmTest : public Tpm2Test {
  protected:
-  // Other programs' work, while our provider stays connected.
+  // The actions of other programs while our provider stays connected.
   void Others(const std::string& command_line) {
     if (system(("export TPM2TOOLS_TCTI='" + server_.tcti() + "'; exec 2>&1; " + command_line)
                    .c_str()) != 0) {
@@ -20,18 +20,18 @@ class BareTpmTest : public Tpm2Test {
     }
   }
 
-  // TPM2_FlushContext of a transient object, whosever it is.
+  // TPM2_FlushContext of a transient object of any program.
   void Flush(uint8_t slot) {
     line_.Exchange(Bytes{0x80, 1, 0, 0, 0, 14, 0, 0, 1, 0x65, 0x80, 0, 0, slot});
   }
 
-  // As after a suspend: everything that was loaded is gone.
+  // A restart, as after a suspend: all loaded objects are gone.
   void Reset() {
     Others("swtpm_ioctl --unix " + tpm_.socket_path() + ".ctrl -i");
     line_.Exchange(Bytes{0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0});  // TPM2_Startup(CLEAR)
   }
 
-  // tpm2-tools' swtpm TCTI wants the control socket beside the other.
+  // The swtpm TCTI of tpm2-tools also needs the control socket.
   void SetUp() override {
     std::filesystem::create_symlink(tpm_.socket_path() + ".ctrl", server_.socket_path() + ".ctrl");
   }
@@ -43,7 +43,7 @@ class BareTpmTest : public Tpm2Test {
     return response.at(18);
   }
 
-  // Two keys of one binding: only their signatures tell them apart.
+  // Two keys with one binding: only their signatures differ.
   void LoadTwoKeys() {
     first_ = CreateKey(*provider_);
     second_ = CreateKey(*provider_);
@@ -87,12 +87,12 @@ TEST_F(BareTpmTest, LoadsAKeyAgainAfterAReset) {
   EXPECT_TRUE(SignsRightly(*provider_, first_));
 }
 
-TEST_F(BareTpmTest, AfterAResetNoKeyAnswersForAnother) {
+TEST_F(BareTpmTest, AfterAResetNoKeySignsForAnother) {
   LoadTwoKeys();
   TestKey third = CreateKey(*provider_);
   Reset();
 
-  // Keys now come into slots whose numbers were others' before.
+  // The new keys get handles that other keys had before.
   for (TestKey* key : {&third, &second_, &first_, &third, &first_, &second_}) {
     EXPECT_TRUE(SignsRightly(*provider_, *key));
   }
@@ -108,7 +108,7 @@ TEST_F(BareTpmTest, CreatesAndProbesAfterAReset) {
   EXPECT_TRUE(SignsRightly(*provider_, first_));
 }
 
-TEST_F(BareTpmTest, SaysThatTheTpmWasNotStarted) {
+TEST_F(BareTpmTest, ReportsThatTheTpmWasNotStarted) {
   LoadTwoKeys();
   Others("swtpm_ioctl --unix " + tpm_.socket_path() + ".ctrl -i");
 
@@ -116,18 +116,18 @@ TEST_F(BareTpmTest, SaysThatTheTpmWasNotStarted) {
       ErrorCode::kPlatformError, [&] { Sign(*provider_, first_); }, "TPM2_Startup");
 }
 
-TEST_F(BareTpmTest, LoadsItsKeyAgainWhenAnothersIsInItsSlot) {
+TEST_F(BareTpmTest, LoadsItsKeyAgainWhenAnotherClientsKeyIsAtItsHandle) {
   LoadTwoKeys();
   Flush(1);
   Flush(2);
-  // Another client's keys, with its own authValue, where ours were.
+  // Another client's keys, with a different authValue, get the handles of our keys.
   Others("tpm2_createprimary -Q -G ecc -p theirs -c " + server_.socket_path() + ".1");
 
   EXPECT_TRUE(SignsRightly(*provider_, first_));
   EXPECT_TRUE(SignsRightly(*provider_, second_));
 }
 
-TEST_F(BareTpmTest, FlushesNothingOfOthersWhenItGoes) {
+TEST_F(BareTpmTest, DoesNotFlushObjectsOfOthersWhenDestroyed) {
   LoadTwoKeys();
   Reset();
   for (int i = 1; i <= 3; ++i) {

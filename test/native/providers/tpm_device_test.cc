@@ -1,4 +1,4 @@
-// Which device nodes are taken for a TPM.
+// Which device nodes are accepted as a TPM.
 #include "providers/tpm2/tpm_device.h"
 
 #include <fcntl.h>
@@ -21,7 +21,8 @@
 namespace device_key {
 namespace {
 
-// A pseudo-terminal with a software TPM at its other end: a character device that answers as a TPM.
+// A pseudo-terminal with a software TPM at its other end: a character device that answers like a
+// TPM.
 class TpmTerminal {
  public:
   explicit TpmTerminal(const std::string& tpm_socket_path) : line_(tpm_socket_path) {
@@ -68,7 +69,8 @@ class TpmTerminal {
 
 using TpmDeviceTest = Tpm2Test;
 
-// The attack: hardware_only, no simulator allowed, and yet a key in a software TPM.
+// The attack: an ordinary user emulates a TPM behind a device node, although hardware_only is set
+// and simulators are not allowed.
 TEST_F(TpmDeviceTest, APseudoTerminalWithASoftwareTpmIsNoHardware) {
   const TpmTerminal terminal(tpm_.socket_path());
   Tpm2Provider provider({.tcti = "device:" + terminal.path(), .allow_simulator = false});
@@ -80,7 +82,7 @@ TEST_F(TpmDeviceTest, APseudoTerminalWithASoftwareTpmIsNoHardware) {
   EXPECT_EQ(terminal.commands(), 0) << "commands were written to what is no TPM";
 }
 
-TEST_F(TpmDeviceTest, ALinkIsJudgedByTheDeviceBehindIt) {
+TEST_F(TpmDeviceTest, ALinkIsJudgedByItsTarget) {
   const TpmTerminal terminal(tpm_.socket_path());
   const TemporaryDirectory directory;
   std::filesystem::create_symlink(terminal.path(), directory / "tpmrm0");
@@ -90,8 +92,8 @@ TEST_F(TpmDeviceTest, ALinkIsJudgedByTheDeviceBehindIt) {
       "/sys/class/tpm");
 }
 
-// Runs `work` where /sys is another file system; its result, or nullopt where this process may not
-// arrange that. In a process of its own, which is the only one to see it.
+// Runs `work` in a separate process in which /sys is another file system, and returns its result.
+// nullopt if this process is not allowed to do that.
 template <class Work>
 std::optional<int> WithoutSysfs(Work work) {
   constexpr int kNotAllowed = 99;
@@ -110,7 +112,8 @@ std::optional<int> WithoutSysfs(Work work) {
   return result == kNotAllowed ? std::nullopt : std::optional(result);
 }
 
-// The result of `WithoutSysfs` when /dev/null is refused with `part_of_message`.
+// The result of `WithoutSysfs` when /dev/null is refused with a message that contains
+// `part_of_message`.
 int RefusesNull(const std::string& part_of_message) {
   try {
     OpenTpmDevice("/dev/null");
@@ -123,14 +126,14 @@ int RefusesNull(const std::string& part_of_message) {
   return 2;
 }
 
-TEST_F(TpmDeviceTest, WithoutSysfsNothingIsATpmAndTheCureIsSaid) {
+TEST_F(TpmDeviceTest, WithoutSysfsNoDeviceIsATpmAndTheErrorNamesTheCure) {
   const std::optional<int> result = WithoutSysfs([] { return RefusesNull("-v /sys:/sys:ro"); });
   if (!result.has_value()) GTEST_SKIP() << "this process may not mount";
   EXPECT_EQ(*result, 0);
 }
 
-// A user namespace lets everybody mount directories of their own over /sys.
-TEST_F(TpmDeviceTest, AnImitationOfSysfsIsNotBelieved) {
+// In a user namespace, any user can mount a directory over /sys.
+TEST_F(TpmDeviceTest, AFakeSysfsIsNotTrusted) {
   const std::optional<int> result = WithoutSysfs([] {
     std::filesystem::create_directories("/sys/class/tpm");
     std::filesystem::create_directories("/sys/dev/char/1:3");  // /dev/null

@@ -32,7 +32,7 @@ TEST_P(TpmErrorTest, HasTheCodeAndTheCure) {
 INSTANTIATE_TEST_SUITE_P(
     Measured, TpmErrorTest,
     testing::Values(
-        // No slot for another object, another session; the same told by the resource managers.
+        // No slot for another object or session, from the TPM and from resource managers.
         StatusCase{0x902, ErrorCode::kDeviceBusy, "/dev/tpmrm0"},
         StatusCase{0x903, ErrorCode::kDeviceBusy, "/dev/tpmrm0"},
         StatusCase{0x0b0902, ErrorCode::kDeviceBusy, "/dev/tpmrm0"},
@@ -48,7 +48,7 @@ INSTANTIATE_TEST_SUITE_P(
         StatusCase{0x185, ErrorCode::kHardwareUnavailable, "hierarchy"},
         StatusCase{0x101, ErrorCode::kPlatformError, "failure mode"},
         StatusCase{0x100, ErrorCode::kPlatformError, "TPM2_Startup"},
-        // What is told apart by where it happens has no cure of its own.
+        // These depend on the command that failed, so they have no cure here.
         StatusCase{0x910, ErrorCode::kPlatformError, ""},
         StatusCase{0x9a2, ErrorCode::kPlatformError, ""},
         StatusCase{0x98e, ErrorCode::kPlatformError, ""},
@@ -75,7 +75,7 @@ TEST(TpmStatusTest, AWrongAuthValueIsAnAuthFailureWithOrWithoutDictionaryAttackP
   }
 }
 
-TEST(TpmStatusTest, AFullTpmIsToldApartFromFullSessions) {
+TEST(TpmStatusTest, AFullTpmDiffersFromFullSessions) {
   EXPECT_TRUE(IsObjectMemory(0x902));
   EXPECT_TRUE(IsObjectMemory(0x0b0902));
   EXPECT_FALSE(IsObjectMemory(0x903));
@@ -90,13 +90,13 @@ TEST(TpmStatusTest, ADeadSoftwareLayerIsAConnectionFault) {
   EXPECT_TRUE(IsConnectionFault(0x80011));  // SYS: malformed response
 }
 
-TEST(TpmStatusTest, WhatTheTpmItselfAnswersIsNoConnectionFault) {
+TEST(TpmStatusTest, ACodeOfTheTpmIsNoConnectionFault) {
   for (const TSS2_RC rc : {0x0u, 0x7u, 0xau, 0x902u, 0x910u, 0x0b0902u, 0x0c000au}) {
     EXPECT_FALSE(IsConnectionFault(rc)) << std::hex << rc;
   }
 }
 
-TEST(TpmStatusTest, TakesOutWhichHandleParameterOrSessionWasWrong) {
+TEST(TpmStatusTest, RemovesTheHandleParameterOrSessionNumber) {
   EXPECT_EQ(BareTpmCode(0x1df), 0x9fu);
   EXPECT_EQ(BareTpmCode(0x2df), 0x9fu);
   EXPECT_EQ(BareTpmCode(0x9a2), 0xa2u);

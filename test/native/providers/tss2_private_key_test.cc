@@ -15,7 +15,7 @@ const Bytes kPrivateArea{0, 3, 0xAB, 0xCD, 0xEF};
 
 Tss2PrivateKey NewKey(uint32_t parent = 0x81000001) { return {parent, kPublicArea, kPrivateArea}; }
 
-// DER of a tag and contents shorter than 128 bytes.
+// DER of a tag and contents of fewer than 128 bytes.
 Bytes Tlv(uint8_t tag, const Bytes& contents) {
   Bytes der{tag, static_cast<uint8_t>(contents.size())};
   der.insert(der.end(), contents.begin(), contents.end());
@@ -32,7 +32,7 @@ std::string Pem(const Bytes& der, const std::string& name = "TSS2 PRIVATE KEY") 
   return "-----BEGIN " + name + "-----\n" + Base64Encode(der) + "\n-----END " + name + "-----\n";
 }
 
-// The parts of a good key, written by hand after the specification.
+// The parts of a valid key, written by hand from the specification.
 const Bytes kOid = Tlv(0x06, {0x67, 0x81, 0x05, 0x0A, 0x01, 0x03});  // 2.23.133.10.1.3
 const Bytes kEmptyAuthFalse = Tlv(0xA0, Tlv(0x01, {0x00}));
 const Bytes kEmptyAuthTrue = Tlv(0xA0, Tlv(0x01, {0xFF}));
@@ -47,7 +47,7 @@ void ExpectCorrupt(const std::string& pem, const std::string& part_of_message = 
       ErrorCode::kStoreCorrupt, [&] { Tss2PrivateKey::FromPem(pem); }, part_of_message);
 }
 
-TEST(Tss2PrivateKeyTest, ComesBackFromItsPem) {
+TEST(Tss2PrivateKeyTest, RoundTripsThroughPem) {
   for (const uint32_t parent : {0x81000001u, 0x40000001u, 0u, 0xFFFFFFFFu}) {
     const auto key = Tss2PrivateKey::FromPem(NewKey(parent).ToPem());
 
@@ -57,7 +57,7 @@ TEST(Tss2PrivateKeyTest, ComesBackFromItsPem) {
   }
 }
 
-TEST(Tss2PrivateKeyTest, IsWrittenAsTheSpecificationSays) {
+TEST(Tss2PrivateKeyTest, EqualsTheFormOfTheSpecification) {
   const auto key =
       Tss2PrivateKey::FromPem(Pem(Sequence({kOid, kEmptyAuthFalse, kParent, kPublic, kPrivate})));
   EXPECT_EQ(key.parent, 0x81000001u);
@@ -100,7 +100,7 @@ TEST(DamagedTss2PrivateKeyTest, OfAnotherKindIsRefused) {
 
 TEST(DamagedTss2PrivateKeyTest, CutOffAnywhereIsRefused) {
   const std::string pem = NewKey().ToPem();
-  // Without its last line break it is whole.
+  // Without its last line break it is still complete.
   for (size_t size = 0; size + 1 < pem.size(); ++size) ExpectCorrupt(pem.substr(0, size));
 }
 
@@ -111,7 +111,7 @@ TEST(DamagedTss2PrivateKeyTest, WithDerCutOffAnywhereIsRefused) {
   }
 }
 
-TEST(DamagedTss2PrivateKeyTest, WithBytesBehindTheDerIsRefused) {
+TEST(DamagedTss2PrivateKeyTest, WithTrailingBytesAfterTheDerIsRefused) {
   Bytes der = Sequence({kOid, kEmptyAuthFalse, kParent, kPublic, kPrivate});
   der.push_back(0);
   ExpectCorrupt(Pem(der), "DER");

@@ -1,4 +1,4 @@
-// A SoftHSM of a test's own: one real PKCS#11 token, as files in a directory under /tmp.
+// A separate SoftHSM for a test: one real PKCS#11 token, as files in a directory under /tmp.
 #ifndef DEVICE_KEY_TEST_SUPPORT_SOFTHSM_H_
 #define DEVICE_KEY_TEST_SUPPORT_SOFTHSM_H_
 
@@ -13,7 +13,7 @@ namespace device_key::testing {
 
 inline constexpr char kSoftHsmModule[] = "/usr/lib/softhsm/libsofthsm2.so";
 
-// This process, and those that it starts, see the token while the object lives.
+// While the object exists, this process and its child processes see the token.
 class SoftHsm {
  public:
   static constexpr char kPin[] = "1234";

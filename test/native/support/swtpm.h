@@ -1,4 +1,4 @@
-// A real software TPM 2.0 (swtpm) for tests, behind a Unix socket of its own.
+// A real software TPM 2.0 (swtpm) for tests, with its own Unix socket.
 #ifndef DEVICE_KEY_TEST_SUPPORT_SWTPM_H_
 #define DEVICE_KEY_TEST_SUPPORT_SWTPM_H_
 
@@ -25,9 +25,9 @@
 
 namespace device_key::testing {
 
-// Starts on construction; nothing of it outlives the object, nor the process that made it: the
-// kernel kills swtpm when the thread that started it ends, so construct it on the test's own
-// thread. Failures throw std::runtime_error with swtpm's log.
+// The constructor starts swtpm. swtpm ends with the object and with the process: the kernel kills
+// it when the thread that started it ends, so construct it on the test's own thread. Failures
+// throw std::runtime_error with swtpm's log.
 //
 // swtpm serves one connection at a time: close the TCTI under test before `Capability`.
 class SoftwareTpm {
@@ -44,35 +44,36 @@ class SoftwareTpm {
   SoftwareTpm(const SoftwareTpm&) = delete;
   SoftwareTpm& operator=(const SoftwareTpm&) = delete;
 
-  // The TCTI configuration string that reaches it.
+  // The TCTI string for this TPM.
   std::string tcti() const { return "swtpm:path=" + socket_path(); }
   std::string socket_path() const { return directory_ / "tpm"; }
 
-  // Powers on: the state of the last run, after TPM2_Startup(CLEAR). Does nothing if it runs.
+  // Powers the TPM on: it has the state of the last run, after TPM2_Startup(CLEAR). Does nothing if
+  // it is on.
   void Start() {
     if (pid_ > 0) return;
     Spawn();
     AwaitSocket();
   }
 
-  // Power loss: gone within the call, without an orderly shutdown.
+  // Power loss: returns when the TPM is off. There is no orderly shutdown.
   void Kill() {
     if (pid_ <= 0) return;
     Signal(SIGKILL);
     Reap();
   }
 
-  // Power loss and power on: keys in NV stay, loaded objects and sessions are gone.
+  // Power loss and power on: keys in NV stay; loaded objects and sessions are gone.
   void Restart() {
     Kill();
     Start();
   }
 
-  // The TPM stops answering, with its sockets open, until `Resume`.
+  // The TPM stops answering, but keeps its sockets open, until `Resume`.
   void Pause() { Signal(SIGSTOP); }
   void Resume() { Signal(SIGCONT); }
 
-  // Another TPM, fresh from the factory, behind the same socket.
+  // Replaces it by a new TPM at the same socket.
   void SwapState() {
     Kill();
     state_ = directory_ / ("state" + std::to_string(++states_));
@@ -80,10 +81,11 @@ class SoftwareTpm {
     Start();
   }
 
-  // What `tpm2_getcap <name>` prints, for example "handles-transient" (empty when none is loaded).
+  // The output of `tpm2_getcap <name>`, for example "handles-transient" (empty when no object is
+  // loaded).
   std::string Capability(const std::string& name) const { return Tool("tpm2_getcap " + name); }
 
-  // Standard output of a tpm2-tools command line, run against this TPM.
+  // The standard output of a tpm2-tools command, run with this TPM.
   std::string Tool(const std::string& command_line) const {
     const std::string shell_line = "export TPM2TOOLS_TCTI='" + tcti() + "'; " + command_line;
     FILE* pipe = ::popen(shell_line.c_str(), "r");
@@ -97,7 +99,7 @@ class SoftwareTpm {
 
  private:
   static std::filesystem::path MakeDirectory() {
-    // Under /tmp whatever TMPDIR says: a socket's path must fit into 107 bytes.
+    // Always under /tmp, because a socket's path must fit into 107 bytes and TMPDIR may be long.
     char path[] = "/tmp/dk-swtpm-XXXXXX";
     if (::mkdtemp(path) == nullptr) throw std::runtime_error("mkdtemp failed");
     return path;
@@ -134,7 +136,7 @@ class SoftwareTpm {
     pid_ = ::fork();
     if (pid_ < 0) throw std::runtime_error("fork failed");
     if (pid_ > 0) return;
-    // The child. The parent may have died before prctl took effect.
+    // In the child. The parent may have died before prctl took effect.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(127);
     const int null = ::open("/dev/null", O_RDWR);

@@ -1,4 +1,4 @@
-// A proxy between a provider and a real TPM (swtpm), which makes chosen commands fail.
+// A proxy between a provider and a real TPM (swtpm). It makes selected commands fail.
 //
 //   TpmProxy proxy(tpm.socket_path());
 //   const auto provider = ProviderAt(proxy.tcti());
@@ -33,15 +33,15 @@ inline uint32_t TpmCodeOf(ByteView message) {
          static_cast<uint32_t>(message[8]) << 8 | message[9];
 }
 
-// What becomes of one command. `forward` has the TPM execute it and returns the response. The
-// result is what the client gets: a response, nothing at all (nullopt), or the end of the
-// connection (an empty one). Called on the proxy's thread.
+// Handles one command. `forward` makes the TPM execute it and returns the response. The result goes
+// to the client: a response, no response (nullopt), or the end of the connection (an empty
+// response). Called on the proxy's thread.
 using TpmFault =
     std::function<std::optional<Bytes>(ByteView command, const std::function<Bytes()>& forward)>;
 
 namespace faults {
 
-// A response that consists of a code alone, as all refusals do.
+// A response that has only a response code, as all error responses do.
 inline Bytes CodeAlone(uint32_t code) {
   return {0x80,
           0x01,
@@ -59,39 +59,39 @@ inline Bytes CodeAlone(uint32_t code) {
 inline TpmFault DropCommand() {
   return [](ByteView, const auto&) { return std::nullopt; };
 }
-// The TPM executes the command, and its answer is lost.
+// The TPM executes the command, and its response is lost.
 inline TpmFault DropAnswer() {
   return [](ByteView, const auto& forward) {
     forward();
     return std::nullopt;
   };
 }
-// The TPM executes the command, and the connection ends before its answer.
+// The TPM executes the command, and the connection ends before the response.
 inline TpmFault HangUp() {
   return [](ByteView, const auto& forward) {
     forward();
     return Bytes{};
   };
 }
-// The answer comes late. The proxy serves nobody meanwhile.
+// The response is delayed. The proxy serves no other client meanwhile.
 inline TpmFault Delay(std::chrono::milliseconds delay) {
   return [delay](ByteView, const auto& forward) {
     std::this_thread::sleep_for(delay);
     return forward();
   };
 }
-// The command does not reach the TPM, and is refused with `code`.
+// The command does not reach the TPM; the response has `code`.
 inline TpmFault Refuse(uint32_t code) {
   return [code](ByteView, const auto&) { return CodeAlone(code); };
 }
-// The TPM executes the command, and the answer says `code`.
+// The TPM executes the command, and the response has `code`.
 inline TpmFault Misreport(uint32_t code) {
   return [code](ByteView, const auto& forward) {
     forward();
     return CodeAlone(code);
   };
 }
-// `change` may do anything to the answer. Does not touch refusals.
+// `change` may modify the response in any way. Error responses are not modified.
 inline TpmFault Change(std::function<void(Bytes& response)> change) {
   return [change = std::move(change)](ByteView, const auto& forward) {
     Bytes response = forward();
@@ -99,31 +99,31 @@ inline TpmFault Change(std::function<void(Bytes& response)> change) {
     return response;
   };
 }
-// The last bytes are missing, although the header announces them.
+// The last bytes are missing, but are included in the header's size.
 inline TpmFault Truncate(size_t missing) {
   return Change([missing](Bytes& response) {
     response.resize(std::max<size_t>(1, response.size() - std::min(missing, response.size())));
   });
 }
-// Bytes follow that the header does not announce.
+// Additional bytes follow that the header's size does not include.
 inline TpmFault Append(size_t extra) {
   return Change([extra](Bytes& response) { response.resize(response.size() + extra, 0xA5); });
 }
-// The header announces another size than the answer has.
+// The header has another size than the response.
 inline TpmFault Announce(uint32_t size) {
   return Change([size](Bytes& response) {
     for (int i = 0; i < 4; ++i) response[2 + i] = static_cast<uint8_t>(size >> (24 - 8 * i));
   });
 }
-// The bits of `mask` are flipped in the byte at `offset`, if there is one.
+// Flips the bits of `mask` in the byte at `offset`, if there is one.
 inline TpmFault FlipBits(size_t offset, uint8_t mask) {
   return Change([offset, mask](Bytes& response) {
     if (offset < response.size()) response[offset] ^= mask;
   });
 }
-// The handle that follows the header, in answers of commands that load an object, is another one.
+// Changes the handle after the header, in responses of commands that load an object.
 inline TpmFault ChangeHandle() { return FlipBits(13, 0x07); }
-// One byte is another, at a place that follows from the seed and from how often this was called.
+// Changes one byte. Its position depends on the seed and on the number of calls.
 inline TpmFault ChangeRandomByte(uint32_t seed) {
   return Change([random = std::make_shared<std::mt19937>(seed)](Bytes& response) {
     response[(*random)() % response.size()] ^= static_cast<uint8_t>(1 + (*random)() % 255);
@@ -132,15 +132,15 @@ inline TpmFault ChangeRandomByte(uint32_t seed) {
 
 }  // namespace faults
 
-// Thread-safe. The provider under test must be gone, or disconnected, before another client (such
-// as SoftwareTpm::Tool) talks to the TPM directly: call Disconnect for that.
+// Thread-safe. Before another client (such as SoftwareTpm::Tool) uses the TPM directly, destroy or
+// disconnect the provider under test: call Disconnect for that.
 class TpmProxy {
  public:
-  // Which commands a fault hits.
+  // Which commands a fault applies to.
   struct Target {
     std::optional<TPM2_CC> command;               // nullopt: any
-    int skip = 0;                                 // lets so many pass first
-    int times = std::numeric_limits<int>::max();  // then hits so many
+    int skip = 0;                                 // first lets this number of commands pass
+    int times = std::numeric_limits<int>::max();  // then applies to this number of commands
   };
 
   explicit TpmProxy(std::string tpm_socket_path) : line_(std::move(tpm_socket_path)) {}
@@ -148,25 +148,25 @@ class TpmProxy {
   std::string tcti() const { return server_.tcti(); }
   std::string socket_path() const { return server_.socket_path(); }
 
-  // Of several faults that hit a command, the one that was injected first counts.
+  // If several faults apply to a command, the one that was injected first is used.
   void Inject(TpmFault fault, Target target) {
     const std::lock_guard lock(mutex_);
     injected_.push_back({std::move(fault), target});
   }
 
-  // No more faults.
+  // Removes all faults.
   void Heal() {
     const std::lock_guard lock(mutex_);
     injected_.clear();
   }
 
-  // How many commands a fault has hit since the proxy was made.
+  // The number of commands that faults have been applied to, since the proxy was made.
   int hits() const {
     const std::lock_guard lock(mutex_);
     return hits_;
   }
 
-  // The commands with this code that clients have sent.
+  // The number of commands with this code that clients have sent.
   std::vector<Bytes> Commands(TPM2_CC code) const {
     const std::lock_guard lock(mutex_);
     std::vector<Bytes> found;
@@ -176,10 +176,10 @@ class TpmProxy {
     return found;
   }
 
-  // A command past all faults, as another client's.
+  // Sends a command past all faults, like another client.
   Bytes Exchange(ByteView command) { return line_.Exchange(command); }
 
-  // Lets other clients at the TPM, which serves one connection at a time.
+  // Lets other clients connect to the TPM, which serves one connection at a time.
   void Disconnect() { line_.Disconnect(); }
 
  private:

@@ -1,4 +1,4 @@
-// A TPM on a Unix socket that answers what a test wants it to.
+// A TPM at a Unix socket that sends the responses that a test chooses.
 #ifndef DEVICE_KEY_TEST_SUPPORT_TPM_SERVER_H_
 #define DEVICE_KEY_TEST_SUPPORT_TPM_SERVER_H_
 
@@ -42,7 +42,8 @@ inline bool ReadExactly(int fd, uint8_t* buffer, size_t size) {
   return true;
 }
 
-// One whole command or response from `fd`, by the size in its header; empty at its end.
+// Reads one whole command or response from `fd`, using the size in its header; empty at the end of
+// the stream.
 inline Bytes ReadTpmMessage(int fd) {
   std::array<uint8_t, 10> header;
   if (!ReadExactly(fd, header.data(), header.size())) return {};
@@ -55,11 +56,11 @@ inline Bytes ReadTpmMessage(int fd) {
   return message;
 }
 
-// Serves any number of clients at once, one command at a time, on a thread of its own.
+// Serves any number of clients, one command at a time, on its own thread.
 class TpmServer {
  public:
-  // The response to one command, sent as it is. The client is hung up on for an empty one and for
-  // an exception, and gets no answer for nullopt. Called on the server's thread.
+  // Returns the response to one command, which is sent unchanged. An empty response or an exception
+  // closes the connection; nullopt sends no response. Called on the server's thread.
   using Answer = std::function<std::optional<Bytes>(ByteView command)>;
 
   explicit TpmServer(Answer answer)
@@ -104,7 +105,7 @@ class TpmServer {
     }
   }
 
-  // False when the connection is over.
+  // False when the connection has ended.
   bool ServeCommand(int client) {
     const Bytes command = ReadTpmMessage(client);
     const std::optional<Bytes> response = command.empty() ? Bytes{} : AnswerOrHangUp(command);
@@ -129,12 +130,12 @@ class TpmServer {
   std::thread thread_;
 };
 
-// A client of swtpm's socket that passes on commands as they are. Thread-safe.
+// A client of swtpm's socket that forwards commands unchanged. Thread-safe.
 class TpmLine {
  public:
   explicit TpmLine(std::string socket_path) : socket_path_(std::move(socket_path)) {}
 
-  // Connects on the first call. Throws std::runtime_error when the TPM goes away.
+  // Connects with the first call. Throws std::runtime_error when the TPM closes the connection.
   Bytes Exchange(ByteView command) {
     const std::lock_guard lock(mutex_);
     if (!fd_.valid()) {

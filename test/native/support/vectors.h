@@ -1,5 +1,5 @@
-// The files under test/vectors, found at run time: a test program may run far from where it was
-// built.
+// The files under test/vectors. They are found at run time, because a test program may run on
+// another machine than it was built on.
 #ifndef DEVICE_KEY_SUPPORT_VECTORS_H_
 #define DEVICE_KEY_SUPPORT_VECTORS_H_
 
@@ -11,7 +11,8 @@
 
 namespace device_key {
 
-// In DEVICE_KEY_TEST_VECTORS, else in test/vectors below the current directory or one above it.
+// In DEVICE_KEY_TEST_VECTORS, else in test/vectors below the current directory or one of its
+// parents.
 inline std::filesystem::path VectorsDirectory() {
   if (const char* named = std::getenv("DEVICE_KEY_TEST_VECTORS")) return named;
   for (std::filesystem::path directory = std::filesystem::current_path();;

@@ -1,4 +1,4 @@
-// Gives each test a new Mac, and checks at its end that no CoreFoundation object leaked.
+// Resets the Mac for each test, and checks at its end that no CoreFoundation object leaked.
 #ifndef DEVICE_KEY_TEST_APPLE_APPLE_FIXTURE_H_
 #define DEVICE_KEY_TEST_APPLE_APPLE_FIXTURE_H_
 
@@ -39,7 +39,7 @@ class AppleTest : public testing::Test {
 
   static bool AnyLeaked() { return stand_in::LiveObjects() != before_; }
 
-  // Waits for work that goes on after its caller has given up. Fails after five seconds.
+  // Waits for work that continues after its caller has stopped waiting. Fails after five seconds.
   static void WaitUntil(const std::function<bool()>& condition) {
     for (int tries = 0; tries < 1000; ++tries) {
       if (condition()) return;

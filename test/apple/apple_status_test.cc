@@ -73,7 +73,7 @@ TEST_F(AppleTest, TheMissingEntitlementIsExplainedForElectron) {
                              testing::HasSubstr("provisioning profile")));
 }
 
-TEST_F(AppleTest, WhatTheEnclaveItselfAnsweredIsPartOfTheMessage) {
+TEST_F(AppleTest, TheEnclavesOwnErrorIsPartOfTheMessage) {
   SecureEnclaveProvider provider(UserPresence{});
   const KeyId id = KeyId::Generate(ProtectionClass::kHardwareSecureEnclave);
   const ProviderKey key = Create(provider, id);

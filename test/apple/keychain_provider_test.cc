@@ -40,7 +40,8 @@ TEST_F(KeychainProviderTest, UsesTheLoginKeychainWhereTheDataProtectionKeychainE
 TEST_F(KeychainProviderTest, DoesNotTryToExportAKeyWhoseAttributesAllowIt) {
   Create(provider_, id_);
 
-  // Of the key in the login keychain: the private half, which is refused, and the public one.
+  // Two exports of the login keychain's key: the private half, which is refused, and the public
+  // half.
   EXPECT_EQ(stand_in::Calls("SecKeyCopyExternalRepresentation"), 2u);
 }
 
@@ -53,7 +54,7 @@ TEST_F(KeychainProviderTest, PrefersTheDataProtectionKeychainWhereItDoesNotExpor
   EXPECT_TRUE(Verifies(key, Sign(provider_, id_, key.handle)));
 }
 
-TEST_F(KeychainProviderTest, LeavesAKeyInTheHomeItWasMadeIn) {
+TEST_F(KeychainProviderTest, NeverMovesAKey) {
   const ProviderKey key = Create(provider_, id_);
   Change([](Mac& mac) { mac.keeps_software_keys = true; });
 
@@ -62,7 +63,7 @@ TEST_F(KeychainProviderTest, LeavesAKeyInTheHomeItWasMadeIn) {
   EXPECT_TRUE(FileKeychainTags().empty());
 }
 
-TEST_F(KeychainProviderTest, ProbeNamesTheHomeAndWhyAndLeavesNothingBehind) {
+TEST_F(KeychainProviderTest, ProbeNamesTheHomeAndTheReasonAndLeavesNoKey) {
   const Availability availability = provider_.Probe(NoHurry());
 
   EXPECT_TRUE(availability.available());
@@ -82,7 +83,7 @@ TEST_F(KeychainProviderTest, AKeyIsNotLostWhereTheHostLacksTheEntitlement) {
             ErrorCode::kMissingEntitlement);
 }
 
-TEST_F(KeychainProviderTest, IsLockedWhereThereIsNoLoginKeychain) {
+TEST_F(KeychainProviderTest, IsLockedWithoutALoginKeychain) {
   Change([](Mac& mac) { mac.has_default_keychain = false; });
 
   const DeviceKeyError error = ErrorOf([&] { Create(provider_, id_); });
@@ -121,7 +122,7 @@ TEST_F(KeychainProviderTest, ReportsTheStatusOfEachWayWhenAllFail) {
   EXPECT_EQ(error.platform_status(), static_cast<uint32_t>(errSecNoSuchKeychain));
 }
 
-TEST_F(KeychainProviderTest, NeverMakesAKeyWithoutTheUserPresenceThatWasAskedFor) {
+TEST_F(KeychainProviderTest, NeverMakesAKeyWithoutTheRequestedUserPresence) {
   KeychainProvider provider(UserPresence{.required = true});
   Change([](Mac& mac) { mac.refuses_access_control = true; });
 
@@ -130,7 +131,7 @@ TEST_F(KeychainProviderTest, NeverMakesAKeyWithoutTheUserPresenceThatWasAskedFor
   EXPECT_TRUE(FileKeychainTags().empty());
 }
 
-TEST_F(KeychainProviderTest, DoesNotTryAnotherWayAfterAPassingFailure) {
+TEST_F(KeychainProviderTest, DoesNotTryAnotherWayAfterATemporaryFailure) {
   Answers("SecKeyCreateRandomKey", {{errSecInteractionNotAllowed}});
 
   EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kSessionLocked);
@@ -172,7 +173,7 @@ TEST_F(KeychainProviderTest, DeletesTheLateKeyOfACallThatTimedOut) {
                                  std::chrono::steady_clock::now() + std::chrono::milliseconds(50)};
 
   EXPECT_EQ(ErrorOf([&] { provider_.Create(id_, {}, soon); }).code(), ErrorCode::kDeviceTimeout);
-  // Before the key is made, a first call asks whether the host is entitled.
+  // Before the key is made, a first call checks whether the host is entitled.
   WaitUntil([] { return stand_in::Calls("SecItemDelete") > 1 && !AnyLeaked(); });
   EXPECT_TRUE(KeychainTags().empty());
 }

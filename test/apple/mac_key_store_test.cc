@@ -28,7 +28,7 @@ class MacKeyStoreTest : public AppleTest {
  protected:
   MacKeyStoreTest() : store_(Open(0)) {}
 
-  // A store whose clock is ahead by `seconds`.
+  // A store whose clock is `seconds` ahead.
   DeviceKeyStore Open(int64_t seconds) {
     return DeviceKeyStore(
         {.directory = directory_.path(), .now = [seconds] { return std::time(nullptr) + seconds; }},
@@ -79,7 +79,7 @@ TEST_F(MacKeyStoreTest, NamesTheFallbackWhenOnlyHardwareIsAllowed) {
   EXPECT_EQ(Announcements(), 0u);
 }
 
-TEST_F(MacKeyStoreTest, TakesTheFallbackWhereItIsAllowed) {
+TEST_F(MacKeyStoreTest, UsesTheFallbackWhenItIsAllowed) {
   Change([](Mac& mac) { mac.has_enclave = false; });
   const CreateResponse key = Create(store_, ProtectionPolicy::kAllowOsProtectedNonextractable);
 
@@ -87,7 +87,7 @@ TEST_F(MacKeyStoreTest, TakesTheFallbackWhereItIsAllowed) {
   EXPECT_EQ(FileKeychainTags(), std::vector<std::string>{key.key_id.str()});
 }
 
-TEST_F(MacKeyStoreTest, DoesNotTakeTheFallbackInALockedSession) {
+TEST_F(MacKeyStoreTest, DoesNotUseTheFallbackInALockedSession) {
   stand_in::Answers("SecItemCopyMatching", {{errSecInteractionNotAllowed}});
 
   EXPECT_EQ(
@@ -112,20 +112,20 @@ TEST_F(MacKeyStoreTest, RefusesADirectoryThatAnAccessListLetsOthersRead) {
   EXPECT_EQ(ErrorOf([&] { Create(store_); }).code(), ErrorCode::kStoreInsecure);
 }
 
-TEST_F(MacKeyStoreTest, TakesADirectoryWhoseAccessListAllowsNothing) {
-  // As macOS protects folders.
+TEST_F(MacKeyStoreTest, AcceptsADirectoryWhoseAccessListGrantsNothing) {
+  // macOS protects its folders with such a list.
   Change([](Mac& mac) { mac.access_list = {{.allows = false, .permissions = ACL_DELETE}}; });
 
   EXPECT_NO_THROW(Sign(Create(store_).key_id));
 }
 
-// As on a file system that ignores case, which is the default of macOS.
+// The default file systems of macOS ignore case.
 TEST_F(MacKeyStoreTest, DoesNotFindAnIdThatDiffersInCase) {
   const KeyId key_id = Create(store_).key_id;
   std::string text = key_id.str();
   for (size_t i = std::string_view("dk_hse_").size(); i < text.size(); ++i) {
     const unsigned char letter = static_cast<unsigned char>(text[i]);
-    // The last character also has to leave the unused bits 0.
+    // The last character must also leave the unused bits 0.
     if (std::isalpha(letter) == 0 || i + 1 == text.size()) continue;
     text[i] =
         static_cast<char>(std::islower(letter) != 0 ? std::toupper(letter) : std::tolower(letter));
@@ -156,7 +156,7 @@ TEST_F(MacKeyStoreTest, RefusesASignatureThatDoesNotVerify) {
 }
 
 TEST_F(MacKeyStoreTest, SweepsTheKeyOfAProcessThatDiedBeforeItWasRecorded) {
-  // As the process left it: the key is announced and made.
+  // The state that the process left: the key is announced and made.
   SecureEnclaveProvider provider(UserPresence{});
   const KeyId lost = KeyId::Generate(ProtectionClass::kHardwareSecureEnclave);
   PendingKeys(directory_.path()).Announce(provider, lost, nullptr);

@@ -44,7 +44,7 @@ TEST_F(SecureEnclaveTest, UsesTheRecordWhenOnlyTheCreationNeedsTheEntitlement) {
   EXPECT_EQ(Create(provider_, id_).handle["home"], "record");
 }
 
-TEST_F(SecureEnclaveTest, LeavesAKeyInTheHomeItWasMadeIn) {
+TEST_F(SecureEnclaveTest, NeverMovesAKey) {
   Change([](Mac& mac) { mac.entitled = false; });
   const ProviderKey key = Create(provider_, id_);
   Change([](Mac& mac) { mac.entitled = true; });
@@ -101,7 +101,7 @@ TEST_F(SecureEnclaveTest, FindsABusyTokenBelowTheErrorOfACreation) {
   EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kDeviceBusy);
 }
 
-TEST_F(SecureEnclaveTest, ProbeNamesTheHomeAndLeavesNothingBehind) {
+TEST_F(SecureEnclaveTest, ProbeNamesTheHomeAndLeavesNoKey) {
   EXPECT_EQ(provider_.Probe(NoHurry()).details["home"], "keychain");
   EXPECT_TRUE(KeychainTags().empty());
 
@@ -136,28 +136,28 @@ TEST_F(SecureEnclaveTest, OnlyAnExplicitNotFoundLeadsToCreation) {
   EXPECT_EQ(stand_in::Calls("SecKeyCreateRandomKey"), 0u);
 }
 
-TEST_F(SecureEnclaveTest, ThrowsAwayAKeyThatIsNotInTheEnclave) {
+TEST_F(SecureEnclaveTest, DiscardsAKeyThatIsNotInTheEnclave) {
   Change([](Mac& mac) { mac.ignores_token = true; });
 
   EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kHardwareUnavailable);
   EXPECT_TRUE(KeychainTags().empty());
 }
 
-TEST_F(SecureEnclaveTest, ThrowsAwayAKeyThatCanBeExported) {
+TEST_F(SecureEnclaveTest, DiscardsAKeyThatCanBeExported) {
   Change([](Mac& mac) { mac.exports_keys = true; });
 
   EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kCryptoError);
   EXPECT_TRUE(KeychainTags().empty());
 }
 
-TEST_F(SecureEnclaveTest, ThrowsAwayAKeyWhosePublicHalfCannotBeRead) {
+TEST_F(SecureEnclaveTest, DiscardsAKeyWhosePublicHalfCannotBeRead) {
   Answers("SecKeyCopyPublicKey", {{-1}});
 
   EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kPlatformError);
   EXPECT_TRUE(KeychainTags().empty());
 }
 
-TEST_F(SecureEnclaveTest, ThrowsAwayAKeyWhoseAttributesCannotBeRead) {
+TEST_F(SecureEnclaveTest, DiscardsAKeyWhoseAttributesCannotBeRead) {
   Answers("SecKeyCopyAttributes", {{-1}});
 
   EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kPlatformError);
@@ -165,7 +165,7 @@ TEST_F(SecureEnclaveTest, ThrowsAwayAKeyWhoseAttributesCannotBeRead) {
 }
 
 TEST_F(SecureEnclaveTest, ReportsAPublicKeyThatCannotBeExported) {
-  // The first call asks for the private key, which is refused whatever the answer is.
+  // The first call exports the private key, which is always refused.
   Answers("SecKeyCopyExternalRepresentation", {{0}, {errSecDecode}});
 
   EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kPlatformError);
@@ -223,7 +223,7 @@ TEST_F(SecureEnclaveTest, RefusesAWrappedKeyThatCannotBeOpenedAgain) {
   EXPECT_EQ(ErrorOf([&] { Create(provider_, id_); }).code(), ErrorCode::kPlatformError);
 }
 
-TEST_F(SecureEnclaveTest, ReturnsAWrongSignatureForItsCallerToFind) {
+TEST_F(SecureEnclaveTest, ReturnsAWrongSignatureThatItsCallerDetects) {
   const ProviderKey key = Create(provider_, id_);
   Change([](Mac& mac) { mac.signs_wrongly = true; });
 
@@ -253,14 +253,14 @@ TEST_F(SecureEnclaveTest, DeletesAKeyThatWasAnnouncedAndNeverRecorded) {
   EXPECT_TRUE(KeychainTags().empty());
 }
 
-TEST_F(SecureEnclaveTest, DoesNotTakeAMissingEntitlementForTheAbsenceOfAnAnnouncedKey) {
+TEST_F(SecureEnclaveTest, DoesNotTreatAMissingEntitlementAsTheAbsenceOfAnAnnouncedKey) {
   Change([](Mac& mac) { mac.entitled = false; });
 
   EXPECT_EQ(ErrorOf([&] { provider_.Delete(id_, nullptr, NoHurry()); }).code(),
             ErrorCode::kMissingEntitlement);
 }
 
-TEST_F(SecureEnclaveTest, ASearchThatFindsNothingUsableIsNotTakenForAbsence) {
+TEST_F(SecureEnclaveTest, ASearchWithAnUnusableResultIsNotTreatedAsAbsence) {
   const ProviderKey key = Create(provider_, id_);
   Change([](Mac& mac) { mac.finds_something_else = true; });
 
@@ -293,7 +293,7 @@ TEST_F(SecureEnclaveTest, TimesOutWhileMacosWaitsAndDeletesTheLateKey) {
                                  std::chrono::steady_clock::now() + std::chrono::milliseconds(50)};
 
   EXPECT_EQ(ErrorOf([&] { provider_.Create(id_, {}, soon); }).code(), ErrorCode::kDeviceTimeout);
-  // Before the key is made, a first call asks whether the host is entitled.
+  // Before the key is made, a first call checks whether the host is entitled.
   WaitUntil([] { return stand_in::Calls("SecItemDelete") > 1 && !AnyLeaked(); });
   EXPECT_TRUE(KeychainTags().empty());
 }

@@ -22,14 +22,14 @@ class UserPresenceTest : public AppleTest {
   const KeyId other_id_ = KeyId::Generate(ProtectionClass::kHardwareSecureEnclave);
 };
 
-TEST_F(UserPresenceTest, IsAskedOfNobodyByDefault) {
+TEST_F(UserPresenceTest, IsNotRequiredByDefault) {
   SecureEnclaveProvider provider(UserPresence{});
   Sign(provider, id_, Create(provider, id_).handle);
 
   EXPECT_EQ(Prompts(), 0u);
 }
 
-TEST_F(UserPresenceTest, MakingAKeyAsksNobody) {
+TEST_F(UserPresenceTest, MakingAKeyDoesNotAskForIt) {
   SecureEnclaveProvider provider(kEachUse);
   Create(provider, id_);
   Change([](Mac& mac) { mac.entitled = false; });
@@ -50,7 +50,7 @@ TEST_F(UserPresenceTest, IsAskedForEachUseInBothHomes) {
   }
 }
 
-TEST_F(UserPresenceTest, HoldsForTheReuseWindowInBothHomes) {
+TEST_F(UserPresenceTest, LastsForTheReuseWindowInBothHomes) {
   for (const bool entitled : {true, false}) {
     SecureEnclaveProvider provider(kEachHour);
     Change([&](Mac& mac) { mac.entitled = entitled; });
@@ -62,7 +62,7 @@ TEST_F(UserPresenceTest, HoldsForTheReuseWindowInBothHomes) {
   }
 }
 
-TEST_F(UserPresenceTest, HoldsForTheOtherKeysOfTheProvider) {
+TEST_F(UserPresenceTest, AppliesToTheOtherKeysOfTheProvider) {
   SecureEnclaveProvider provider(kEachHour);
   Sign(provider, id_, Create(provider, id_).handle);
   Sign(provider, other_id_, Create(provider, other_id_).handle);
@@ -70,7 +70,7 @@ TEST_F(UserPresenceTest, HoldsForTheOtherKeysOfTheProvider) {
   EXPECT_EQ(Prompts(), 1u);
 }
 
-TEST_F(UserPresenceTest, HoldsForNoOtherProvider) {
+TEST_F(UserPresenceTest, DoesNotApplyToAnotherProvider) {
   SecureEnclaveProvider first(kEachHour), second(kEachHour);
   const ProviderKey key = Create(first, id_);
   Sign(first, id_, key.handle);
@@ -83,7 +83,7 @@ TEST_F(UserPresenceTest, EndsWithTheReuseWindow) {
   ReuseWindow window(std::chrono::seconds(1));
   stand_in::Confirm(window.During([](CFTypeRef context) { return context; }));
 
-  // Until the window returns another context, which nobody has confirmed.
+  // Wait until the window returns another context, which is unconfirmed.
   WaitUntil([&] {
     return window.During([](CFTypeRef context) { return !stand_in::IsConfirmed(context); });
   });
@@ -100,7 +100,7 @@ TEST_F(UserPresenceTest, AFailedUseClosesTheWindow) {
   EXPECT_EQ(Prompts(), 2u);
 }
 
-TEST_F(UserPresenceTest, IsAskedForEachUseWhereThereIsNoLocalAuthentication) {
+TEST_F(UserPresenceTest, IsAskedForEachUseWithoutLocalAuthentication) {
   SecureEnclaveProvider provider(kEachHour);
   Change([](Mac& mac) { mac.has_local_authentication = false; });
   const ProviderKey key = Create(provider, id_);
@@ -119,12 +119,12 @@ TEST_F(UserPresenceTest, OfAKeychainKeyIsAskedForWhenItIsLookedUp) {
   Sign(provider, id, key.handle);
   EXPECT_EQ(Prompts(), 1u);
 
-  // Other searches, such as for an older key of this name, ask nobody; this one does.
+  // Other searches, such as for an older key with this name, ask nobody; this one does.
   Answers("SecItemCopyMatching", {{errSecUserCanceled}});
   EXPECT_EQ(ErrorOf([&] { Sign(provider, id, key.handle); }).code(), ErrorCode::kUserCanceled);
 }
 
-TEST_F(UserPresenceTest, StaysWithTheKeyWhateverALaterProviderAsksFor) {
+TEST_F(UserPresenceTest, BelongsToTheKeyNotToALaterProvider) {
   SecureEnclaveProvider strict(kEachUse);
   SecureEnclaveProvider lenient(UserPresence{});
   const ProviderKey key = Create(strict, id_);

@@ -1,4 +1,4 @@
-// A process that is killed loses no key, and leaves neither a file nor an unrecorded key in a token.
+// Killing a process loses no key, and leaves no file and no unrecorded key in a token.
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -56,8 +56,8 @@ describe.each(homes)('with keys in %s', (name, start) => {
   });
 });
 
-// SoftHSM writes its token's own file anew at each login, so a kill inside that module can destroy the
-// token, keys and all. The test above kills between the module's calls.
+// SoftHSM rewrites its token's own file at each login, so a kill inside that module can destroy the
+// token with all keys. The test above kills only between the module's calls.
 test('a kill at a random moment loses nothing with keys in a TPM', async () => {
   home = await tpmHome();
   let kills = 0;

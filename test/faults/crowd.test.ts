@@ -1,4 +1,4 @@
-// Many processes, and many worker threads, on one store.
+// Many processes and many worker threads use one store.
 import { runChild } from '../support/child';
 import { connectionPayload, secondsAhead } from '../support/payloads';
 import { expectNothingLost, live, report, tokenHome, tpmHome, whole } from './faults';
@@ -8,7 +8,7 @@ const processes = 8;
 const threads = 16;
 const payload = () => connectionPayload({ tokenExpiresAt: secondsAhead(600) });
 
-// swtpm takes one connection at a time. guest.test.ts does the same through /dev/tpmrm0.
+// swtpm serves one connection at a time. guest.test.ts does the same through /dev/tpmrm0.
 test('processes that create, sign, list and delete in one token do not disturb each other', async () => {
   const home = await tokenHome();
   try {
@@ -17,8 +17,8 @@ test('processes that create, sign, list and delete in one token do not disturb e
     );
     const steps = lives.flatMap((life) => life.steps);
     const failed = steps.filter(({ state }) => state === 'failed');
-    // At each login SoftHSM cuts its token's own file and writes it anew: another process that looks at
-    // this moment sees no token.
+    // At each login SoftHSM truncates its token's own file and rewrites it: a process that reads it
+    // at this moment sees no token.
     expect(failed.filter(({ errorCode }) => errorCode !== 'token_missing')).toEqual([]);
     expect(lives.map(({ ended }) => ended)).toEqual(Array(processes).fill('exit 0'));
     await expectNothingLost(home, steps);

@@ -1,4 +1,4 @@
-// A full or broken disk gives a typed error and loses no key.
+// A full or broken disk causes a typed error and loses no key.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -53,7 +53,7 @@ describe.each(homes)('with keys in %s', (name, start) => {
         failed += failures.length > 0 ? 1 : 0;
         await expectNothingLost(home, life.steps);
       }
-      // The rest are calls whose failure changes nothing, such as the one that removes a lock.
+      // The other calls are those whose failure changes nothing, such as removing a lock.
       expect(failed).toBeGreaterThanOrEqual(whole ? 10 : 0);
       const faults = Math.ceil(calls / callsBetweenFaults);
       report(`${error} at a system call, ${name}`, faults, `${failed} typed errors, no key lost`);
@@ -61,7 +61,7 @@ describe.each(homes)('with keys in %s', (name, start) => {
   );
 });
 
-// As root in a namespace of its own mounts are possible; in some containers they are not.
+// Root can mount file systems in a separate namespace; some containers do not allow that.
 function canMount(): boolean {
   try {
     execFileSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'], {

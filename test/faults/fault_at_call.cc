@@ -1,12 +1,12 @@
-// A library for LD_PRELOAD: kills the process, or fails a call, at the Nth system call that the
-// addon makes on its own threads (those named device-key-…). FAULT_AT_CALL is one of
+// A library for LD_PRELOAD. Kills the process or fails a call at the Nth system call that the addon
+// makes on its own threads (those named device-key-…). FAULT_AT_CALL is one of
 //   count:FILE     writes how many calls there were to FILE when the process exits
 //   kill:N         SIGKILL before call N, from 1
 //   fail:N:ERRNO   call N fails with that number; a call that cannot fail so is made
 // Calls of other libraries in the process, such as a PKCS#11 module, are not counted.
 //
-// CLOCK_OFFSET names a file of eight bytes: a native integer, the seconds that time() is ahead. The
-// file may be changed while the process runs.
+// CLOCK_OFFSET names a file of eight bytes: a native integer, the number of seconds that time() is
+// ahead. The file may be changed while the process runs.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -84,7 +84,7 @@ bool IsOfAddon(const void* caller) {
          strstr(info.dli_fname, "device_key.node") != nullptr;
 }
 
-// Whether the call is to fail; errno is set then.
+// Whether the call must fail; errno is then set.
 bool Fails(const void* caller, bool can_fail = true) {
   if (!IsOfAddon(caller)) return false;
   if (++calls != plan.call) return false;
@@ -222,7 +222,7 @@ time_t time(time_t* result) noexcept {
   return now;
 }
 
-// The addon may be compiled with 64-bit file offsets, which are the same functions here.
+// The addon may be compiled with 64-bit file offsets; these functions are then the same.
 int openat64(int, const char*, int, ...) __attribute__((alias("openat")));
 int open64(const char*, int, ...) __attribute__((alias("open")));
 int fstat64(int, struct stat64*) noexcept __attribute__((alias("fstat")));

@@ -1,5 +1,5 @@
-// What the fault tests share: places where keys live, processes that are disturbed, and the check that
-// no key was lost.
+// Shared by the fault tests: homes of keys, processes with faults, and the check that no key was
+// lost.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ import { SoftwareTpm } from '../support/swtpm';
 
 const root = path.join(__dirname, '../..');
 
-// `npm run test:faults` sets it; without it, each test runs shortened.
+// `npm run test:faults` sets it; without it, each test runs a shorter time.
 export const whole = process.env['DEVICE_KEY_TEST_FAULTS'] === 'whole';
 
 // A row of the table that `npm run test:faults` prints.
@@ -26,7 +26,7 @@ export function report(test: string, faults: number, result: string): void {
   appendFileSync(path.join(directory, 'faults.tsv'), `${test}\t${faults}\t${result}\n`);
 }
 
-// The library for LD_PRELOAD (fault_at_call.cc), compiled.
+// The compiled library for LD_PRELOAD (fault_at_call.cc).
 export async function faultLibrary(directory: string): Promise<string> {
   const library = path.join(directory, 'fault_at_call.so');
   const source = path.join(__dirname, 'fault_at_call.cc');
@@ -34,12 +34,12 @@ export async function faultLibrary(directory: string): Promise<string> {
   return library;
 }
 
-// Where keys live: a directory of records, and a TPM or a token.
+// A home of keys: a directory of records, and a TPM or a token.
 export interface Home {
   readonly directory: string;
   readonly options: DeviceKeyStoreOptions;
   readonly environment: Record<string, string>;
-  // How many keys the hardware itself keeps; null when it keeps none.
+  // How many keys the hardware itself stores; null if it stores none.
   keysInHardware(): Promise<number | null>;
   stop(): Promise<void>;
 }
@@ -105,7 +105,7 @@ export interface Life {
 
 export interface Disturbance {
   env?: Record<string, string>;
-  // Milliseconds after the first step has begun.
+  // Milliseconds since the first step began.
   killAfterMs?: number;
   lives?: number;
 }
@@ -153,7 +153,7 @@ async function sleep(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-// What a process has written down of its steps; the last line may be cut off.
+// The steps that a process has recorded; the last line may be incomplete.
 export function toSteps(progress: string): Step[] {
   const lines = progress.split('\n').slice(0, -1);
   return lines.map((line) => {
@@ -162,8 +162,8 @@ export function toSteps(progress: string): Step[] {
   });
 }
 
-// The keys that must be there after `steps`, and those that must not: a step that began and did not
-// end leaves its key in neither.
+// The keys that must exist after `steps`, and those that must not. The key of a step that began and
+// did not end is in neither list.
 export function expectedKeys(steps: Step[]): { present: string[]; absent: string[] } {
   const state = new Map<string, 'present' | 'absent' | 'either'>();
   for (const { name, state: progress, keyId } of steps) {
@@ -174,9 +174,9 @@ export function expectedKeys(steps: Step[]): { present: string[]; absent: string
   return { present: of('present'), absent: of('absent') };
 }
 
-// Looks at `home` from a new process, as after a day: what must be there is there and signs, what was
-// deleted is not, and nothing else is left in the directory or in the token. Removes the keys of
-// `steps` from it, so that the home does not grow.
+// Checks `home` from a new process, as after a day: the keys that must exist exist and sign,
+// deleted keys are gone, and nothing else is left in the directory or in the token. Removes the
+// keys of `steps`, so that the home does not grow.
 export async function expectNothingLost(home: Home, steps: Step[]): Promise<void> {
   const { present, absent } = expectedKeys(steps);
   await ageLeftovers(home);
@@ -208,7 +208,7 @@ async function inspect(home: Home, remove: string[]): Promise<InspectedKey[]> {
   return output;
 }
 
-// Files of a process that died count as left over after some time: make them three hours old.
+// Files of a dead process count as leftovers after some time, so make them three hours old.
 async function ageLeftovers({ directory }: Home): Promise<void> {
   const past = Date.now() / 1000 - 3 * 3600;
   for (const name of existsSync(directory) ? await readdir(directory) : []) {

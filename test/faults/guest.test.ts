@@ -1,5 +1,5 @@
-// The kernel's resource manager in anger, in the guest of run-guest.sh: power cuts, many processes, and a
-// program that holds the TPM's slots.
+// Faults with the kernel's resource manager, in the guest of run-guest.sh: power cuts, many
+// processes, and a program that occupies the TPM's slots.
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -55,7 +55,7 @@ interface Boot {
 }
 
 test('power cuts in the middle of everything lose no key', async () => {
-  // The guest's emulated processor is slow: one life of a key takes some 0.2 s.
+  // The guest's emulated processor is slow: one life of a key takes about 0.2 s.
   for (let boot = 0; boot < boots; ++boot) {
     const last = boot + 1 === boots;
     const powerCutAfterMs = last ? null : 300 + Math.random() * 4000;
@@ -94,7 +94,7 @@ test('many processes, and a program that holds the slots of the TPM, are survive
   const { steps, inspection, starvation, handles } = JSON.parse(run.stdout) as Crowd;
 
   expect(steps.filter((step) => step.includes(' failed '))).toEqual([]);
-  // Every other key of live.cjs stays.
+  // Every second key of live.cjs stays.
   expect(inspection).toEqual({ keys: (processes * lives) / 2, problems: [] });
   report('8 processes, /dev/tpmrm0 in QEMU', steps.length / 2, 'no operation failed');
 

@@ -1,6 +1,6 @@
-// Public keys and signatures. The input is an SPKI, a DER signature, and two numbers side by side.
+// Public keys and signatures. The input is an SPKI, a DER signature, or two concatenated numbers.
 //
-// OpenSSL is the one that scripts/openssl/build-instrumented makes, so that libFuzzer sees into it.
+// scripts/openssl/build-instrumented makes this OpenSSL, so that libFuzzer sees its branches.
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 
@@ -15,7 +15,7 @@ using namespace device_key;
 namespace {
 
 void CheckSpki(ByteView input) {
-  // The point of an accepted key, uncompressed, comes last (RFC 5480, section 2.2).
+  // The uncompressed point of an accepted key is at the end (RFC 5480, section 2.2).
   const auto key =
       Accepted({ErrorCode::kCryptoError}, [&] { return P256PublicKey::FromSpki(input); });
   if (!key || input.size() != 91) return;
@@ -25,7 +25,7 @@ void CheckSpki(ByteView input) {
 }
 
 void CheckSignature(ByteView input) {
-  // Of the seed: a key and a message that it has signed.
+  // The seed's key, and a message that it has signed.
   static const P256PublicKey key = P256PublicKey::FromSpki(
       *Base64Decode("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE5luV8WnWqorCv2g8AsKs85Xuwvo"
                     "IX1fqkaDjnOQfzHINjpp7MDd8Q75bYQczXeZmJaw1ZC1/zwyIFwIj0zVNbQ=="));

@@ -1,4 +1,4 @@
-// What every fuzz target checks with.
+// Checks that every fuzz target uses.
 #ifndef DEVICE_KEY_FUZZ_ORACLE_H_
 #define DEVICE_KEY_FUZZ_ORACLE_H_
 
@@ -14,14 +14,14 @@
 
 namespace device_key {
 
-// Ends the process, which libFuzzer reports as a finding, unless `holds`.
+// Unless `holds`, ends the process, which libFuzzer reports as a finding.
 inline void Require(bool holds, const char* what) {
   if (holds) return;
   std::fprintf(stderr, "does not hold: %s\n", what);
   std::abort();
 }
 
-// What `decode` returns, or nullopt when it throws a DeviceKeyError with one of `codes`. Every
+// Returns the result of `decode`, or nullopt if it throws a DeviceKeyError with one of `codes`. Any
 // other exception ends the process.
 template <class Decode>
 auto Accepted(std::initializer_list<ErrorCode> codes, Decode decode)

@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   });
   if (!record) return 0;
   Require(record->key_id == id, "the record has the id of its file");
-  // Refused only when the indented text is longer than a record's file may be.
+  // Refused only if the indented text is longer than the maximum of a record's file.
   const auto text = Accepted({ErrorCode::kInvalidParams}, [&] { return EncodeKeyRecord(*record); });
   if (!text) return 0;
   const KeyRecord again = DecodeKeyRecord(*text, id, "record.json");

@@ -1,4 +1,4 @@
-// Writes a seed of tpm_answers_fuzz to standard output: what swtpm answers to ExerciseTpm.
+// Writes a seed of tpm_answers_fuzz to standard output: swtpm's responses to ExerciseTpm.
 #include <cstdio>
 
 #include "fuzz/tpm_exercise.h"

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kNow = 1'800'000'000;
 
-// All that can be asked about a payload that was accepted.
+// Calls everything that accepts a valid payload.
 void Check(const SignParams& params) {
   const std::string bytes = SignedBytes(params.payload);
   const std::string request = R"({"keyId":")" + params.key_id.str() +
@@ -33,7 +33,7 @@ void Check(const SignParams& params) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text = Text(data, size);
-  // invalid_payload is also for a member given twice in `payload`, in every method.
+  // Every method throws invalid_payload for a duplicate member in `payload`.
   static constexpr auto kCodes = {ErrorCode::kInvalidParams, ErrorCode::kInvalidPayload};
   if (const auto create = Accepted(kCodes, [&] { return DecodeCreateParams(text); })) {
     Accepted({ErrorCode::kInvalidParams}, [&] {

@@ -1,5 +1,5 @@
-// Bytes that a caller formed itself and wants signed. The input is those bytes, or the JSON text of
-// the whole request.
+// Signed bytes that a caller has formed itself. The input is those bytes, or the JSON text of the
+// whole request.
 #include "crypto/base64.h"
 #include "fuzz/oracle.h"
 #include "protocol/decode.h"

@@ -1,8 +1,9 @@
-// A TPM that answers anything. The input is its answers, one behind the other, each with its length
-// in two bytes (big-endian) in front. They go through a socket and tpm2-tss, as swtpm's do.
+// A TPM with arbitrary responses. The input is the responses, one after the other, each with its
+// length as a prefix of two bytes (big-endian). They go through a socket and tpm2-tss, like
+// swtpm's.
 //
-// tpm2-tss is the system's library and not instrumented: libFuzzer sees what our own code does with
-// what tpm2-tss has read.
+// tpm2-tss is the system's library and not instrumented: libFuzzer sees only what our own code does
+// with the data that tpm2-tss has parsed.
 #include <algorithm>
 #include <mutex>
 
@@ -21,8 +22,8 @@ class Answers {
     left_ = input;
   }
 
-  // The next answer. Empty, which hangs up, at the end and for one that announces more than there
-  // is: waiting for the rest would take all of the time limit.
+  // The next response. Empty, which closes the connection, at the end of the input and for a length
+  // beyond it: waiting for the rest would take the whole time limit.
   Bytes Next() {
     const std::lock_guard lock(mutex_);
     if (left_.size() < 2) return {};

@@ -1,4 +1,4 @@
-// What tpm_answers_fuzz does with a TPM, and record_tpm_answers has done with a real one.
+// The operations that tpm_answers_fuzz calls; record_tpm_answers calls the same with a real TPM.
 #ifndef DEVICE_KEY_FUZZ_TPM_EXERCISE_H_
 #define DEVICE_KEY_FUZZ_TPM_EXERCISE_H_
 
@@ -13,7 +13,8 @@
 
 namespace device_key {
 
-// Every kind of operation once. Only DeviceKeyError is expected of each; its code may be any.
+// Calls every kind of operation once. Each may throw a DeviceKeyError with any code, but no other
+// exception.
 inline void ExerciseTpm(const std::string& tcti) {
   Tpm2Provider provider(
       {.tcti = tcti, .allow_simulator = true, .environment = Environment::None()});
@@ -31,7 +32,7 @@ inline void ExerciseTpm(const std::string& tcti) {
   std::optional<ProviderKey> key;
   attempt([&] { key = provider.Create(id, nobody, limits); });
   if (!key) return;
-  // What Create returns is a key that a record can hold and the store can verify with.
+  // Create returns a key that a record can store and DeviceKeyStore can verify with.
   const P256PublicKey public_key = P256PublicKey::FromSpki(key->spki_der);
   const Sha256Digest digest = Sha256(AsBytes("message"));
   attempt(
@@ -45,7 +46,7 @@ inline void ExerciseTpm(const std::string& tcti) {
     attempt([&] {
       provider.Attest(id, key->handle, somebody, attestation_key, Bytes(32, 0x5A), limits);
     });
-    // Of the right form for a P-256 endorsement key.
+    // Well-formed for a P-256 endorsement key.
     attempt([&] {
       Bytes encrypted_secret{0, 68};
       encrypted_secret.resize(2 + 68, 0x11);

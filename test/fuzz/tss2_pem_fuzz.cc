@@ -1,7 +1,7 @@
 // TSS2 PRIVATE KEY: the input is the PEM text of a key record, or the DER in one.
 //
-// The DER reader is OpenSSL's. scripts/openssl/build-instrumented makes the one that this is linked
-// with, so that libFuzzer sees its branches and AddressSanitizer its memory.
+// OpenSSL reads the DER. scripts/openssl/build-instrumented makes this OpenSSL, so that libFuzzer
+// sees its branches and AddressSanitizer its memory accesses.
 #include "crypto/base64.h"
 #include "fuzz/oracle.h"
 #include "providers/tpm2/tss2_private_key.h"

@@ -1,6 +1,6 @@
-// The life of a key with the installed package, in whatever runtime runs this file: enroll, sign, verify,
-// delete. scripts/test-hosts.mjs copies it beside the installation. The TPM is named by the environment.
-// Prints one line, or fails.
+// The life of a key with the installed package, in the runtime that runs this file: enroll, sign,
+// verify, delete. scripts/test-hosts.mjs copies it into the installation. The environment names the
+// TPM. Prints one line, or fails.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import {

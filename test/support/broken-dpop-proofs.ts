@@ -1,5 +1,5 @@
-// Proofs that every verifier must refuse: each differs in one thing from a proof that holds for POST HTU
-// with TOKEN and the nonce "nonce-1".
+// Proofs that every verifier must refuse. Each differs in one respect from a valid proof for POST
+// HTU with TOKEN and the nonce "nonce-1".
 import { base64Url, digestOf, DpopSoftwareKey } from './dpop-proofs';
 
 export const NOW = 1_800_000_000;
@@ -13,7 +13,7 @@ export function goodClaims(now = NOW, htu = HTU): Record<string, unknown> {
 export interface BrokenProof {
   name: string;
   proof: string;
-  // What verifyDpopProof says.
+  // The code of verifyDpopProof's error.
   code: string;
 }
 

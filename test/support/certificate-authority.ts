@@ -1,4 +1,4 @@
-// A certification authority of openssl, for certificates that no TPM maker would issue.
+// A certification authority with openssl, for certificates that no TPM maker would issue.
 import { execFile } from 'node:child_process';
 import { createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -7,13 +7,13 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 
 export interface CertificateContents {
-  /** The distinguished name, as openssl writes it: `/CN=name`. */
+  /** The distinguished name in openssl's syntax: `/CN=name`. */
   subject?: string;
   /** Lines of an extensions section, such as `basicConstraints = CA:true`. */
   extensions?: string[];
   /** Options of the signature: `-sha1`, `-sigopt rsa_padding_mode:pss`. Default: SHA-256. */
   signature?: string[];
-  /** From now on. Default 30. */
+  /** Validity in days from now. Default 30. */
   days?: number;
 }
 
@@ -32,7 +32,7 @@ export class CertificateAuthority {
     readonly certificate: X509Certificate,
   ) {}
 
-  /** A root. `close` removes its files, and those of all that it has certified. */
+  /** A root. `close` removes its files, and those of all authorities that it has certified. */
   static async create(
     keyType: keyof typeof keyOptions,
     contents: CertificateContents = {},
@@ -53,13 +53,13 @@ export class CertificateAuthority {
     return new CertificateAuthority(directory, 'root', await load(directory, 'root'));
   }
 
-  /** Issues a certificate of `publicKey`, in DER. */
+  /** Issues a certificate for `publicKey`, in DER. */
   async issue(publicKey: KeyObject, contents: CertificateContents = {}): Promise<X509Certificate> {
     const name = `${this.name}-${(this.count += 1)}`;
     return this.sign(name, publicKey, contents);
   }
 
-  /** Issues a certificate of another authority. */
+  /** Issues a certificate for another authority. */
   async issueAuthority(contents: CertificateContents = {}): Promise<CertificateAuthority> {
     const name = `${this.name}-${(this.count += 1)}`;
     await makeKey(this.directory, name, 'ec');

@@ -12,18 +12,18 @@ const root = path.join(__dirname, '../..');
 export interface ChildResult<Output> {
   exitCode: number | null;
   signal: NodeJS.Signals | null;
-  // The last line of standard output, parsed; null when there is none.
+  // The last line of standard output, parsed; null if there is none.
   output: Output;
   stderr: string;
-  // From the start of the process to its end.
+  // Milliseconds from the start of the process to its end.
   elapsedMs: number;
 }
 
 export interface ChildOptions {
-  // Beside `essentialEnvironment`.
+  // In addition to `essentialEnvironment`.
   env?: Record<string, string>;
   nodeArguments?: string[];
-  // A child that has not ended by then is killed, which shows as `signal`.
+  // A child that has not ended by then is killed; the result's `signal` shows that.
   limitMs?: number;
 }
 
@@ -32,7 +32,7 @@ export class Child<Output> {
   private readonly process: ChildProcessByStdio<null, Readable, Readable>;
   private stdout = '';
 
-  // `input` is handed to the script as JSON in process.argv[2].
+  // Passes `input` to the script as JSON in process.argv[2].
   constructor(script: string, input: unknown = {}, options: ChildOptions = {}) {
     const { env = {}, nodeArguments = [], limitMs = 30_000 } = options;
     const file = path.join(root, 'test/node/children', script);
@@ -50,7 +50,7 @@ export class Child<Output> {
     this.result.catch(() => undefined);
   }
 
-  // Waits until the child has printed `text`, or has ended.
+  // Waits until the child has printed `text` or has ended.
   async printed(text: string): Promise<void> {
     while (!this.stdout.includes(text) && !this.process.stdout.readableEnded) {
       await Promise.race([once(this.process.stdout, 'data'), once(this.process.stdout, 'end')]);

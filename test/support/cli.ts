@@ -17,7 +17,7 @@ export interface CliResult {
 
 export interface CliOptions {
   env?: NodeJS.ProcessEnv;
-  // What standard input holds; nothing if not given.
+  // The contents of standard input; empty by default.
   input?: string;
   // A program and its arguments that run the command line, such as setpriv.
   under?: string[];
@@ -25,7 +25,8 @@ export interface CliOptions {
   binary?: string;
 }
 
-// A home directory, and the command line in it. It knows no TPM and no token but what `env` names.
+// A home directory, and the command line in it. It knows only the TPM and the tokens that `env`
+// names.
 export class CliUser {
   private constructor(readonly home: string) {}
 
@@ -39,12 +40,12 @@ export class CliUser {
 
   async run(args: string[], options: CliOptions = {}): Promise<CliResult> {
     const child = this.spawn(args, options);
-    child.stdin.on('error', () => undefined); // a command need not read what it is given
+    child.stdin.on('error', () => undefined); // a command may end without reading it
     child.stdin.end(options.input ?? '');
     return ended(child);
   }
 
-  // The one document on standard output.
+  // The only document on standard output.
   async json(args: string[], options: CliOptions = {}): Promise<unknown> {
     const { code, stdout, stderr } = await this.run([...args, '--json'], options);
     if (stderr !== '') throw new Error(`exit code ${code}: ${stderr}`);
@@ -69,7 +70,7 @@ export class CliUser {
     });
   }
 
-  // On a new terminal. Its input is typed on the terminal, and its output is the terminal's screen.
+  // Runs on a new terminal: input is typed on it, and output is the terminal's screen.
   spawnOnTerminal(args: string[], env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNullStreams {
     const quoted = [process.execPath, binary, ...args].map((word) => `'${word}'`).join(' ');
     return spawn('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], {
@@ -98,7 +99,7 @@ export async function ended(child: ChildProcessWithoutNullStreams): Promise<CliR
   return { code, ...texts };
 }
 
-// Resolves when `text` has been shown.
+// Resolves when `text` has appeared.
 export async function shown(child: ChildProcessWithoutNullStreams, text: string): Promise<void> {
   let soFar = '';
   await new Promise<void>((resolve, reject) => {
@@ -112,7 +113,7 @@ export async function shown(child: ChildProcessWithoutNullStreams, text: string)
   });
 }
 
-// A payload that the rules allow, for the next ten minutes.
+// A valid payload for the next ten minutes.
 export function connectionPayload(accountUserId: string, clientId: string): object {
   return {
     type: 'remoteControlClientConnection',
@@ -129,7 +130,7 @@ export function connectionPayload(accountUserId: string, clientId: string): obje
   };
 }
 
-// Runs a program without the privilege of overlooking permissions, which root has.
+// Runs a program without the privilege of ignoring permissions, which root has.
 export const withoutPrivileges =
   process.getuid?.() === 0
     ? ['setpriv', '--bounding-set', '-dac_override,-dac_read_search', '--inh-caps', '-all']

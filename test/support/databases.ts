@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A server process with its directory, which the kernel ends with this process. */
+/** A server process with its directory. The kernel ends it with this process. */
 abstract class Server {
   // Under /tmp, not TMPDIR: a socket's path must fit into 107 bytes.
   readonly directory = mkdtempSync('/tmp/dk-database-');
@@ -14,10 +14,10 @@ abstract class Server {
 
   abstract readonly socket: string;
   protected abstract command(more: string[]): [string, ...string[]];
-  /** The signal that ends the server without waiting for its clients. */
+  /** The signal that ends the server immediately, without waiting for clients. */
   protected readonly endSignal: NodeJS.Signals = 'SIGTERM';
 
-  /** Starts the server, again after `kill` with the files that it left. */
+  /** Starts the server; after `kill`, starts it again with the same files. */
   async start(...more: string[]): Promise<void> {
     const [command, ...args] = this.command(more);
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], { stdio: 'ignore' });
@@ -59,7 +59,7 @@ async function accepts(socketPath: string): Promise<boolean> {
   }
 }
 
-/** `redis-server` with every write on disk before its answer. */
+/** `redis-server`, with every write on the disk before it answers. */
 export class RedisServer extends Server {
   readonly socket = path.join(this.directory, 'redis.sock');
 
@@ -74,11 +74,11 @@ export class RedisServer extends Server {
   }
 }
 
-/** PostgreSQL of the newest version that Debian's packages installed. */
+/** PostgreSQL, the newest version installed by Debian's packages. */
 export class PostgresServer extends Server {
   readonly socket = path.join(this.directory, '.s.PGSQL.5432');
   readonly #data = path.join(this.directory, 'data');
-  // PostgreSQL refuses to run as root; its package brings this user.
+  // PostgreSQL refuses to run as root; its package creates this user.
   readonly #asUser =
     process.getuid?.() === 0 ? ['--reuid=postgres', '--regid=postgres', '--clear-groups'] : [];
   protected override readonly endSignal = 'SIGINT';
@@ -100,7 +100,7 @@ export class PostgresServer extends Server {
     });
   }
 
-  /** The server listens before it serves. */
+  /** The server listens before it can serve. */
   protected override isReady(): Promise<boolean> {
     const { status } = spawnSync(program('pg_isready'), ['-h', this.directory]);
     return Promise.resolve(status === 0);

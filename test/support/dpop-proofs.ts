@@ -1,4 +1,4 @@
-// DPoP proofs of a software key, right ones for tests to make wrong.
+// Valid DPoP proofs of a software key, which tests then modify.
 import { createHash, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 
 export interface Jwk {

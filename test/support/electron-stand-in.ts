@@ -1,7 +1,9 @@
-// A stand-in for Electron, which is too large to install for one test: only what
-// examples/electron/main.ts uses of `app`, `ipcMain` and `dialog`, behaving as Electron documents it.
+// A stand-in for Electron, which is too large to install for one test. It has only what
+// examples/electron/main.ts uses of `app`, `ipcMain` and `dialog`, and behaves as Electron's
+// documentation says.
 //
-// It runs in a separate process in place of Electron's main process. The test that started that
+// It runs in a separate process, in place of Electron's main process. The test that started that
+// process acts as renderer and user, through messages (see the two types below).
 // process plays renderer and user, by messages (see the two types below).
 import { EventEmitter } from 'node:events';
 
@@ -61,4 +63,4 @@ process.on('message', (message: ToMain) => {
     tell({ call, result }),
   );
 });
-setImmediate(() => tell({ ready: true })); // the app's main file has run by then
+setImmediate(() => tell({ ready: true })); // the app's main file has run before this

@@ -1,4 +1,4 @@
-// What examples/electron is type-checked against, where Electron itself is not installed.
+// Types for examples/electron where Electron itself is not installed.
 declare module 'electron' {
   type StandIn = typeof import('./electron-stand-in');
   export const app: StandIn['app'];

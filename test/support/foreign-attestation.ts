@@ -1,5 +1,5 @@
-// Attestations of keys that our own code would not make, by tpm2-tools and a TPM2_Certify of its own
-// (tpm2_certify takes no qualifying data).
+// Attestations of keys that our own code would not make, with tpm2-tools and our own TPM2_Certify
+// (tpm2_certify does not take qualifying data).
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,15 +14,15 @@ const keyHandle = 0x81010001;
 const attestationKeyHandle = 0x81010002;
 
 interface ForeignKeys {
-  /** TPMA_OBJECT of the attested key, as tpm2_create takes it. Default: those of a device key. */
+  /** TPMA_OBJECT of the attested key, in tpm2_create's syntax. Default: that of a device key. */
   key?: string;
-  /** A private key in PEM, to be imported as the attested key; then `key` is not obeyed. */
+  /** A private key in PEM to import as the attested key; `key` is then ignored. */
   importedKeyPem?: string;
-  /** TPMA_OBJECT of the attestation key. Default: those of an attestation key. */
+  /** TPMA_OBJECT of the attestation key. Default: that of an attestation key. */
   attestationKey?: string;
 }
 
-/** The statements about two such keys, by the TPM. Its stores must be closed. */
+/** The TPM's statements about two such keys. Close the TPM's stores first. */
 export async function attestForeignKey(
   tpm: SoftwareTpm,
   challenge: string,
@@ -37,7 +37,8 @@ export async function attestForeignKey(
     await tpm.tool('tpm2_flushcontext', '-t');
   };
   const create = async (name: string, attributes: string) => {
-    // TPM2_Certify takes the scheme of the attestation key; a restricted key must have one (Part 2, 12.2.3.6).
+    // TPM2_Certify uses the scheme of the attestation key; a restricted key must have one (Part 2,
+    // 12.2.3.6).
     const algorithm =
       name === 'ak' || attributes.includes('restricted') ? 'ecc:ecdsa-sha256:null' : 'ecc';
     await tpm.tool(
@@ -80,7 +81,7 @@ export async function attestForeignKey(
   }
 }
 
-/** The TPMT_PUBLIC in a file with a TPM2B_PUBLIC. */
+/** The TPMT_PUBLIC in a file that contains a TPM2B_PUBLIC. */
 async function publicArea(file: string): Promise<string> {
   return (await readFile(file)).subarray(2).toString('base64');
 }
@@ -111,7 +112,7 @@ async function certify(
   return { attest: parameters.subarray(2, end), signature: parameters.subarray(end) };
 }
 
-/** One command, and its response. */
+/** Sends one command and returns its response. */
 async function transmit(tpm: SoftwareTpm, command: Buffer): Promise<Buffer> {
   const socket = net.connect(tpm.socketPath);
   try {

@@ -1,5 +1,5 @@
-// What a user's machine has: a TPM, here a software one (on Windows a stand-in for its key store),
-// and a directory for key records.
+// The parts of a user's machine: a TPM, here a software TPM (on Windows a stand-in for its key
+// store), and a directory for key records.
 import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -9,7 +9,7 @@ import { onWindows, scratchPrefix } from './platform';
 import { SoftwareTpm } from './swtpm';
 import { StandInTpm } from './windows/stand-in-key-store';
 
-// Tests that use more of a SoftwareTpm than a StandInTpm has are not run on Windows.
+// Tests that need more than a StandInTpm has are not run on Windows.
 export async function startTpm(): Promise<SoftwareTpm> {
   return onWindows ? (new StandInTpm() as unknown as SoftwareTpm) : SoftwareTpm.start();
 }
@@ -26,7 +26,7 @@ export class TestMachine {
     return new TestMachine(await startTpm(), await mkdtemp(`${scratchPrefix}home-`));
   }
 
-  // Does not exist before the first key does.
+  // Does not exist until the first key is made.
   get directory(): string {
     return path.join(this.home, 'keys');
   }
@@ -39,7 +39,7 @@ export class TestMachine {
     return path.join(this.directory, `${keyId}.json`);
   }
 
-  // Closed by `closeStores` and `stop` at the latest. swtpm serves one process at a time.
+  // `closeStores` or `stop` closes it at the latest. swtpm serves one process at a time.
   open(options: DeviceKeyStoreOptions = {}): DeviceKeyStore {
     const store = DeviceKeyStore.open({ ...this.options, ...options });
     this.stores.push(store);

@@ -1,7 +1,7 @@
-// How promises ended, in a form that is easy to compare.
+// The outcomes of promises, in a form that is easy to compare.
 import { DeviceKeyError } from '../../dist/index.js';
 
-// 'fulfilled', or the code of the error; anything but a DeviceKeyError is thrown on.
+// 'fulfilled', or the code of the error; rethrows anything but a DeviceKeyError.
 export async function outcome(promise: Promise<unknown>): Promise<string> {
   try {
     await promise;

@@ -1,4 +1,4 @@
-// `p11-kit server`: runs a module in a process of another Unix user, behind a socket.
+// `p11-kit server`: runs a module as another Unix user, and offers it at a socket.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chown, rm } from 'node:fs/promises';
@@ -11,10 +11,10 @@ interface Options {
   module: string;
   env: Record<string, string>;
   owner: number; // the uid that runs the module
-  client: { uid: number }; // the only one that may connect
+  client: { uid: number }; // the only user that may connect
 }
 
-// Run by root, as a system service would be; see docs/pkcs11.md.
+// Started by root, like a system service; see docs/pkcs11.md.
 export class P11KitServer {
   private child: ChildProcess | undefined;
 
@@ -26,7 +26,7 @@ export class P11KitServer {
     return server;
   }
 
-  // For programs that are to reach it.
+  // The variables for programs that use the server.
   get environment(): Record<string, string> {
     return { P11_KIT_SERVER_ADDRESS: `unix:path=${this.socket}` };
   }
@@ -49,9 +49,9 @@ export class P11KitServer {
       },
     );
     this.child = child;
-    // It prints its address when it listens, on a socket that only `owner` may connect to. `--user` would
-    // be in the way: since p11-kit 0.25 it makes the server itself change the socket's owner, which needs
-    // root.
+    // It prints its address when it listens, on a socket to which only `owner` may connect.
+    // `--user` is not used: since p11-kit 0.25 it makes the server itself change the socket's
+    // owner, which requires root.
     await once(child.stdout, 'data');
     await chown(this.socket, client.uid, owner);
   }
@@ -70,7 +70,7 @@ export class P11KitServer {
     this.child = undefined;
     if (child?.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
-    // The whole process group: the server forks one process for each connection.
+    // Kills the whole process group, because the server forks one process for each connection.
     process.kill(-child.pid!, 'SIGKILL');
     await exited;
   }

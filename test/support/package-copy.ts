@@ -1,13 +1,13 @@
-// A copy of the built package that every user can read. A checkout may be below a folder that other
-// users cannot enter, such as root's home.
+// A copy of the built package that every user can read. A checkout may be below a directory that
+// other users cannot enter, such as root's home.
 import { constants } from 'node:fs';
 import { chmod, copyFile, cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 const root = path.join(__dirname, '../..');
 
-// What a process needs that uses the package: the package itself, and the scripts of the tests' child
-// processes.
+// The files that a process needs to use the package: the package itself, and the scripts of the
+// tests' child processes.
 const parts = ['package.json', 'dist', 'build/Release/device_key.node', 'test/node/children'];
 
 export class PackageCopy {
@@ -21,7 +21,7 @@ export class PackageCopy {
       await mkdir(path.dirname(target), { recursive: true });
       await cp(path.join(root, part), target, { recursive: true, dereference: true });
     }
-    // Node.js may be installed below such a folder, too.
+    // Node.js may also be installed below such a directory.
     await copyFile(process.execPath, copy.node, constants.COPYFILE_FICLONE);
     await chmod(copy.node, 0o755);
     return copy;

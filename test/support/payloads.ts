@@ -1,4 +1,4 @@
-// Payloads that keep every rule, for a key that is bound to `binding`.
+// Valid payloads for a key with the binding `binding`.
 import { createHash, randomBytes } from 'node:crypto';
 
 import type { DeviceKeySignPayload } from '../../dist/index.js';

@@ -1,5 +1,5 @@
-// A PKCS#11 module that keeps deleted objects: the module MODULE (a path), but C_DestroyObject does
-// nothing and says that it succeeded.
+// A PKCS#11 module that keeps deleted objects. It forwards to the module MODULE (a path), but
+// C_DestroyObject does nothing and reports success.
 #include <dlfcn.h>
 
 #include "providers/pkcs11/cryptoki.h"

@@ -7,7 +7,7 @@ import {
 } from '../../lib/verify';
 import { SoftwareSigner } from './software-signer';
 
-/** One moment for all tests of proofs, in Unix seconds, and an expiry ahead of it. */
+/** The time in all tests of proofs, in Unix seconds, and an expiry after it. */
 export const NOW = 1_800_000_000;
 export const EXPIRY = NOW + 600;
 
@@ -52,7 +52,7 @@ export const expectedEnrollment: ExpectedEnrollmentProof = {
   ...enrollmentPayload,
 };
 
-/** Options with a store of their own, at the moment NOW. */
+/** Options with a separate store, at the time NOW. */
 export function optionsAt(
   now = NOW,
   more: Partial<VerifyDeviceKeyProofOptions> = {},
@@ -60,7 +60,7 @@ export function optionsAt(
   return { nonces: new InMemoryNonceStore({ now: () => now }), now: () => now, ...more };
 }
 
-/** The code with which a verification fails, or undefined where it succeeds. */
+/** The error code of a verification; undefined if it succeeds. */
 export async function codeOf(verification: () => unknown): Promise<string | undefined> {
   try {
     await verification();

@@ -1,4 +1,4 @@
-// Checks of signatures with means of their own: nothing here uses the code under test.
+// Independent checks of signatures: nothing here uses the code under test.
 import { createPublicKey, verify, type KeyObject } from 'node:crypto';
 
 import type { DeviceKeySignPayload, DeviceKeySignResponse } from '../../dist/index.js';
@@ -20,8 +20,8 @@ export function verifies(spkiDerBase64: string, proof: DeviceKeySignResponse): b
   );
 }
 
-// The bytes that the protocol wants signed, spelled out member by member. JSON.stringify writes
-// strings as the protocol does, for strings without lone surrogates.
+// The bytes that the protocol signs, written member by member. JSON.stringify writes strings as the
+// protocol does, unless they have lone surrogates.
 export function expectedSignedText(payload: DeviceKeySignPayload): string {
   const members =
     payload.type === 'remoteControlClientConnection'

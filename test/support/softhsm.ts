@@ -1,4 +1,4 @@
-// A SoftHSM of a test's own: real PKCS#11 tokens as files in a directory under /tmp.
+// A separate SoftHSM for a test: real PKCS#11 tokens, as files in a directory under /tmp.
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,7 +8,7 @@ const run = promisify(execFile);
 
 export const softHsmModule = '/usr/lib/softhsm/libsofthsm2.so';
 
-// Writes down the calls to the module that PKCS11SPY names.
+// Logs the calls to the module that PKCS11SPY names.
 export const pkcs11Spy = '/usr/lib/x86_64-linux-gnu/pkcs11/pkcs11-spy.so';
 
 export class SoftHsm {
@@ -17,7 +17,7 @@ export class SoftHsm {
 
   private constructor(readonly directory: string) {}
 
-  // Without tokens.
+  // Has no tokens.
   static async make(): Promise<SoftHsm> {
     const hsm = new SoftHsm(await mkdtemp('/tmp/dk-softhsm-'));
     await mkdir(hsm.tokens);
@@ -44,7 +44,7 @@ export class SoftHsm {
     );
   }
 
-  // The tokens are gone, as if pulled out, until `putBack`.
+  // Removes the tokens until `putBack`.
   async takeOut(): Promise<void> {
     await rename(this.tokens, `${this.tokens}.out`);
     await mkdir(this.tokens);
@@ -55,7 +55,7 @@ export class SoftHsm {
     await rename(`${this.tokens}.out`, this.tokens);
   }
 
-  // What pkcs11-tool prints, logged in unless `pin` is null.
+  // The output of pkcs11-tool, logged in unless `pin` is null.
   async tool(args: string[], pin: string | null = this.pin): Promise<string> {
     const { stdout, stderr } = await run(
       'pkcs11-tool',
@@ -65,7 +65,7 @@ export class SoftHsm {
     return stdout + stderr;
   }
 
-  // Makes the tokens another user's, who alone can read them.
+  // Gives the tokens to another user, who alone can read them.
   async giveTo(uid: number): Promise<void> {
     await chmod(this.directory, 0o755);
     await chmod(this.tokens, 0o700);
@@ -76,7 +76,7 @@ export class SoftHsm {
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  // Of programs that are to see these tokens.
+  // The variables for programs that use these tokens.
   get environment(): Record<string, string> {
     return { SOFTHSM2_CONF: this.configuration };
   }

@@ -1,4 +1,5 @@
-// An attestation by software: all that verifyTpmKeyAttestation can check is right, and no TPM is there.
+// A software attestation: everything that verifyTpmKeyAttestation can check is valid, but there is
+// no TPM.
 // Only the credential exchange refuses it.
 import {
   createHash,

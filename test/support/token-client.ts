@@ -1,5 +1,5 @@
-// A new process that uses device keys: PKCS#11 modules read the environment that their
-// process was started with, and go by its user.
+// A new process that uses device keys: PKCS#11 modules depend on the environment at the start of
+// the process, and on its user.
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
@@ -24,10 +24,10 @@ interface Answer {
 }
 
 export interface ClientOptions {
-  // Beside `essentialEnvironment`.
+  // In addition to `essentialEnvironment`.
   env?: Record<string, string>;
-  // Answers to questions for a PIN, in turn or by the token's label; where there is none of the latter,
-  // the question stays open.
+  // Answers to questions for a PIN, in order or by the token's label. Without an answer for the
+  // label the question stays open.
   answers?: string[] | Record<string, string>;
   // The user that runs it, and a copy of the package that this user can read.
   user?: { uid: number; copy: PackageCopy };

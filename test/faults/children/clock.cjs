@@ -1,5 +1,5 @@
-// A process whose clock jumps: a key is made, and after each jump every operation is tried. Prints how
-// each ended.
+// A process whose clock jumps: makes a key, and tries every operation after each jump. Prints the
+// result of each operation.
 const { writeFileSync } = require('node:fs');
 const { DeviceKeyStore } = require('node-device-key');
 
@@ -12,7 +12,7 @@ const outcome = (promise) =>
     ({ code }) => code,
   );
 
-// In place: the file is mapped.
+// Written in place, because the file is mapped.
 function setClock(offsetSeconds) {
   writeFileSync(clockFile, new BigInt64Array([BigInt(offsetSeconds)]), { flag: 'r+' });
 }

@@ -1,5 +1,5 @@
-// Prints the state of a store: each listed key, and whether it signs. Then does what sweeps leftovers
-// (a list, and a create with its delete), and deletes the keys in `remove`.
+// Prints the state of a store: each listed key, and whether it signs. Then triggers the sweeps of
+// leftovers (with a list, a create and its delete), and deletes the keys in `remove`.
 const { DeviceKeyStore } = require('node-device-key');
 
 const { options, payload, remove } = JSON.parse(process.argv[2]);

@@ -1,5 +1,5 @@
-// Creates, uses and deletes keys, one after the other, and writes each step to `progress` before and
-// after it: this process is killed, or its system calls fail.
+// Creates, uses and deletes keys, one after the other. Writes each step to `progress` before and
+// after it, because tests kill this process or make its system calls fail.
 const { appendFileSync } = require('node:fs');
 const { DeviceKeyStore } = require('node-device-key');
 
@@ -32,7 +32,7 @@ async function main() {
     const { keyId } = key;
     await step('sign', keyId, () => store.sign({ keyId, payload }));
     await step('list', '', () => store.list());
-    // Every other key stays.
+    // Every second key stays.
     if (life % 2 === 0) await step('delete', keyId, () => store.delete({ keyId }));
   }
   await step('close', '', () => store.close());

@@ -1,5 +1,5 @@
-// Keeps a number of worker threads busy with keys of one store, and terminates and replaces one after
-// the other, until the time is over. Prints how many were started.
+// Keeps a number of worker threads busy with keys of one store. Terminates and replaces one after
+// the other until the time is over. Prints how many were started.
 const { Worker, isMainThread, workerData } = require('node:worker_threads');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { DeviceKeyStore } = require('node-device-key');

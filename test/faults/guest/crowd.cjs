@@ -1,5 +1,6 @@
-// Runs in the guest of run-guest.sh. Prints what came of: many processes that use one store through
-// /dev/tpmrm0 at once; and another program that holds all slots of the TPM at /dev/tpm0.
+// Runs in the guest of run-guest.sh. Prints the results of two tests: many processes that use one
+// store through /dev/tpmrm0 at once; and another program that occupies all slots of the TPM through
+// /dev/tpm0.
 const { execFileSync, spawn } = require('node:child_process');
 const { once } = require('node:events');
 const { readFileSync } = require('node:fs');
@@ -32,7 +33,7 @@ async function inspect() {
   return { keys: keys.length, problems };
 }
 
-// A primary object that is made at /dev/tpm0 stays loaded until it is flushed there.
+// A primary object that is made through /dev/tpm0 stays loaded until it is flushed there.
 async function starve() {
   const store = DeviceKeyStore.open({ ...options, timeoutMs: 3_000 });
   const { keyId } = await store.create({ accountUserId, clientId });

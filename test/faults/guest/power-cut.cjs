@@ -1,5 +1,5 @@
-// Runs in the guest of run-guest.sh, once for each boot of the same machine. Prints what became of the
-// keys of the boots before, then makes and deletes keys until the machine loses its power.
+// Runs in the guest of run-guest.sh, once for each boot of the same machine. Prints the state of
+// the keys of the earlier boots, then makes and deletes keys until the power is cut.
 //
 // /kept/journal is written and synchronised before and after each step, as live.cjs does.
 const { spawn } = require('node:child_process');
@@ -30,7 +30,7 @@ async function main() {
   process.stdout.write(`${JSON.stringify({ journal: before, keys: await inspect(store) })}\n`);
   if (powerCutAfterMs === null) return store.close();
 
-  // The kernel restarts the machine at once: nothing is written back, no driver shuts down.
+  // The kernel restarts the machine immediately: nothing is written back, and no driver shuts down.
   const cut = `sleep ${powerCutAfterMs / 1000}; echo b >/proc/sysrq-trigger`;
   spawn('bash', ['-c', cut], { stdio: 'ignore' });
   const { accountUserId, clientId } = payload;

@@ -146,9 +146,9 @@ bool Fails(CFErrorRef* error, const Answer& answer) {
   return true;
 }
 
-// Fails like SecKeyCreateRandomKey after an error of the token: with an OSStatus, and the token's
-// error below it (SecErrorGetOSStatus in Apple's published SecItem.m, SecError in its
-// SecCFError.c).
+// Fails like SecKeyCreateRandomKey after an error of the token: with an OSStatus, and with the
+// token's error as underlying error (SecErrorGetOSStatus in Apple's published SecItem.m, SecError
+// in its SecCFError.c).
 bool FailsAsToken(CFErrorRef* error, const Answer& answer) {
   OSStatus status = -26276;  // errSecInternal, which the SDK's headers do not have
   if (answer.domain == "NSOSStatusErrorDomain") return Fails(error, answer);
@@ -194,8 +194,8 @@ bool FailsAsToken(CFErrorRef* error, const Answer& answer) {
   return true;
 }
 
-// Counts the call and takes the answer that a test has prepared, if any. Code 0 lets the call
-// through.
+// Counts the call and returns the answer that a test has prepared, if any. Code 0 means that the
+// call does its work.
 bool TakeAnswer(const std::string& function, Answer* answer) {
   ++calls[function];
   auto& queue = mac.answers[function];
@@ -208,7 +208,7 @@ bool TakeAnswer(const std::string& function, Answer* answer) {
 const void* Get(CFDictionaryRef dictionary, CFStringRef key) {
   return CFDictionaryGetValue(dictionary, key);
 }
-// Asks a person, who confirms, unless this context is confirmed already.
+// Asks a person, who always confirms, unless this context is already confirmed.
 void Ask(const void* context) {
   if (context != nullptr && As<Context>(context)->confirmed) return;
   ++prompts;
@@ -225,7 +225,7 @@ std::string TagIn(CFDictionaryRef dictionary) {
 
 Pkey NewPkey() { return Pkey(EVP_EC_gen("P-256"), EVP_PKEY_free); }
 
-// Not encrypted, only marked with the Mac's serial number. The access control is part of it.
+// Not encrypted, only marked with the Mac's serial number. Contains the access control.
 Blob Wrap(const Item& item) {
   uint8_t* der = nullptr;
   const int size = i2d_PrivateKey(item.pkey.get(), &der);
@@ -256,7 +256,7 @@ OSStatus CheckQuery(CFDictionaryRef query) {
   return errSecSuccess;
 }
 
-// Whether the query is for the data-protection keychain and the host may not use that.
+// Whether the query is for the data-protection keychain although the host may not use that.
 bool LacksEntitlement(CFDictionaryRef query) {
   return !mac.entitled && IsTrue(Get(query, kSecUseDataProtectionKeychain));
 }
@@ -483,8 +483,8 @@ OSStatus SecItemCopyMatching(CFDictionaryRef query, CFTypeRef* result) {
   Answer answer;
   if (TakeAnswer("SecItemCopyMatching", &answer)) return static_cast<OSStatus>(answer.code);
   if (const OSStatus status = CheckQuery(query); status != errSecSuccess) return status;
-  // Every program may read the access group "com.apple.token", so none is refused; it finds nothing
-  // of the others (SecTaskCopyAccessGroups in Apple's published client.c).
+  // Every program may read the access group "com.apple.token", so no program is refused, and it
+  // finds no items of other groups (SecTaskCopyAccessGroups in Apple's published client.c).
   if (LacksEntitlement(query)) return errSecItemNotFound;
   const auto found = KeychainOf(query).find(TagIn(query));
   if (found == KeychainOf(query).end()) return errSecItemNotFound;
@@ -508,7 +508,7 @@ OSStatus SecItemDelete(CFDictionaryRef query) {
   Answer answer;
   if (TakeAnswer("SecItemDelete", &answer)) return static_cast<OSStatus>(answer.code);
   if (const OSStatus status = CheckQuery(query); status != errSecSuccess) return status;
-  // That access group cannot be written (SecurityClientCopyWritableAccessGroups in
+  // No program may write that access group (SecurityClientCopyWritableAccessGroups in
   // SecItemServer.c).
   if (LacksEntitlement(query)) return errSecMissingEntitlement;
   return KeychainOf(query).erase(TagIn(query)) > 0 ? errSecSuccess : errSecItemNotFound;
@@ -578,7 +578,7 @@ SecKeyRef SecKeyCreateRandomKey(CFDictionaryRef parameters, CFErrorRef* error) {
   const void* control = Get(attributes, kSecAttrAccessControl);
   const bool controlled = control != nullptr;
   const auto flags = controlled ? As<Control>(control)->flags : 0;
-  // Private-key usage is for the enclave, and the enclave wants it.
+  // Private-key usage is for the enclave, which requires it.
   const bool usage = (flags & kSecAccessControlPrivateKeyUsage) != 0;
   const bool wrong = usage != enclave || (controlled && !enclave && !protection);
   if (wrong && Fails(error, {errSecParam})) return nullptr;
@@ -630,7 +630,7 @@ SecKeyRef SecKeyCreateWithData(CFDataRef, CFDictionaryRef attributes, CFErrorRef
   Object* name = new String("toid");
   const void* wrapped = CFDictionaryGetValue(attributes, name);
   Release(name);
-  // As the real one: without the object the token makes a new key.
+  // Like the real function: without the object, the token makes a new key.
   std::optional<Item> item = wrapped == nullptr || mac.mints_on_open
                                  ? Item{NewPkey(), true, false, false}
                                  : Unwrap(As<Data>(wrapped)->bytes);
@@ -638,7 +638,7 @@ SecKeyRef SecKeyCreateWithData(CFDataRef, CFDictionaryRef attributes, CFErrorRef
   return AsRef(new Key(*std::move(item), true, Get(attributes, kSecUseAuthenticationContext)));
 }
 
-// An access list is the vector of its entries, an entry the address of one.
+// An access list is the vector of its entries; an entry is a pointer to one of them.
 acl_t acl_get_fd_np(int, acl_type_t type) {
   const std::lock_guard lock(mutex);
   if (type != ACL_TYPE_EXTENDED) {
@@ -657,7 +657,7 @@ int acl_free(void* list) {
   delete static_cast<std::vector<AccessListEntry>*>(list);
   return 0;
 }
-// Unlike the POSIX draft's: 0 for an entry, -1 when there are no more.
+// Unlike in the POSIX draft, 0 means an entry, and -1 means that there are no more.
 int acl_get_entry(acl_t list, int which, acl_entry_t* entry) {
   auto& entries = *reinterpret_cast<std::vector<AccessListEntry>*>(list);
   size_t index = 0;

@@ -1,5 +1,5 @@
 // Stands in for Security.framework and CoreFoundation on Linux: keys are OpenSSL's, and a test
-// decides what the "Mac" is like.
+// decides how the "Mac" behaves.
 #ifndef DEVICE_KEY_TEST_SUPPORT_APPLE_SECURITY_STAND_IN_H_
 #define DEVICE_KEY_TEST_SUPPORT_APPLE_SECURITY_STAND_IN_H_
 
@@ -25,26 +25,26 @@ struct AccessListEntry {
   uint64_t permissions;  // ACL_WRITE_DATA and so on
 };
 
-// The state of the Mac; `Reset` sets it back to these defaults.
+// The state of the Mac; `Reset` restores these defaults.
 struct Mac {
   bool has_enclave = true;
   bool entitled = true;       // the host executable
   bool gives_wrapped = true;  // the attribute "toid"
   bool exports_keys = false;  // although it was asked not to
-  // Real Macs export the software keys of the data-protection keychain whatever their attributes
-  // are.
+  // Real Macs export the software keys of the data-protection keychain regardless of their
+  // attributes.
   bool keeps_software_keys = false;
   bool has_local_authentication = true;
-  bool has_default_keychain = true;               // a login keychain that new keys go to
+  bool has_default_keychain = true;               // a login keychain for new keys
   std::vector<AccessListEntry> access_list = {};  // of every file and directory
   bool signs_wrongly = false;
   bool mints_on_open = false;          // SecKeyCreateWithData ignores the wrapped key
   bool ignores_token = false;          // makes enclave keys in software
-  std::string serial = "mac-1";        // wrapped keys are of no use on another
+  std::string serial = "mac-1";        // a wrapped key works only on its Mac
   std::chrono::milliseconds delay{0};  // of key creation and signing
-  // By function: the answers to its next calls, given instead of doing the work.
+  // By function: the answers to its next calls, which replace its work.
   std::map<std::string, std::vector<Answer>> answers;
-  bool finds_something_else = false;    // SecItemCopyMatching returns what is not a key
+  bool finds_something_else = false;    // SecItemCopyMatching returns an item that is not a key
   bool refuses_access_control = false;  // -25293 to software keys that have one
 };
 

@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # shellcheck shell=sh
 # The first process of the guest that run-guest.sh boots: runs /command in /work and powers off.
-# Its output and status go through the virtio ports named out, err and status.
+# Output and exit status go through the virtio ports named out, err and status.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 
 mount -t proc proc /proc
@@ -20,11 +20,11 @@ ip link set lo up
 
 for module in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci \
   virtio_blk virtio_console virtio-rng; do
-  # A driver without a file is built into the kernel.
+  # A driver without a module file is built into the kernel.
   [ ! -e "/modules/$module.ko" ] || insmod "/modules/$module.ko"
 done
 
-# await SECONDS COMMAND...: until it succeeds.
+# await SECONDS COMMAND...: waits until the command succeeds.
 await() {
   tries=$(($1 * 10))
   shift
@@ -41,7 +41,7 @@ if [ -e /dev/vda ]; then
   mount -t ext4 /dev/vda /kept
 fi
 
-# As Debian's tpm-udev does.
+# Like Debian's tpm-udev.
 chown tss:root /dev/tpm0
 chown tss:tss /dev/tpmrm0
 chmod 660 /dev/tpm0 /dev/tpmrm0
@@ -52,7 +52,7 @@ port() {
   done
 }
 
-# Through pipes: Node.js takes a virtio port for nothing it can write to.
+# Through pipes, because Node.js cannot write to a virtio port.
 mkfifo /run/out /run/err
 cat /run/out >"$(port out)" &
 out=$!
@@ -63,7 +63,7 @@ env -i PATH="$PATH" HOME=/root LANG="$LANG" TPM2TOOLS_TCTI=device:/dev/tpmrm0 \
   bash /command </dev/null >/run/out 2>/run/err
 status=$?
 
-# A process that the command left behind may hold the pipes open.
+# Processes that the command has started may keep the pipes open.
 (
   sleep 5
   kill "$out" "$err"

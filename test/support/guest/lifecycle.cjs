@@ -1,8 +1,8 @@
 'use strict';
-// Runs in the guest of run-guest.sh, beside the built package: a key's whole life through
-// /dev/tpmrm0, for each kind of user, and a JSON report of it on standard output.
+// Runs in the guest of run-guest.sh, beside the built package: the whole life of a key through
+// /dev/tpmrm0, for each kind of user. Prints a JSON report on standard output.
 //
-// Each step runs in a new process, because it tests what another process finds.
+// Each step runs in a new process, because another process must find the results of the step.
 const { execFileSync } = require('node:child_process');
 const path = require('node:path');
 
@@ -46,7 +46,7 @@ const steps = {
     return { before, after: await store.list() };
   },
   support: (store) => store.support(),
-  // One store has one descriptor, and a descriptor holds three objects.
+  // One store has one descriptor, and a descriptor has space for three objects.
   manyKeys: async (store) => {
     const keyIds = [];
     for (let made = 0; made < 5; made += 1) keyIds.push((await store.create(binding)).keyId);
@@ -89,7 +89,7 @@ function lifecycle(user) {
 }
 
 function report() {
-  // Past the resource manager, which shows everyone their own handles alone.
+  // Without the resource manager, which shows a process only its own handles.
   const capability = (name) =>
     execFileSync('tpm2_getcap', ['--tcti=device:/dev/tpm0', name], { encoding: 'utf8' });
   return {

@@ -1,5 +1,5 @@
-// A stand-in for bcryptprimitives.dll, which Wine 8 lacks. Jest's module resolver takes random
-// numbers from it; this package does not use it.
+// A stand-in for bcryptprimitives.dll, which Wine 8 does not have. Jest's module resolver gets
+// random numbers from it; this package does not use it.
 #include <windows.h>
 // After <windows.h>.
 #include <bcrypt.h>

@@ -1,12 +1,12 @@
-// How tests control the stand-ins for DLLs of Windows.
+// Tests control the stand-ins for Windows DLLs with this.
 //
 // NCRYPT_STAND_IN names a directory. Each line of its `behaviour.txt`, which is read at every call,
-// asks for one kind of misbehaviour. These are for all stand-ins:
+// requests one kind of misbehaviour. These are for all stand-ins:
 //   NCryptSignHash=0x80280921   that function fails with that status
 //   no-tpm                      there is no TPM: the platform provider opens, other calls fail
 //   not-ready                   there is a TPM, but the platform provider is not ready
 //   tpm-1.2                     there is a TPM 1.2, which has no ECDSA
-//   pause                       every call waits until the line is gone
+//   pause                       every call waits until the line is removed
 #ifndef DEVICE_KEY_TEST_WINDOWS_BEHAVIOUR_H_
 #define DEVICE_KEY_TEST_WINDOWS_BEHAVIOUR_H_
 

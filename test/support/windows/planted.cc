@@ -1,4 +1,4 @@
-// Makes a stand-in a planted DLL: it leaves a marker file when it is loaded.
+// Turns a stand-in into a planted DLL: it creates a marker file when it is loaded.
 #include "behaviour.h"
 
 extern "C" BOOL WINAPI DllMain(HINSTANCE, DWORD reason, LPVOID) {

@@ -6,12 +6,13 @@ import path from 'node:path';
 // The directory of its keys (one file each) and of behaviour.txt.
 export const standInHome = process.env['NCRYPT_STAND_IN'] ?? '';
 
-// Each argument is a line of `behaviour.txt`, as in stand_in_ncrypt.cc. Without arguments it works correctly.
+// Each argument is a line of `behaviour.txt`, as in stand_in_ncrypt.cc. Without arguments it works
+// correctly.
 export function behave(...lines: string[]): void {
   writeFileSync(path.join(standInHome, 'behaviour.txt'), lines.join('\n'));
 }
 
-// `platform-…` and `software-…`, by the provider, then the name of the key.
+// `platform-…` or `software-…` for the provider, then the name of the key.
 export function storedKeys(): string[] {
   return readdirSync(standInHome).filter((name) => /^(platform|software)-/.test(name));
 }
@@ -20,7 +21,7 @@ export function loseKeys(names: string[]): void {
   for (const name of names) rmSync(path.join(standInHome, name));
 }
 
-// The part of SoftwareTpm that the tests use which run on Windows too.
+// The part of SoftwareTpm that is used by tests which also run on Windows.
 export class StandInTpm {
   readonly options = {};
   private readonly others = new Set(storedKeys());
@@ -42,13 +43,13 @@ export class StandInTpm {
     return Promise.resolve();
   }
 
-  // Another TPM: the keys made since the start are gone.
+  // Replaces the TPM: the keys made since the start are gone.
   swapState(): Promise<void> {
     loseKeys(storedKeys().filter((name) => !this.others.has(name)));
     return Promise.resolve();
   }
 
-  // Windows' key stores have no loaded keys that a test could count.
+  // Windows' key stores have no loaded keys to count.
   getcap(): Promise<string> {
     return Promise.resolve('');
   }

@@ -1,8 +1,8 @@
-// A stand-in for ncrypt.dll, for tests under Wine, whose own ncrypt.dll has no ECDSA keys. The keys
-// are made by Wine's bcrypt, so signatures are real; nothing protects the keys.
+// A stand-in for ncrypt.dll, for tests with Wine, whose own ncrypt.dll does not support ECDSA keys.
+// Wine's bcrypt makes the keys, so signatures are real; nothing protects the keys.
 //
-// Keys persist as files in the directory of behaviour.h, which lists the misbehaviour that all
-// stand-ins know. This one also knows:
+// Keys are stored as files in the directory of behaviour.h, which lists the misbehaviour of all
+// stand-ins. This one also supports:
 //   no-isolation                the software provider does not isolate keys; a status can follow
 //   generic-magic               public keys are exported with the generic ECDSA magic
 //   other-curve                 public keys are exported as if they were P-384 keys
@@ -13,7 +13,7 @@
 //   keeps-deleted               NCryptDeleteKey succeeds, and the key stays
 //   slow=2000                   NCryptSignHash and NCryptFinalizeKey take that many milliseconds
 //
-// It is as strict as Windows is known to be, and stricter where nothing is known:
+// It is as strict as Windows is known to be, and stricter where Windows' behaviour is unknown:
 //  - NCryptOpenKey, NCryptFinalizeKey and NCryptSignHash could ask the user, so they fail without
 //    NCRYPT_SILENT_FLAG.
 //  - The platform provider refuses every flag to NCryptDeleteKey with NTE_BAD_FLAGS, and the key
@@ -101,7 +101,7 @@ bool IsAccepted(const Object& object, DWORD flags) {
   return flags == 0 || (flags == NCRYPT_SILENT_FLAG && !object.platform);
 }
 
-// Whether every operation in the TPM fails.
+// Whether every operation with the TPM fails.
 bool IsWithoutTpm() { return Is("no-tpm") || Is("not-ready"); }
 
 fs::path FileOf(const Object& store, const wchar_t* name) {
@@ -298,7 +298,7 @@ __declspec(dllexport) SECURITY_STATUS WINAPI
   return 0;
 }
 
-// As on Windows, the handle is freed only when this succeeds.
+// As on Windows, only success frees the handle.
 __declspec(dllexport) SECURITY_STATUS WINAPI
     NCryptDeleteKey(NCRYPT_KEY_HANDLE handle, DWORD flags) {
   BEGIN(NCryptDeleteKey);

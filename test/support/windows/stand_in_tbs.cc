@@ -1,12 +1,12 @@
-// A stand-in for tbs.dll (TPM Base Services), since Wine's own finds no TPM.
+// A stand-in for tbs.dll (TPM Base Services), because Wine's own finds no TPM.
 //
-// It knows the misbehaviour of behaviour.h, and `no-tbs`, with which it cannot be loaded.
+// It supports the misbehaviour of behaviour.h, and `no-tbs`, with which it cannot be loaded.
 #include "behaviour.h"
 
 extern "C" {
 
-// TPM_DEVICE_INFO: four numbers of 32 bits, of which the first is its own version and the second
-// the TPM's: 1 for 1.2 and 2 for 2.0.
+// TPM_DEVICE_INFO: four 32-bit numbers. The first is its own version, the second the TPM's: 1 for
+// 1.2 and 2 for 2.0.
 __declspec(dllexport) UINT32 WINAPI Tbsi_GetDeviceInfo(UINT32 size, void* info) {
   constexpr UINT32 kBadParameter = 0x80284002;
   constexpr UINT32 kTpmNotFound = 0x8028400f;

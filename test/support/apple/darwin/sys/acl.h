@@ -1,5 +1,5 @@
-// The part of Darwin's <sys/acl.h> that the addon uses, declared anew after its manual pages, for
-// the tests on Linux. A build for macOS takes the real one.
+// The part of Darwin's <sys/acl.h> that the addon uses, declared from its manual pages, for the
+// tests on Linux. A build for macOS uses the real header.
 #ifndef DEVICE_KEY_TEST_SUPPORT_APPLE_ACL_H_
 #define DEVICE_KEY_TEST_SUPPORT_APPLE_ACL_H_
 

@@ -1,5 +1,5 @@
-// The part of CoreFoundation that the Apple providers use, declared anew after its documentation:
-// enough to check their types and calls where there is no macOS SDK.
+// The part of CoreFoundation that the Apple providers use, declared from its documentation. It is
+// enough to check their types and calls without a macOS SDK.
 #ifndef DEVICE_KEY_TEST_SUPPORT_APPLE_CORE_FOUNDATION_H_
 #define DEVICE_KEY_TEST_SUPPORT_APPLE_CORE_FOUNDATION_H_
 

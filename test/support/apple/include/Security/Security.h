@@ -1,5 +1,5 @@
-// The part of Security.framework that the Apple providers use, declared anew after its
-// documentation. The values of the constants: Security/SecBase.h, Security/SecAccessControl.h.
+// The part of Security.framework that the Apple providers use, declared from its documentation. The
+// values of the constants are from Security/SecBase.h and Security/SecAccessControl.h.
 #ifndef DEVICE_KEY_TEST_SUPPORT_APPLE_SECURITY_H_
 #define DEVICE_KEY_TEST_SUPPORT_APPLE_SECURITY_H_
 

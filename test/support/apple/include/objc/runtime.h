@@ -1,4 +1,4 @@
-// The part of the Objective-C runtime that the Apple providers use, declared anew after its
+// The part of the Objective-C runtime that the Apple providers use, declared from its
 // documentation.
 #ifndef DEVICE_KEY_TEST_SUPPORT_APPLE_OBJC_RUNTIME_H_
 #define DEVICE_KEY_TEST_SUPPORT_APPLE_OBJC_RUNTIME_H_

@@ -1,5 +1,5 @@
-// npm run bench. Ratios of medians within one part are what to compare; absolute figures are this
-// machine's.
+// npm run bench. Compare the ratios of medians within one part; absolute figures depend on the
+// machine.
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -49,8 +49,8 @@ function options() {
 
 async function measure(name, quick) {
   await mkdir(cache, { recursive: true });
-  // On the disk that holds the checkout: creating a key includes making its record durable, and /tmp
-  // is memory on many machines.
+  // On the disk of the checkout: creating a key includes making its record durable, and /tmp is in
+  // memory on many machines.
   const directories = {
     disk: await mkdtemp(path.join(cache, 'run-')),
     tmpfs: await mkdtemp('/dev/shm/device-key-bench-'),

@@ -1,4 +1,4 @@
-// What the figures are held against: ratios of medians within one run.
+// The targets for the figures: ratios of medians within one run.
 import { median } from './support/statistics.mjs';
 
 const limits = {
@@ -8,7 +8,7 @@ const limits = {
 };
 const { atMost, atLeast, below } = limits;
 
-/** Rows of a table; what was not measured is not there. */
+/** Rows of a table, without those that were not measured. */
 export function targets({ turns, flight, pure, start, verify }) {
   const rows = [];
   const row = (what, value, unit, limit) => {
@@ -43,7 +43,7 @@ export function targets({ turns, flight, pure, start, verify }) {
       atMost(1.2),
     );
     if (pure) {
-      // Signatures less what their own TPM took for them, by a clock at its socket.
+      // Signatures minus the time of their own TPM, measured by a clock at its socket.
       const rest = (contender) => at('sign, all but the TPM', contender) - pure.verify.median;
       row('all but TPM and verification, a signature', rest('nodeApiClocked'), 'µs', atMost(40));
       row('… on one core', rest('nodeApiClockedOneCore'), 'µs');

@@ -22,7 +22,7 @@ export async function appServer(tcti, directory) {
   await client.succeed('initialize', { clientInfo: { name: 'bench', version: '0' } });
   const { keyId } = await client.succeed('device/key/create', owner);
   const fixed = payload();
-  // A rule's refusal: decoded, checked and answered, without a turn of the hardware's thread.
+  // A refusal because of a rule: decoded, checked and answered without the hardware's thread.
   const broken = { keyId, payload: { ...fixed, nonce: 'short' } };
   const operations = {
     sign: () => client.succeed('device/key/sign', { keyId, payload: fixed }),
@@ -36,7 +36,7 @@ export async function appServer(tcti, directory) {
   };
 }
 
-// Costs as little as a client can: it shares two cores with the server that is measured.
+// Uses as little CPU as possible: the client shares two cores with the measured server.
 class Client {
   #waiting = new Map();
   #lastId = 0;
@@ -63,7 +63,7 @@ class Client {
     return new Promise((resolve) => this.#waiting.set(id, resolve));
   }
 
-  // What is asked in one turn of the event loop goes out in one write.
+  // All requests of one turn of the event loop are sent in one write.
   #send() {
     this.child.stdin.write(this.#unsent);
     this.#unsent = '';

@@ -1,11 +1,11 @@
-// The Node API with a clock at its TPM's socket (native/tpm_clock.cc): what a signature takes beside
-// the TPM.
+// The Node API with a clock at its TPM's socket (native/tpm_clock.cc): measures the time of a
+// signature without the TPM's part.
 import { readFile, writeFile } from 'node:fs/promises';
 
 import { nativeProgram } from '../support/paths.mjs';
 import { nodeApi } from './node-api.mjs';
 
-const room = 2 ** 14; // commands; more than a burst has
+const room = 2 ** 14; // commands; more than in a burst
 
 export async function clockedNodeApi(tcti, directory) {
   const file = `${directory}.clock`;
@@ -21,7 +21,7 @@ export async function clockedNodeApi(tcti, directory) {
     return { commands: Number(commands), nanoseconds };
   }
 
-  /** What each operation took without its one command to the TPM. */
+  /** The time of each operation without its one TPM command. */
   async function run(operation, count) {
     if (count > room) throw new RangeError(`at most ${room} commands`);
     const { commands: before } = await read();
@@ -34,7 +34,7 @@ export async function clockedNodeApi(tcti, directory) {
   }
 
   try {
-    await worker.run('sign', 1); // which loads the key
+    await worker.run('sign', 1); // loads the key
   } catch (error) {
     await worker.stop();
     throw error;

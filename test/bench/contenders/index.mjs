@@ -1,5 +1,5 @@
-// Who is measured. Each has a software TPM of its own and `run(operation, count)`, which resolves to
-// the nanoseconds that each operation took.
+// The contenders. Each has its own software TPM and `run(operation, count)`, which resolves to the
+// nanoseconds of each operation.
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -21,10 +21,10 @@ const contenders = {
   bare: { label: 'bare ESYS loop, C++', open: bare },
   nativeStore: { label: 'this library, C++ store', open: nativeStore },
   nodeApi: { label: 'this library, Node API', open: nodeApi },
-  // The same with its records in memory, which shows what the disk takes.
+  // The same with its records in memory; the difference is the time of the disk.
   nodeApiTmpfs: { label: 'this library, Node API, records on tmpfs', open: nodeApi, tmpfs: true },
   nodeApiClocked: { label: 'this library, Node API', open: clockedNodeApi },
-  // Confined to one processor with their TPMs, where nobody is ever spread over two.
+  // Confined to one processor with their TPMs, so the scheduler never spreads them over two.
   bareOneCore: { label: 'bare ESYS loop, C++', open: bare, oneCore: true },
   nodeApiOneCore: { label: 'this library, Node API', open: nodeApi, oneCore: true },
   nodeApiClockedOneCore: {
@@ -40,16 +40,16 @@ const contenders = {
 
 export const labelOf = (name) => contenders[name].label;
 export const isOurs = (name) => labelOf(name).startsWith('this library');
-/** Other people's software, which may be missing. */
+/** Software of other projects, which may not be installed. */
 export const isForeign = (name) => contenders[name].foreign === true;
 
-// To the first processor that we may use, with all of its threads.
+// Confines a process with all of its threads to the first processor that we may use.
 async function confine(pid) {
   const [, cpu] = /^Cpus_allowed_list:\s*(\d+)/m.exec(await readFile('/proc/self/status', 'utf8'));
   await execute('taskset', ['--all-tasks', '--cpu-list', '--pid', cpu, String(pid)]);
 }
 
-/** `directories`: where on the disk, and where on tmpfs, contenders may make one of their own. */
+/** `directories`: where contenders may create a directory, on the disk and on tmpfs. */
 export async function openContender(name, directories) {
   const { open, tmpfs, oneCore } = contenders[name];
   const directory = `${tmpfs ? directories.tmpfs : directories.disk}/${name}`;

@@ -1,4 +1,4 @@
-// C++, as processes of native/bench_contender.cc.
+// C++ contenders, as processes of native/bench_contender.cc.
 import { mkdir } from 'node:fs/promises';
 
 import { nativeProgram } from '../support/paths.mjs';

@@ -1,4 +1,4 @@
-// The Node API, as a process of its own: node node-api.mjs TCTI DIRECTORY
+// The Node API in a separate process: node node-api.mjs TCTI DIRECTORY
 import { fileURLToPath } from 'node:url';
 
 import { DeviceKeyStore } from 'node-device-key';
@@ -21,7 +21,7 @@ async function main(tcti, directory) {
     sign: () => store.sign({ keyId: keyIds[0], payload: fixed }),
     sign16: () => store.sign({ keyId: keyIds[next++ % keyIds.length], payload: fixed }),
     create: () => store.create(owner),
-    // The way there and back without a signature: decoding, queue, record, promise.
+    // Everything but the signature: decoding, queue, record, promise.
     public: () => store.public({ keyId: keyIds[0] }),
   });
   await store.close();

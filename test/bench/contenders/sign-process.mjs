@@ -1,4 +1,4 @@
-// `device-key sign`, a process for each signature.
+// `device-key sign`: a new process for each signature.
 import { execFile } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// A software key in this process: what no hardware can be faster than.
+// A software key in this process: the lower bound for any hardware.
 import { createSign, generateKeyPairSync } from 'node:crypto';
 
 import { time } from '../support/worker.mjs';

@@ -1,4 +1,4 @@
-// tpm2-pkcs11 through pkcs11js, in one process that has logged in, as a process of its own:
+// tpm2-pkcs11 through pkcs11js, in a separate process that has logged in once:
 // node tpm2-pkcs11.mjs MODULE PIN
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -39,8 +39,8 @@ function findModule() {
   return file;
 }
 
-// tpm2_ptool runs tpm2-tools one after the other, which takes a resource manager. These flush what
-// all of them leave in the TPM's slots.
+// tpm2_ptool runs several tpm2-tools, which need a resource manager. These commands flush what the
+// tools leave in the TPM's slots.
 async function flushingTools(directory) {
   const tools = path.join(directory, 'tools');
   await mkdir(tools);

@@ -1,4 +1,4 @@
-// tpm2-tools: the parent, the key and the signature are a process each, as scripts do it.
+// tpm2-tools, as scripts use them: one process each for the parent, the key and the signature.
 import { execFile } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -38,8 +38,8 @@ export async function tpm2Tools(tcti, directory) {
     for (const step of steps) {
       const [spent] = await time(step, 1);
       total += spent;
-      // Without a resource manager each process leaves a slot of the TPM full, which is put right at
-      // nobody's cost.
+      // Without a resource manager each process leaves an object in a slot of the TPM. The flush is
+      // not measured.
       await tool('tpm2_flushcontext', '-t');
     }
     return total;

@@ -22,7 +22,7 @@ struct EsysDeleter {
 template <class T>
 using EsysPtr = std::unique_ptr<T, EsysDeleter>;
 
-// Lives until the process ends, and leaves what it loaded to the end of its software TPM.
+// Lives until the process ends, and does not flush its objects: the software TPM ends too.
 class BareTpm {
  public:
   BareTpm(const std::string& tcti, const std::string& directory)
@@ -41,7 +41,7 @@ class BareTpm {
     key_ = Load();
   }
 
-  // TPM2_Sign on a key that is loaded.
+  // TPM2_Sign with a loaded key.
   void Sign() { SignWith(key_); }
 
   void LoadSignFlush() {
@@ -56,13 +56,14 @@ class BareTpm {
     key_ = Load();
   }
 
-  // And keeps it: as short as a program can be that has the new key on the disk when it goes on.
+  // Also stores the key: the minimum for a program that needs the new key on the disk before it
+  // continues.
   void CreateLoadAndRecord() {
     CreateAndLoad();
     WriteRecord();
   }
 
-  // Of the size of a key record.
+  // The size of a key record.
   void WriteRecord() { WriteDurableFile(directory_, std::string(1200, 'x')); }
 
  private:

@@ -2,8 +2,8 @@
 //
 //   bench_contender bare|store TCTI DIRECTORY
 //
-// Each line of standard input, `<operation> <count>`, is answered by one line: the nanoseconds that
-// each of the `count` operations took, separated by spaces.
+// Each line of standard input, `<operation> <count>`, gets one line in response: the nanoseconds of
+// each of the `count` operations, separated by spaces.
 #include <chrono>
 #include <exception>
 #include <iostream>

@@ -1,4 +1,4 @@
-// The parts of a signature that wait for nothing, under Google Benchmark.
+// The parts of a signature without I/O, measured with Google Benchmark.
 #include <benchmark/benchmark.h>
 
 #include "operations.h"

@@ -1,6 +1,6 @@
-// count_instructions: under `valgrind --tool=callgrind --collect-atstart=no` each pure operation is
-// counted alone, and dumped with its name as the trigger: the instructions of kRounds calls, after
-// one that warms up. Prints kRounds.
+// count_instructions counts the instructions of each pure operation separately, with `valgrind
+// --tool=callgrind --collect-atstart=no`. Each dump has the operation's name as its trigger, and
+// covers kRounds calls after one warm-up call. Prints kRounds.
 #include <valgrind/callgrind.h>
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-// What a file costs that has to survive a loss of power.
+// Writes a file that survives a power loss.
 #ifndef DEVICE_KEY_TEST_BENCH_NATIVE_DURABLE_FILE_H_
 #define DEVICE_KEY_TEST_BENCH_NATIVE_DURABLE_FILE_H_
 
@@ -7,8 +7,8 @@
 
 namespace device_key::bench {
 
-// Makes a new file in `directory`, complete and durable when this returns: a temporary file, fsync,
-// rename, fsync of the directory.
+// Creates a new file in `directory`, which is complete and durable when this returns: temporary
+// file, fsync, rename, fsync of the directory.
 void WriteDurableFile(const std::string& directory, std::string_view contents);
 
 }  // namespace device_key::bench

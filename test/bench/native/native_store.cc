@@ -39,7 +39,7 @@ class NativeStore {
   }
 
   DeviceKeyStore store_;
-  std::array<std::string, 16> texts_;  // good for ten minutes
+  std::array<std::string, 16> texts_;  // valid for ten minutes
   size_t next_ = 0;
   std::string last_created_;
 };

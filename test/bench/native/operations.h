@@ -1,4 +1,4 @@
-// What the benchmarks' native programs time and count.
+// The operations that the benchmarks' native programs time and count.
 #ifndef DEVICE_KEY_TEST_BENCH_NATIVE_OPERATIONS_H_
 #define DEVICE_KEY_TEST_BENCH_NATIVE_OPERATIONS_H_
 
@@ -8,17 +8,17 @@
 
 namespace device_key::bench {
 
-// By name; each call is one operation.
+// By name; one call is one operation.
 using Operations = std::map<std::string, std::function<void()>>;
 
-// The parts of a signature that wait for nothing.
+// The parts of a signature without I/O.
 Operations PureOperations();
 
-// ESYS by itself, with nothing around it. `tcti` as for Tss2_TctiLdr_Initialize; `directory` is for
-// the one operation that writes files.
+// ESYS alone. `tcti` as for Tss2_TctiLdr_Initialize; `directory` is for the operation that writes
+// files.
 Operations BareTpmOperations(const std::string& tcti, const std::string& directory);
 
-// DeviceKeyStore, called on the thread that waits for it.
+// DeviceKeyStore, called on the thread that waits for the result.
 Operations NativeStoreOperations(const std::string& tcti, const std::string& directory);
 
 }  // namespace device_key::bench

@@ -1,4 +1,4 @@
-// A payload that keeps every rule.
+// A valid payload.
 #ifndef DEVICE_KEY_TEST_BENCH_NATIVE_PAYLOAD_H_
 #define DEVICE_KEY_TEST_BENCH_NATIVE_PAYLOAD_H_
 
@@ -7,7 +7,7 @@
 
 namespace device_key::bench {
 
-// The params of `sign`, as JSON text, for a key of {"account", "client"}. Unix seconds.
+// The params of `sign` as JSON text, for a key of {"account", "client"}. Times are Unix seconds.
 inline std::string SignParamsText(const std::string& key_id, int64_t expires_at) {
   return R"({"keyId":")" + key_id +
          R"(","payload":{"type":"remoteControlClientConnection",)"

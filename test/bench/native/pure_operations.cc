@@ -17,8 +17,8 @@ namespace {
 
 const char kKeyId[] = "dk_tpm_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
-// The example of RFC 6979, appendix A.2.5 (P-256, SHA-256, "sample"), so that every run computes
-// the same: a public key, the digest and its signature.
+// The example of RFC 6979, appendix A.2.5 (P-256, SHA-256, "sample"): a public key, a digest and
+// its signature. So every run computes the same.
 const char kPoint[] =
     "60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6"
     "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299";
@@ -35,7 +35,7 @@ Bytes FromHex(std::string_view hex) {
   return bytes;
 }
 
-// Two numbers of 32 bytes.
+// Two 32-byte numbers.
 struct Pair {
   explicit Pair(std::string_view hex) : bytes(FromHex(hex)) {}
   ByteView first() const { return ByteView(bytes).first(32); }

@@ -1,11 +1,11 @@
-// A clock at the TPM's socket, for LD_PRELOAD: how long the TPM takes within the very process whose
-// whole signature is timed. The time that another process waits for its TPM is no measure of it:
-// the same command takes longer where more threads share the processors.
+// A clock at the TPM's socket, for LD_PRELOAD. It measures the TPM's time in the same process whose
+// whole signature is timed. The time in another process is no substitute: the same command takes
+// longer when more threads share the processors.
 //
-// For each command, that is from the beginning of `send` to the end of the last `read` of the
-// response, by which native/providers/tpm2/descriptor_transport.cc speaks to a socket. It goes into
-// the file that DEVICE_KEY_TPM_CLOCK names: a number of commands, then so many nanoseconds of each
-// of the latest as the file has room for, all of 64 bits; command n has place n modulo the room.
+// The time of a command is from the start of `send` to the end of the last `read` of the response;
+// native/providers/tpm2/tpm_transport.cc uses these calls for a socket. The results go into the
+// file that DEVICE_KEY_TPM_CLOCK names: the number of commands, then the nanoseconds of the latest
+// commands, as many as fit. All are 64-bit numbers; command n is at n modulo the number of places.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -42,7 +42,7 @@ Record MapRecord() {
   struct stat status {};
   if (fd < 0 || fstat(fd, &status) != 0) Fail("tpm_clock: DEVICE_KEY_TPM_CLOCK");
   const auto size = static_cast<size_t>(status.st_size);
-  // Populated, so that no command is the first to touch a page.
+  // Populated, so that no command causes the first access to a page.
   void* const memory =
       mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
   close(fd);
@@ -61,7 +61,7 @@ Function* Next(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
 }
 
-// The command that this thread sent last. A thread speaks to one TPM.
+// The last command that this thread has sent. A thread uses one TPM.
 struct Command {
   int fd = -1;
   Clock::time_point start;
@@ -85,7 +85,7 @@ EXPORT ssize_t read(int fd, void* data, size_t size) {
   static const auto next = Next<decltype(read)>("read");
   const ssize_t count = next(fd, data, size);
   if (fd == command.fd && count > 0) {
-    // What comes in pieces is over with the last one.
+    // A response in several pieces ends with the last piece.
     command.spent->store((Clock::now() - command.start) / std::chrono::nanoseconds(1));
   }
   return count;

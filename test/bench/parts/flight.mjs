@@ -1,4 +1,4 @@
-// Many at once: throughput, what is left of the event loop and of libuv's pool, and memory.
+// Many operations at once: throughput, delays of the event loop and of libuv's pool, and memory.
 import { stat } from 'node:fs/promises';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,7 +12,7 @@ import { median, quantile, rounded } from '../support/statistics.mjs';
 
 const depths = [1, 64, 1024];
 
-/** Keeps `inFlight` calls of `operation` going for `ms`; resolves to calls per second. */
+/** Keeps `inFlight` calls of `operation` running for `ms`; resolves to calls per second. */
 async function rate(operation, inFlight, ms) {
   let done = 0;
   const start = performance.now();
@@ -60,7 +60,7 @@ async function signatures(directory, quick) {
     const { keyId } = await store.create(owner);
     const fixed = payload();
     const sign = () => store.sign({ keyId, payload: fixed });
-    await rate(sign, 1024, 2 * slice); // once around, so that memory has its lasting size
+    await rate(sign, 1024, 2 * slice); // warm-up, so that memory reaches its final size
     for (let round = 0; round < rounds; round += 1) {
       idle.push(await observe(() => delay(slice)));
       for (const depth of depths) busy[depth].push(await observe(() => rate(sign, depth, slice)));
@@ -91,7 +91,7 @@ async function refusals(directories, quick) {
     for (let round = 0; round < (quick ? 3 : 9); round += 1) {
       rates.push(await rate(server.operations.refused, 32, quick ? 300 : 1000));
     }
-    return Math.round(median(rates.slice(1))); // the first one warms up
+    return Math.round(median(rates.slice(1))); // the first one is a warm-up
   } finally {
     await server.stop();
   }

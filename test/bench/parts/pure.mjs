@@ -1,4 +1,4 @@
-// The parts of a signature that wait for nothing, under Google Benchmark.
+// The parts of a signature without I/O, measured with Google Benchmark.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
@@ -7,7 +7,7 @@ import { rounded } from '../support/statistics.mjs';
 
 const execute = promisify(execFile);
 
-/** CPU microseconds by the name of the operation, the median of repetitions. */
+/** CPU microseconds by operation: the median of the repetitions. */
 export async function pure(_, quick) {
   const { stdout } = await execute(nativeProgram('bench_pure'), [
     '--benchmark_format=json',

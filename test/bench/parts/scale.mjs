@@ -1,5 +1,5 @@
-// Stores of 10 to 10,000 keys. Their records are copies of real ones under new ids: nothing in a TPM
-// key says which id its record has, so each copy is a record to read and a key to load like any other.
+// Stores with 10 to 10,000 keys. Their records are copies of real ones with new ids. A TPM key does
+// not contain its record's id, so each copy works like any other key.
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -13,7 +13,7 @@ import { time } from '../support/worker.mjs';
 
 const sizes = [10, 100, 1_000, 10_000];
 
-/** Opens a store and fills it up to `size` keys. */
+/** Opens a store and adds keys until it has `size`. */
 async function openStore(directory, size, tcti) {
   const store = DeviceKeyStore.open({ directory, tcti, allowSimulator: true });
   const originals = [];
@@ -61,7 +61,7 @@ export async function scale(directories, quick) {
         for (let i = 0; i < sizes.length; i += 1) {
           const { count, run } = operations[i][name];
           const measured = await time(run, count);
-          if (round > 0) times[i].push(...measured); // the first one warms up
+          if (round > 0) times[i].push(...measured); // the first one is a warm-up
         }
       }
       results[name] = Object.fromEntries(sizes.map((size, i) => [size, summary(times[i])]));

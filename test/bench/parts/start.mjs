@@ -1,4 +1,5 @@
-// The start of a process: `require`, opening a store, the first signature; and the addon's size.
+// The start of a process: `require`, opening a store, and the first signature; and the addon's
+// size.
 import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';

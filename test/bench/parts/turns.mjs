@@ -1,20 +1,23 @@
-// The contenders side by side: they take turns, so that what else the machine does falls on all of
-// them alike.
+// Compares the contenders. They take turns, so that other load on the machine affects all of them
+// equally.
 //
-// A burst lasts until the scheduler has settled, and some more: about half a second for what takes
-// less than a millisecond. After the others' turns a process and its TPM begin on one processor, and
-// within some 50 ms they are spread over two, where each wake-up of the other one costs more; on two
-// virtual CPUs a bare signature is then slower by an eighth. The more threads a contender has the
-// sooner that happens to it, so that shorter bursts compare one contender's first state with
-// another's second. The first third of each burst is not counted.
+// A burst lasts somewhat longer than the scheduler needs to settle: about half a second for
+// operations of less than a millisecond. At the start of a burst, a process and its TPM run on one
+// processor. Within some 50 ms the scheduler spreads them over two, where each wake-up of the other
+// process costs more; on two virtual CPUs a bare signature is then slower by an eighth. The more
+// threads a contender has, the sooner that happens, so shorter bursts would compare one contender's
+// first state with another's second. The first third of each burst is not counted.
 //
-// A refusal by the app-server is given in both states, as it is not compared with anything: to and
-// fro between two processes takes twice as long on two processors, and clients who ask now and then,
-// as after other contenders' turns, find the first.
+// A refusal by the app-server is reported in both states, as it is not compared with anything: a
+// round trip between two processes takes twice as long on two processors, and clients with
+// occasional requests, as after other contenders' turns, get the first state.
 import { isForeign, openContender } from '../contenders/index.mjs';
 import { summary } from '../support/statistics.mjs';
 
-/** Which operation of which contender is timed, how often in each burst; the table, if another. */
+/**
+ * The measured operation of each contender, and the number of operations in each burst; and the
+ * table, if not the default.
+ */
 const plan = [
   ['softwareKey', 'sign', 1500],
   ['softwareKey', 'create', 150],
@@ -53,7 +56,7 @@ async function openAll(directories) {
       try {
         open[name] = await openContender(name, directories);
       } catch (error) {
-        if (!isForeign(name)) throw error; // what is ours must run
+        if (!isForeign(name)) throw error; // our own contenders must run
         leftOut[name] = error.message.split('\n')[0];
         console.error(`left out: ${name}: ${error.message}`);
       }
@@ -69,7 +72,10 @@ async function stopAll(open) {
   for (const contender of Object.values(open)) await contender.stop();
 }
 
-/** `operations`: by table and contender, in microseconds; `leftOut`: who could not run, and why. */
+/**
+ * `operations`: by table and contender, in microseconds; `leftOut`: the contenders that could not
+ * run, and why.
+ */
 export async function turns(directories, quick) {
   const rounds = quick ? 1 : 12;
   const times = new Map(plan.map((entry) => [entry, []]));

@@ -1,5 +1,5 @@
-// Verification of proofs in a backend: one at a time beside other libraries, and many at once on one core
-// and on two.
+// Verification of proofs in a backend: one at a time compared with other libraries, and many at
+// once on one core and on two.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -65,8 +65,8 @@ async function contenders() {
 }
 
 /**
- * CPU nanoseconds of `count` calls, each in a turn of the event loop of its own, as requests come. CPU
- * time leaves out the time in which other programs have the core.
+ * CPU nanoseconds of `count` calls, each in a separate turn of the event loop, like requests. CPU
+ * time excludes the time in which other programs use the core.
  */
 async function time(operation, count) {
   const times = [];
@@ -90,7 +90,7 @@ async function oneAtATime(quick) {
       times[name].push(...round);
     }
   }
-  // The first tenth warms up.
+  // The first tenth is a warm-up.
   return Object.fromEntries(
     Object.entries(times).map(([name, all]) => [name, summary(all.slice(all.length / 10))]),
   );

@@ -1,9 +1,9 @@
-// What the contenders sign.
+// The payload that the contenders sign.
 import { createHash, randomBytes } from 'node:crypto';
 
 export const owner = { accountUserId: 'account', clientId: 'client' };
 
-/** A payload that keeps every rule. */
+/** A valid payload. */
 export function payload() {
   return {
     type: 'remoteControlClientConnection',

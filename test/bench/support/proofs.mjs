@@ -1,11 +1,11 @@
-// Proofs that hold, by software keys, and the same statements for the libraries compared.
+// Valid proofs of software keys, and the same statements for the compared libraries.
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 
 import { payload } from './payload.mjs';
 
 export const acceptAll = { nonces: { consume: async () => true } };
 
-/** A new key, a proof by it, and what a backend expects of the proof. */
+/** A new key, its proof, and the backend's expectations of the proof. */
 export function newProof() {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const statement = payload();
@@ -31,7 +31,7 @@ export function newProof() {
 
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
 
-/** What `@simplewebauthn/server` verifies: an assertion by the key, and its COSE public key. */
+/** The input of `@simplewebauthn/server`: an assertion by the key, and its COSE public key. */
 export function newAssertion({ publicKey, privateKey }) {
   const id = randomBytes(32).toString('base64url');
   const challenge = randomBytes(32).toString('base64url');

@@ -1,13 +1,13 @@
-// A software TPM for each contender: swtpm serves one connection at a time.
+// A separate software TPM for each contender: swtpm serves one connection at a time.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Starts one, which the kernel ends with this process; `stop` also removes its files. */
+/** Starts one. The kernel ends it with this process; `stop` also removes its files. */
 export async function startSoftwareTpm() {
-  // Under /tmp whatever TMPDIR says: a socket's path must fit into 107 bytes.
+  // Always under /tmp, because a socket's path must fit into 107 bytes and TMPDIR may be long.
   const directory = await mkdtemp('/tmp/dk-bench-tpm-');
   const socket = `${directory}/tpm`;
   const child = spawn(

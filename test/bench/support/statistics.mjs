@@ -1,4 +1,4 @@
-/** The value below which `share` of the values lie. */
+/** The value that `share` of the values are below. */
 export function quantile(values, share) {
   const sorted = Float64Array.from(values).sort();
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
@@ -17,5 +17,5 @@ export function spread(values) {
   };
 }
 
-/** Of times in nanoseconds, in microseconds. */
+/** Times in nanoseconds, converted to microseconds. */
 export const summary = (nanoseconds) => spread(nanoseconds.map((value) => value / 1000));

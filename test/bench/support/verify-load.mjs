@@ -1,5 +1,5 @@
-// A process that verifies proofs under load. A line `<seen|unseen> <in flight> <milliseconds>` in, a line of
-// JSON out; `taskset` decides how many cores it has.
+// A process that verifies proofs under load. Reads lines `<seen|unseen> <in flight> <milliseconds>`
+// and prints a line of JSON for each; `taskset` sets its cores.
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -8,7 +8,8 @@ import { verifyDeviceKeyProof } from 'node-device-key/verify';
 
 import { acceptAll, newProof } from './proofs.mjs';
 
-// More keys than the verifier remembers: used in rotation, none is remembered when it comes again.
+// More keys than the verifier caches: used in rotation, no key is in the cache when it is used
+// again.
 const many = Array.from({ length: 10_500 }, newProof);
 const proofs = { seen: many.slice(0, 1), unseen: many };
 let next = 0;
@@ -23,7 +24,7 @@ async function load(set, inFlight, ms) {
       const { proof, expected } = set[next++ % set.length];
       await verifyDeviceKeyProof(proof, expected, acceptAll);
       done += 1;
-      await turn(); // as a request that comes by the network
+      await turn(); // like a request from the network
     }
   };
   loop.enable();

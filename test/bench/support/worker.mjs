@@ -1,4 +1,4 @@
-// Contenders as processes: a line `<operation> <count>` in, a line of nanoseconds out.
+// Contenders as processes: for each line `<operation> <count>` they print a line of nanoseconds.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -22,7 +22,7 @@ export async function serve(operations) {
   }
 }
 
-/** Ends a process that ends with its standard input. */
+/** Ends a process by ending its standard input. */
 export async function end(child) {
   const exited = child.exitCode === null && child.signalCode === null && once(child, 'exit');
   child.stdin.end();

@@ -1,4 +1,4 @@
-// Checks the direction of the includes between the rooms of native/:
+// Checks the direction of the includes between the directories of native/:
 //
 //   addon -> keystore -> {protocol, providers} -> {crypto, platform}
 //
@@ -12,11 +12,11 @@ const mayInclude = {
   keystore: ['protocol', 'providers', ...below],
   protocol: below,
   providers: below,
-  // The one exception type of the native code lives in platform/.
+  // The only exception type of the native code is in platform/.
   crypto: ['platform'],
   platform: [],
 };
-// Keys have names and classes in both rooms.
+// Both directories use the names and classes of keys.
 const exceptions = [{ from: 'providers', include: 'protocol/key_id.h' }];
 const nodeHeaders = /^(napi|node_api|js_native_api|node|v8|uv)\b/;
 

@@ -1,9 +1,10 @@
 // Runs the fuzz targets of test/fuzz: `npm run fuzz -- [--minutes N] [TARGET...]`.
 //
-// Builds them in build-fuzz/ with clang, libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer,
-// and runs each for its share of N minutes (default 1) on all processors. What libFuzzer finds worth
-// keeping goes to .cache/fuzz/corpus/<target>, and the next run begins with it. Prints a table; a
-// finding makes the exit status 1, and its input is kept in .cache/fuzz/findings.
+// Builds them in build-fuzz/ with clang, libFuzzer, AddressSanitizer and
+// UndefinedBehaviorSanitizer. Runs each for its share of N minutes (default 1), on all processors.
+// libFuzzer's new inputs go to .cache/fuzz/corpus/<target>, and the next run starts with them.
+// Prints a table. If there is a finding, the exit status is 1, and its input is kept in
+// .cache/fuzz/findings.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -62,7 +63,7 @@ function buildTargets() {
   }
 }
 
-// One run of one target. Resolves to a row of the table.
+// Runs one target. Resolves to a row of the table.
 async function fuzz(target, seconds) {
   const corpus = `.cache/fuzz/corpus/${target}`;
   const findings = `.cache/fuzz/findings/${target}`;
@@ -73,7 +74,7 @@ async function fuzz(target, seconds) {
     `${build}/test/fuzz/${target}_fuzz`,
     [
       `-max_total_time=${seconds}`,
-      // Twice what any reader accepts.
+      // Twice the maximum that any reader accepts.
       `-max_len=${2 << 20}`,
       '-timeout=60',
       '-print_final_stats=1',

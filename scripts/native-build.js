@@ -1,20 +1,22 @@
 'use strict';
-// The values that binding.gyp cannot compute: the source list that it shares with CMake, and where headers
-// and libcrypto are.
+// The values that binding.gyp cannot compute: the source list, which CMake uses too, and the paths
+// of headers and libcrypto.
 //
 //   node scripts/native-build.js sources|include_dirs|libcrypto OS ARCH
 //
-// OS and ARCH are gyp's <(OS) and <(target_arch). The answer is a list of paths with forward slashes,
-// quoted if they have spaces, since gyp splits it by the rules of a POSIX shell, on Windows too.
+// OS and ARCH are gyp's <(OS) and <(target_arch). Prints a list of paths with forward slashes,
+// quoted if they contain spaces, because gyp splits the output by the rules of a POSIX shell, also
+// on Windows.
 const fs = require('node:fs');
 const path = require('node:path');
 
 const root = path.join(__dirname, '..');
 const { env } = process;
 
-// The paths that native/sources.txt lists for this operating system, and those of the addon room. For
-// Linux, one generated file for each room, which includes the room's sources: most of what a compiler
-// reads here is nlohmann/json, so this builds in a quarter of the time. (CMakeLists.txt does the same.)
+// The paths that native/sources.txt lists for this operating system, and those of native/addon. For
+// Linux, one generated file for each directory, which includes the sources of that directory. Most
+// of what a compiler reads here is nlohmann/json, so this takes a quarter of the time.
+// (CMakeLists.txt does the same.)
 function sources(os) {
   const files = listedSources(os);
   if (os !== 'linux') return files;
@@ -27,7 +29,7 @@ function sources(os) {
     const unit = `build/units/${room.replaceAll('/', '_')}.cc`;
     const text = members.map((file) => `#include "../../${file}"\n`).join('');
     const target = path.join(root, unit);
-    // A file that is written again is compiled again.
+    // Rewriting a file would cause it to be compiled again.
     if (!fs.existsSync(target) || fs.readFileSync(target, 'utf8') !== text) {
       fs.mkdirSync(path.dirname(target), { recursive: true });
       fs.writeFileSync(target, text);
@@ -45,21 +47,22 @@ function listedSources(os) {
     .map(([, file]) => file);
 }
 
-// A Homebrew for this processor, then any other, then MacPorts.
+// Homebrew for this processor, then any other Homebrew, then MacPorts.
 function homebrews(arch) {
   return [arch === 'arm64' ? '/opt/homebrew' : '/usr/local', env.HOMEBREW_PREFIX].filter(Boolean);
 }
 
-// The triplet of vcpkg whose libraries are static and use the static C run-time library, as ours does.
+// The vcpkg triplet whose libraries are static and use the static C run-time library, as our build
+// does.
 function vcpkgs(arch) {
   return [env.VCPKG_ROOT, env.VCPKG_INSTALLATION_ROOT, 'C:/vcpkg']
     .filter(Boolean)
     .map((directory) => `${directory}/installed/${arch}-windows-static`);
 }
 
-// Where OpenSSL 3 may be: directories with include/, and the static libcrypto in each of them.
+// Possible places of OpenSSL 3: directories with include/, and the static libcrypto in each.
 function opensslPlaces(os, arch) {
-  // The layout of the installer that most people use ("Win64 OpenSSL"), and of OpenSSL's own.
+  // The layout of the most common installer ("Win64 OpenSSL"), and OpenSSL's own layout.
   const windowsLibraries = [
     `lib/VC/${arch}/MT/libcrypto_static.lib`,
     'lib/libcrypto_static.lib',
@@ -106,7 +109,7 @@ function openssl(os, arch) {
   );
 }
 
-// Of a git checkout. On Linux the compiler finds it.
+// For a git checkout. On Linux the compiler finds it.
 function nlohmannJson(os, arch) {
   if (os !== 'mac' && os !== 'win') return [];
   const prefixes = env.NLOHMANN_JSON_ROOT_DIR
@@ -128,16 +131,16 @@ function nlohmannJson(os, arch) {
   );
 }
 
-// The published package carries the header-only libraries in vendor/include, so that a user's build
-// needs nothing but a compiler and OpenSSL; a git checkout takes node-addon-api and Node-API's headers from
-// npm, and nlohmann/json from the system or its package manager.
+// The published package contains the header-only libraries in vendor/include, so that a user's
+// build needs only a compiler and OpenSSL. A git checkout uses node-addon-api and Node-API's
+// headers from npm, and nlohmann/json from the system or its package manager.
 function includeDirs(os, arch) {
   const vendored = path.join(root, 'vendor/include');
   const headers = fs.existsSync(vendored)
     ? ['vendor/include']
     : [
         path.relative(root, path.dirname(require.resolve('node-addon-api/package.json'))),
-        // Node-API alone; see scripts/build-native.mjs.
+        // Only Node-API; see scripts/build-native.mjs.
         path.relative(root, require('node-api-headers').include_dir),
         ...nlohmannJson(os, arch),
       ];

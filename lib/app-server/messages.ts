@@ -16,12 +16,12 @@ export interface JsonRpcError {
   };
 }
 
-/** `jsonrpc` is there when the request had it; `id` is null when the request had none to echo. */
+/** `jsonrpc` is present if the request had it; `id` is null if the request had no usable id. */
 export type JsonRpcResponse =
   | { jsonrpc?: '2.0'; id: RequestId; result: unknown }
   | { jsonrpc?: '2.0'; id: RequestId | null; error: JsonRpcError };
 
-/** The members of a request that its answer repeats. */
+/** The members of a request that its response repeats. */
 export interface Addressee {
   id: RequestId | null;
   versioned: boolean;
@@ -41,21 +41,24 @@ export type Message =
   | { kind: 'malformed'; to: Addressee; answer: JsonRpcResponse };
 
 /** The addressee of a message that names none. */
-export const NOBODY: Addressee = { id: null, versioned: false };
+export const UNKNOWN_ADDRESSEE: Addressee = { id: null, versioned: false };
 
 /** Classifies a parsed message. Checks only the envelope: the store checks the params. */
-export function readMessage(message: unknown, nobody = NOBODY): Message {
+export function readMessage(message: unknown, unknownAddressee = UNKNOWN_ADDRESSEE): Message {
   if (Array.isArray(message)) {
-    return malformed(nobody, 'batches are not supported: expected one object, not an array');
+    return malformed(
+      unknownAddressee,
+      'batches are not supported: expected one object, not an array',
+    );
   }
   if (typeof message !== 'object' || message === null) {
-    return malformed(nobody, 'expected an object with the members id, method and params');
+    return malformed(unknownAddressee, 'expected an object with the members id, method and params');
   }
   let members: Record<string, unknown>;
   try {
     members = ownMembers(message as Record<string, unknown>);
   } catch {
-    return malformed(nobody, 'expected an object whose members can be read');
+    return malformed(unknownAddressee, 'expected an object whose members can be read');
   }
   const { id, method, params, jsonrpc } = members;
   if (id === undefined && typeof method === 'string') return { kind: 'notification' };

@@ -8,7 +8,7 @@ import { AnswerWriter } from './answer-writer';
 import { clientOf, initializeResult, type Client } from './initialize';
 import { LineReader, type Line } from './lines';
 import {
-  NOBODY,
+  UNKNOWN_ADDRESSEE,
   failure,
   failureOf,
   readMessage,
@@ -19,26 +19,29 @@ import {
 import { callMethod, type DeviceKeyRequestStore } from './request-handler';
 
 export interface ServeStdioOptions {
-  /** Not closed by the server. Default: one of the server's own, opened with the default options. */
+  /** The server does not close it. Default: a separate store with the default options. */
   store?: DeviceKeyRequestStore;
   /** Where requests come from. Default: `process.stdin`. */
   input?: Readable;
-  /** Where answers go. Left open. Default: `process.stdout`, which nothing else may then write to. */
+  /**
+   * The output for answers. Stays open. Default: `process.stdout`; nothing else may then write to
+   * it.
+   */
   output?: Writable;
-  /** How `initialize` names this server. Default: this package's name and version. */
+  /** The server's name in the result of `initialize`. Default: this package's name and version. */
   server?: { name: string; version: string };
-  /** How many requests are worked on at once; further ones wait to be read. Default 1,024. */
+  /** How many requests are processed at once; further requests are not read yet. Default 1,024. */
   maxRequestsInFlight?: number;
   /** As for `createDeviceKeyRequestHandler`. Default: writes to standard error. */
   onUnexpectedError?: (error: unknown) => void;
 }
 
 /**
- * Serves the `device/key` methods as JSON-RPC, one message a line, until the input ends; then
- * resolves when everything is answered. Resolves as well when the reader of the output goes away:
- * what it still waited for is canceled. docs/app-server.md describes the protocol.
+ * Serves the `device/key` methods as JSON-RPC, one message per line, until the input ends; then
+ * resolves when every request is answered. Also resolves when the reader of the output closes it:
+ * its outstanding requests are canceled. docs/app-server.md describes the protocol.
  *
- * Rejects when there is no build of the addon to open a store with, and when the input or the output
+ * Rejects if there is no build of the addon to open a store with, or if the input or the output
  * fails.
  */
 export async function serveStdio(options: ServeStdioOptions = {}): Promise<void> {
@@ -70,10 +73,10 @@ class StdioServer {
   readonly #lines = new LineReader();
   readonly #inFlight = new Set<RequestId>();
   readonly #abandoned = new AbortController();
-  /** The client that `initialize` named; undefined before it. */
+  /** The client from `initialize`; undefined before it. */
   #client: Client | undefined;
   /** The addressee of unreadable messages: has `jsonrpc` when `initialize` had it. */
-  #nobody = NOBODY;
+  #unknownAddressee = UNKNOWN_ADDRESSEE;
   #wake: (() => void) | undefined;
 
   constructor(store: DeviceKeyRequestStore, options: ServeStdioOptions) {
@@ -110,14 +113,14 @@ class StdioServer {
       }
       for (const line of this.#lines.end()) this.#accept(line);
     } catch (error) {
-      // The input was closed before its end, by us or by its owner. Treat this as its end.
+      // We or the owner closed the input before its end. Treat this as the end.
       if ((error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
     }
   }
 
   #accept(line: Line): void {
     if ('fault' in line) {
-      this.#writer.send(failure(this.#nobody, 'parse_error', line.fault));
+      this.#writer.send(failure(this.#unknownAddressee, 'parse_error', line.fault));
       return;
     }
     let parsed: unknown;
@@ -125,11 +128,11 @@ class StdioServer {
       parsed = JSON.parse(line.text);
     } catch {
       // Without the parser's message, which quotes the line.
-      this.#writer.send(failure(this.#nobody, 'parse_error', 'the line is not JSON'));
+      this.#writer.send(failure(this.#unknownAddressee, 'parse_error', 'the line is not JSON'));
       return;
     }
-    const message = readMessage(parsed, this.#nobody);
-    // `initialized` is the only notification that clients send, and asks for nothing.
+    const message = readMessage(parsed, this.#unknownAddressee);
+    // Clients send only the notification `initialized`, which requires no action.
     if (message.kind === 'notification') return;
     if (message.kind === 'malformed') {
       this.#writer.send(message.answer);
@@ -140,7 +143,7 @@ class StdioServer {
 
   #serve(request: Request): void {
     if (this.#inFlight.has(request.id)) {
-      // The id null: the answer to the first request with this id is still to come.
+      // With the id null: the first request with this id has not been answered yet.
       this.#writer.send(
         failure(
           { id: null, versioned: request.versioned },
@@ -168,7 +171,7 @@ class StdioServer {
       this.#writer.send(failure(request, 'already_initialized', message));
       return;
     }
-    this.#nobody = { id: null, versioned: request.versioned };
+    this.#unknownAddressee = { id: null, versioned: request.versioned };
     const server = this.#server ?? thisPackage;
     this.#writer.send(success(request, initializeResult(server, this.#store.directory)));
   }
@@ -190,7 +193,7 @@ class StdioServer {
     return this.#writer.ready && this.#inFlight.size < this.#maxInFlight;
   }
 
-  /** Resolves when the condition holds, or when no client is left. */
+  /** Resolves when the condition is true, or when the client has closed the output. */
   async #until(condition: () => boolean): Promise<void> {
     while (!condition() && !this.#writer.ended) {
       await new Promise<void>((resolve) => (this.#wake = resolve));

@@ -1,6 +1,6 @@
 /**
- * The `device/key` methods for app-servers: a request handler to embed, and a whole server over
- * standard input and output. No native code is loaded for a caller who brings a store.
+ * The `device/key` methods for app-servers: a request handler to embed, and a complete server on
+ * standard input and output. Loads no native code for a caller that passes a store.
  *
  * @packageDocumentation
  */

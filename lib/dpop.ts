@@ -1,7 +1,8 @@
 /**
- * DPoP (RFC 9449) with keys of a `DeviceKeyStore`, for OAuth libraries that take no foreign signer.
+ * DPoP (RFC 9449) with keys of a `DeviceKeyStore`, for OAuth libraries that do not support external
+ * signers.
  *
- * Importing this module does not load the addon: the store that is passed in has done that.
+ * Importing this module does not load the addon; opening the store loads it.
  *
  * @packageDocumentation
  */

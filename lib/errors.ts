@@ -12,9 +12,13 @@ export type DeviceKeyErrorCode =
   | 'hardware_unavailable'
   /** Only a weaker protection than the policy allows is available; the message names it. */
   | 'degraded_protection_not_allowed'
-  /** The PKCS#11 token that holds the key, or that was chosen, is not present; the message names it. */
+  /**
+   * The PKCS#11 token that has the key, or that was chosen, is not present; the message names it.
+   */
   | 'token_missing'
-  /** The provider of the key cannot prove where the key lives; keys in a TPM on Linux can. */
+  /**
+   * The provider of the key cannot prove where the key is; keys in a TPM on Linux can be proven.
+   */
   | 'attestation_unsupported'
   /** This user may not use the hardware. */
   | 'permission_denied'
@@ -59,8 +63,8 @@ export type DeviceKeyErrorCode =
   | 'crypto_error';
 
 /**
- * The only error class of this package. `message` says, for people, what happened and what to do about
- * it; it never contains payload contents, PINs or tokens.
+ * The only error class of this package. `message` tells people what happened and what to do; it
+ * never contains payload contents, PINs or tokens.
  */
 export class DeviceKeyError extends Error {
   readonly code: DeviceKeyErrorCode;

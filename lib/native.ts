@@ -105,7 +105,7 @@ function prebuild(failures: Error[]): Native | undefined {
 }
 /* eslint-enable @typescript-eslint/no-require-imports */
 
-/** A file of the same name beside a bundle may be another package's addon. */
+/** A file with the same name beside a bundle may be another package's addon. */
 function checked(exports: unknown): Native {
   const { NativeStore, checkShape } = exports as Partial<Native>;
   if (typeof NativeStore === 'function' && typeof checkShape === 'function') {
@@ -114,14 +114,14 @@ function checked(exports: unknown): Native {
   throw new Error('the addon that was found is not the one of node-device-key');
 }
 
-/** The platform, as in the names of prebuilds. */
+/** The platform's name in the names of prebuilds. */
 function target(): string {
   const { platform, arch } = process;
   if (platform !== 'linux') return `${platform}-${arch}`;
   return `linux-${arch}-${usesMusl() ? 'musl' : 'glibc'}`;
 }
 
-/** Whether this process runs on musl: its dynamic linker is then mapped under that name. */
+/** Whether this process runs on musl: its dynamic linker then has that name. */
 function usesMusl(): boolean {
   try {
     return readFileSync('/proc/self/maps', 'latin1').includes('/ld-musl-');
@@ -158,7 +158,9 @@ export function toDeviceKeyError(error: NativeError): DeviceKeyError {
   return new DeviceKeyError(code, message, { platformStatus });
 }
 
-/** The error to reject with, from the value that was thrown in or before a call of the addon. */
+/**
+ * Converts a value that was thrown in or before a call of the addon to the error to reject with.
+ */
 export function thrownToError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : toDeviceKeyError(thrown as NativeError);
 }

@@ -1,6 +1,6 @@
 /**
- * The four functions that desktop apps' macOS-only device-key module has, with its arguments and
- * results, so that this module can replace it where there is none.
+ * The four functions of the macOS-only device-key module of desktop apps, with the same arguments
+ * and results, so that this module can replace it on other platforms.
  *
  * The caller forms the bytes to sign. It still cannot sign arbitrary bytes: they must be exactly one of
  * the two payloads in canonical form, and obey every rule of `DeviceKeyStore.sign`. A new key has no
@@ -61,16 +61,17 @@ export interface RemoteControlDeviceKeys {
   /** As `DeviceKeyStore.public`. */
   getDeviceKeyPublic(keyId: string): Promise<DeviceKeyPublicResponse>;
   /**
-   * Signs `bytes` without changing them. Of a view into a larger buffer it signs only the view.
-   * Rejects with `invalid_payload` for bytes that are not a payload in canonical form or break a
-   * rule, with `binding_mismatch` for another account or client than the key's, and for anything but
-   * an enrollment while it has none; otherwise as `DeviceKeyStore.sign`.
+   * Signs `bytes` without changing them. If `bytes` is a view into a larger buffer, signs only the
+   * view. Rejects with `invalid_payload` for bytes that are not a payload in canonical form or
+   * break a rule. Rejects with `binding_mismatch` for another account or client than the key's,
+   * and, if the key has none yet, for anything but an enrollment. Otherwise as
+   * `DeviceKeyStore.sign`.
    */
   signDeviceKey(keyId: string, bytes: Uint8Array | ArrayBuffer): Promise<RemoteControlSignature>;
   /**
-   * As `DeviceKeyStore.delete`, but resolves when the key is not there, as other modules do: otherwise
-   * clients that delete a key before they forget it would fail for ever. Also for an id in another module's
-   * form. This does not revoke the key; see `DeviceKeyStore.delete`.
+   * As `DeviceKeyStore.delete`, but resolves if there is no such key, like other modules: otherwise
+   * clients that delete a key before they forget it would fail forever. Also accepts an id in
+   * another module's format. This does not revoke the key; see `DeviceKeyStore.delete`.
    */
   deleteDeviceKey(keyId: string): Promise<void>;
   /** As `DeviceKeyStore.close`. */
@@ -117,7 +118,7 @@ async function sayNotFound<Result>(operation: Promise<Result>): Promise<Result> 
   }
 }
 
-/** Whether this is a key id, and of a form that no key of this package has. */
+/** Whether this is a key id in a format that no key of this package has. */
 function isIdOfAnotherModule(keyId: unknown): boolean {
   return (
     typeof keyId === 'string' && /^[\w.:-]{1,256}$/.test(keyId) && !/^dk_(hse|tpm|osn)_/.test(keyId)
@@ -156,8 +157,8 @@ export async function deleteDeviceKey(keyId: string): Promise<void> {
 }
 
 /**
- * The same memory, not a copy, because the caller reads it at once. `isArrayBuffer` and `isView` are right
- * also for buffers and views of another realm (a `vm` context, Electron's contexts).
+ * The same memory, not a copy, because the caller reads it immediately. `isArrayBuffer` and
+ * `isView` also work for buffers and views of another realm (a `vm` context, Electron's contexts).
  */
 function toBuffer(bytes: Uint8Array | ArrayBuffer): Buffer {
   try {

@@ -26,17 +26,20 @@ import { signalOf } from './operation-signal';
 import { readOptions, toJson } from './own';
 
 /**
- * Where proofs may be addressed to, and for how long. An absent member takes the
+ * The permitted addressees of proofs, and their maximum lifetime. An absent member takes the
  * default. Can be set only in code, never through the environment.
  */
 export interface TargetPolicy {
   /**
-   * Hosts that may be reached over `https`: a name, or `*.` and a name for all its subdomains. Without
-   * a port it allows any port; with one (`rc.example.com:8443`) only that port. Never write 443.
-   * Default: `chatgpt.com`, `chatgpt-staging.com` and their subdomains.
+   * The hosts that are allowed with `https`: a name, or `*.` and a name for all its subdomains.
+   * Without a port it allows any port; with one (`rc.example.com:8443`) only that port. Never write
+   * 443. Default: `chatgpt.com`, `chatgpt-staging.com` and their subdomains.
    */
   httpsHosts?: readonly string[];
-  /** Whether `localhost`, 127.0.0.0/8 and `[::1]` may be reached, http or https, on any port. Default true. */
+  /**
+   * Whether `localhost`, 127.0.0.0/8 and `[::1]` are allowed, with http or https, on any port.
+   * Default true.
+   */
   allowLoopback?: boolean;
   /** Exact target paths of connection payloads. */
   connectionPaths?: readonly string[];
@@ -56,11 +59,13 @@ export interface Pkcs11PinQuestion {
   model: string;
   /** Whether the token refused the last PIN. */
   lastPinWasWrong: boolean;
-  /** Whether another wrong PIN locks the token. Asked for only with `allowFinalTry`. */
+  /**
+   * Whether another wrong PIN locks the token. Only with `allowFinalTry` is the PIN asked for then.
+   */
   finalTry: boolean;
 }
 
-/** Which PKCS#11 token holds the keys where there is no TPM and the policy allows that. */
+/** The PKCS#11 token for keys if there is no TPM and the policy allows the fallback. */
 export interface Pkcs11Options {
   /**
    * The module: an absolute path, or a file name that the system's loader finds. Default:
@@ -80,7 +85,7 @@ export interface Pkcs11Options {
    * `DEVICE_KEY_PKCS11_PIN`, else the token's own PIN pad.
    */
   pin?: string | ((question: Pkcs11PinQuestion) => string | Promise<string>);
-  /** A regular file with the PIN, read whenever the token requires it. */
+  /** A regular file with the PIN, read each time the token requires it. */
   pinFile?: string;
   /** Whether to try a PIN when a wrong one would lock the token. Default false. */
   allowFinalTry?: boolean;
@@ -88,9 +93,10 @@ export interface Pkcs11Options {
 
 export interface DeviceKeyStoreOptions {
   /**
-   * Where key records are kept. Default: `DEVICE_KEY_HOME`, else `$XDG_DATA_HOME/device-keys`
+   * The directory of the key records. Default: `DEVICE_KEY_HOME`, else `$XDG_DATA_HOME/device-keys`
    * (`~/.local/share/device-keys`), on Windows `%LOCALAPPDATA%\device-keys`, on macOS
-   * `~/Library/Application Support/device-keys`. Made, for this user alone, when the first key is created.
+   * `~/Library/Application Support/device-keys`. Creating the first key creates the directory, for
+   * this user only.
    */
   directory?: string;
   /**
@@ -100,8 +106,8 @@ export interface DeviceKeyStoreOptions {
    */
   tcti?: string;
   /**
-   * Whether a TPM simulator (`swtpm:`) may stand in for hardware. It protects nothing: use it for
-   * tests and demonstrations only. Default: whether `DEVICE_KEY_ALLOW_SIMULATOR` is `1`.
+   * Whether a TPM simulator (`swtpm:`) may be used as hardware. It protects nothing: use it only
+   * for tests and demonstrations. Default: whether `DEVICE_KEY_ALLOW_SIMULATOR` is `1`.
    */
   allowSimulator?: boolean;
   /**
@@ -121,8 +127,8 @@ export interface DeviceKeyStoreOptions {
   userPresence?: boolean | { reuseSeconds: number };
   targets?: TargetPolicy;
   /**
-   * How long one operation may take, in milliseconds, counted from the call: it includes the wait for
-   * operations that were started before. An operation that still waits then rejects with
+   * The time limit of an operation in milliseconds, counted from the call: it includes the wait for
+   * operations that were started before. An operation that is still waiting then rejects with
    * `device_timeout` and never uses the hardware. Default 30,000.
    */
   timeoutMs?: number;
@@ -145,7 +151,7 @@ export interface OperationOptions {
 
 /** A key of the store, as `list` shows it. */
 export interface DeviceKeyInfo extends DeviceKeyPublicResponse {
-  /** What the key signs, and nothing else: the payloads of `sign`, or the proofs of `signDpop`. */
+  /** What the key signs: only the payloads of `sign`, or only the proofs of `signDpop`. */
   use: 'remote_control' | 'dpop';
   /**
    * Null for a DPoP key, and for a key of `node-device-key/remote-control` that has not been enrolled
@@ -153,7 +159,7 @@ export interface DeviceKeyInfo extends DeviceKeyPublicResponse {
    */
   accountUserId: string | null;
   clientId: string | null;
-  /** Where the proofs of a DPoP key may go; else null. */
+  /** The permitted origins of a DPoP key's proofs; null for other keys. */
   origins: string[] | null;
   /** Unix seconds. */
   createdAt: number;
@@ -169,22 +175,22 @@ export interface DeviceKeyUnreadable {
 export interface DeviceKeyProviderSupport {
   provider: string;
   protectionClass: DeviceKeyProtectionClass;
-  /** Whether it was asked; see {@link DeviceKeyStore.support}. */
+  /** Whether the provider was asked; see {@link DeviceKeyStore.support}. */
   asked: boolean;
-  /** Whether it can make keys; false when it was not asked. */
+  /** Whether it can make keys; false if it was not asked. */
   available: boolean;
-  /** Why not; null when available or not asked. */
+  /** Why not; null if it is available or was not asked. */
   code: DeviceKeyErrorCode | null;
-  /** The missing part and how to get it; null when available. */
+  /** The missing part and how to get it; null if it is available. */
   message: string | null;
-  /** Facts about the hardware, for people: manufacturer, firmware, lockout state and the like. */
+  /** Facts about the hardware, for people: manufacturer, firmware, lockout state and so on. */
   details: Record<string, unknown>;
 }
 
 export interface DeviceKeySupport {
   /** In the order in which `create` tries them. */
   providers: DeviceKeyProviderSupport[];
-  /** The protection of a new key under the most lenient policy; null when no key can be made. */
+  /** The protection of a new key under the most lenient policy; null if no key can be made. */
   protectionClass: DeviceKeyProtectionClass | null;
   /** Whether `protectionClass` is hardware, so that `create` succeeds under `hardware_only`. */
   hardware: boolean;
@@ -203,16 +209,16 @@ type Outcome = string | NativeError;
 type Requests = Map<number, (outcome: Outcome) => void>;
 
 interface Pending {
-  /** Starts the operation again. */
+  /** Restarts the operation. */
   start(): number;
   resolve(result: unknown): void;
   reject(error: unknown): void;
-  /** Its number; none while it waits for a PIN. */
+  /** Its number; undefined while it waits for a PIN. */
   request?: number | undefined;
   /** Stops listening to the operation's signal. */
   release?: (() => void) | undefined;
   over?: boolean;
-  /** How often it had to wait for a PIN. */
+  /** How often it has waited for a PIN. */
   pinRounds?: number;
 }
 
@@ -261,7 +267,7 @@ export class DeviceKeyStore {
   }
 
   /**
-   * Opens a store. Uses neither disk nor hardware; operations reject with the errors of those.
+   * Opens a store. Does not access the disk or hardware; operations reject with their errors.
    *
    * @throws DeviceKeyError `invalid_params` for an option that is unknown or malformed,
    *   `platform_error` when there is no build of the addon for this platform.
@@ -301,8 +307,8 @@ export class DeviceKeyStore {
   }
 
   /**
-   * As `create`, but the key signs DPoP proofs (RFC 9449) alone: for one OAuth client, and for requests
-   * to these origins. Client and origins cannot be changed later.
+   * As `create`, but the key signs only DPoP proofs (RFC 9449), for one OAuth client and for
+   * requests to these origins. Client and origins cannot be changed later.
    *
    * Rejects as `create` does.
    */
@@ -317,9 +323,9 @@ export class DeviceKeyStore {
 
   /**
    * Signs one of the two payloads, after checking every rule about it: there is no way to sign
-   * arbitrary bytes. Send `signedPayloadBase64` with the signature: it holds the exact signed bytes.
-   * A verifier must verify these bytes and must not build them again. The store verifies the signature
-   * before it returns it.
+   * arbitrary bytes. Send `signedPayloadBase64` with the signature: it contains the exact signed
+   * bytes. A verifier must verify these bytes and must not build them again. The store verifies the
+   * signature before it returns it.
    *
    * A key that `node-device-key/remote-control` made has no account and client yet: the first
    * enrollment payload that it signs, here or there, gives it both, permanently. A key that
@@ -356,7 +362,7 @@ export class DeviceKeyStore {
   }
 
   /**
-   * Deletes a key from this machine. Rejects with `key_not_found` when there is no such key.
+   * Deletes a key from this machine. Rejects with `key_not_found` if there is no such key.
    *
    * This does not revoke the key: a copy of a TPM key's record signs again when it is restored on the
    * same machine. Remove the public key at the backend.
@@ -366,10 +372,11 @@ export class DeviceKeyStore {
   }
 
   /**
-   * Has the TPM certify, with a backend's challenge, that the key is in it, for
-   * `TpmAttestationExchange` of `node-device-key/verify`. The answer holds the TPM's endorsement keys,
-   * **which identify this machine**: call it only for a backend that the user trusts with that. The first
-   * call makes the key that signs attestations. On a real TPM it can take some seconds.
+   * The TPM certifies, with a backend's challenge, that the key is in it; for
+   * `TpmAttestationExchange` of `node-device-key/verify`. The result contains the TPM's endorsement
+   * keys, **which identify this machine**: call it only for a backend that the user trusts with
+   * that. The first call makes the key that signs attestations. On a real TPM it can take some
+   * seconds.
    *
    * Rejects with `attestation_unsupported` for keys that are not in a TPM on Linux, with `invalid_params`,
    * `key_not_found`, `tpm_owner_auth_required`, and the hardware's errors as `sign` does.
@@ -379,9 +386,9 @@ export class DeviceKeyStore {
   }
 
   /**
-   * Decrypts the backend's credential: this shows that the key that signed the attestation is in the TPM
-   * of the endorsement key. Rejects as `attest` does; with `invalid_params` when the credential is for
-   * another TPM or another attestation key.
+   * Decrypts the backend's credential: this shows that the key that signed the attestation is in
+   * the TPM of the endorsement key. Rejects as `attest` does, and with `invalid_params` if the
+   * credential is for another TPM or another attestation key.
    */
   activateAttestation(
     params: DeviceKeyActivateAttestationParams,
@@ -390,24 +397,26 @@ export class DeviceKeyStore {
     return this.#request(() => this.#native.activateAttestation(toJson(params, 'params')), options);
   }
 
-  /** All keys, in the order of their ids, and records that cannot be read. Needs no hardware. */
+  /**
+   * All keys, in the order of their ids, and records that cannot be read. Does not use hardware.
+   */
   list(): Promise<(DeviceKeyInfo | DeviceKeyUnreadable)[]> {
     return this.#request(() => this.#native.list());
   }
 
   /**
-   * What this machine can protect keys with, found out by asking the hardware. PKCS#11 modules, which
-   * may write messages and files, are loaded only when `pkcs11` or its environment variables are set,
-   * when nothing else can protect keys, or with `all`; otherwise their entry has `asked: false`.
+   * Asks the hardware how this machine can protect keys. PKCS#11 modules, which may write messages
+   * and files, are loaded only if `pkcs11` or its environment variables are set, if nothing else
+   * can protect keys, or with `all`; otherwise their entry has `asked: false`.
    */
   support(options?: SupportOptions): Promise<DeviceKeySupport> {
     return this.#request(() => this.#native.support(asksAll(options)));
   }
 
   /**
-   * Closes the store: operations that wait reject with `closed`, the one that runs ends as it would
-   * have. Resolves when the store's threads have ended and the hardware is released. Calling it
-   * again returns the same promise.
+   * Closes the store: waiting operations reject with `closed`; the running operation ends normally.
+   * Resolves when the store's threads have ended and the hardware is released. Calling it again
+   * returns the same promise.
    *
    * A store that was not closed is closed when it is garbage collected, at an unknown time.
    */
@@ -434,7 +443,7 @@ export class DeviceKeyStore {
         if (signal?.aborted) throw signal.canceled();
         // Listen before the operation starts, so that no abort is missed.
         pending.release = signal?.listen(() => {
-          // Without a request it waits for a PIN.
+          // An operation without a request is waiting for a PIN.
           if (pending.request !== undefined && !this.#native.cancel(pending.request)) return;
           this.#fail(pending, signal.canceled());
         });
@@ -481,7 +490,7 @@ export class DeviceKeyStore {
     }
   }
 
-  /** Asks for the PIN, once for all operations that wait for it, and starts the operation again. */
+  /** Asks for the PIN, once for all operations that wait for it, and restarts them. */
   async #startWithPin(pending: Pending, error: NativeError): Promise<void> {
     this.#waitingForPin.add(pending);
     try {
@@ -497,7 +506,7 @@ export class DeviceKeyStore {
 
   async #answerPinQuestion(error: NativeError): Promise<void> {
     const question = JSON.parse(this.#native.takePinQuestion()) as Pkcs11PinQuestion | null;
-    // Another operation may have answered the question meanwhile.
+    // Another operation may have answered the question in the meantime.
     if (!question || !this.#askPin) return;
     let pin: unknown;
     try {
@@ -518,7 +527,7 @@ export class DeviceKeyStore {
 /** How often one operation may be started again because it needs a PIN. */
 const maxPinRounds = 10;
 
-/** Whether a PIN can be given to a token: not empty, and without lone surrogates. */
+/** Whether a PIN can be passed to a token: not empty, and without lone surrogates. */
 function isText(pin: unknown): pin is string {
   return typeof pin === 'string' && pin !== '' && !/\p{Surrogate}/u.test(pin);
 }
@@ -548,12 +557,12 @@ function abandonOpenStores(): void {
   for (const store of openStores) store.abandon();
 }
 
-/** Nothing here may refer to the DeviceKeyStore, or it would never be collected. */
+/** Nothing here may refer to the DeviceKeyStore, because then it would never be collected. */
 const droppedStores = new FinalizationRegistry<{ native: NativeStore; requests: Requests }>(
   ({ native, requests }) => void closeNative(native, requests),
 );
 
-/** Resolves when the threads have ended; the native store then holds nothing any more. */
+/** Resolves when the threads have ended; the native store then has released everything. */
 async function closeNative(native: NativeStore, requests: Requests): Promise<void> {
   const request = native.close();
   await new Promise<unknown>((resolve) => requests.set(request, resolve));
@@ -562,7 +571,9 @@ async function closeNative(native: NativeStore, requests: Requests): Promise<voi
   if (openStores.size === 0) process.off('exit', abandonOpenStores);
 }
 
-/** Apart from the constructor, so that the native store's reference to it does not reach the store. */
+/**
+ * Separate from the constructor, so that the native store's callback does not refer to the store.
+ */
 function settlerOf(requests: Requests): (request: number, outcome: Outcome) => void {
   return (request, outcome) => {
     const settle = requests.get(request);

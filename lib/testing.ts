@@ -1,6 +1,7 @@
 /**
- * A stand-in for `DeviceKeyStore` in the tests of programs that use one. **It protects nothing**: its
- * keys are software keys in this process's memory, and gone with it. The main entry does not lead here.
+ * A stand-in for `DeviceKeyStore` in the tests of programs that use one. **It protects nothing**:
+ * its keys are software keys in this process's memory, and end with it. The main entry does not use
+ * it.
  *
  * @packageDocumentation
  */
@@ -55,14 +56,15 @@ import { jwkOf, jwkThumbprint } from './verify/jwk';
 export interface InMemoryDeviceKeyStoreOptions {
   targets?: TargetPolicy;
   /**
-   * What the store says protects its keys, which is not so. Default `os_protected_nonextractable`, so
-   * that `create` needs the policy that allows it, as on a machine without secure hardware; a
-   * hardware class plays a machine that has some.
+   * The protection that the store claims for its keys, which is not real. Default
+   * `os_protected_nonextractable`, so that `create` needs the policy that allows it, as on a
+   * machine without secure hardware; with a hardware class the store acts like a machine with
+   * secure hardware.
    */
   protectionClass?: DeviceKeyProtectionClass;
 }
 
-/** All that a `DeviceKeyStore` can do, so that it can stand in for one. */
+/** All methods of a `DeviceKeyStore`, so that it can replace one. */
 export type InMemoryDeviceKeyStore = Pick<
   DeviceKeyStore,
   | 'create'
@@ -79,9 +81,9 @@ export type InMemoryDeviceKeyStore = Pick<
 >;
 
 /**
- * Makes an empty store whose methods accept, refuse and answer as those of a `DeviceKeyStore` do. It
- * needs no addon: lib/protocol has the rules, and a property test compares them with the addon's. The
- * errors of hardware and of the disk never occur.
+ * Makes an empty store whose methods accept, refuse and return the same as those of a
+ * `DeviceKeyStore`. It needs no addon: lib/protocol has the rules, and a property test compares
+ * them with the addon's. Errors of hardware and of the disk never occur.
  *
  * @throws DeviceKeyError `invalid_params` for a malformed option, as `DeviceKeyStore.open` does.
  */
@@ -97,7 +99,7 @@ interface MemoryKey {
 }
 
 class MemoryStore implements InMemoryDeviceKeyStore {
-  /** Where a real store would have its records; nothing is ever written there. */
+  /** The directory that a real store would use; nothing is ever written there. */
   readonly directory = path.join(tmpdir(), `no-device-keys-${randomUUID()}`);
   readonly #protectionClass: DeviceKeyProtectionClass;
   readonly #targets: Required<TargetPolicy>;
@@ -114,7 +116,7 @@ class MemoryStore implements InMemoryDeviceKeyStore {
     this.#targets = decodeTargetPolicy(targets);
   }
 
-  // The methods are async so that what they throw is a rejection, as it is with a DeviceKeyStore.
+  // The methods are async, so that errors are rejections, as with a DeviceKeyStore.
   /* eslint-disable @typescript-eslint/require-await */
 
   async create(

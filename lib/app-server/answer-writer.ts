@@ -102,7 +102,7 @@ function toText(answer: object): string {
   try {
     return toJson(answer, 'answer');
   } catch (error) {
-    // The store made this value, so it is not the client's `invalid_params`.
+    // The store returned this value, so it is not an `invalid_params` error of the client.
     throw (error as Error).cause;
   }
 }

@@ -1,16 +1,19 @@
 import type { DeviceKeyErrorCode } from '../errors';
 
-/** What `error.data.code` says: why a request failed, for programs. */
+/** The values of `error.data.code`: why a request failed, for programs. */
 export type AppServerErrorCode =
   | DeviceKeyErrorCode
   /** The line is too long, not UTF-8 or not JSON. */
   | 'parse_error'
-  /** The message is no JSON-RPC request that this server takes; the error message says why. */
+  /**
+   * The message is not a JSON-RPC request that this server accepts; the error message gives the
+   * reason.
+   */
   | 'invalid_request'
   | 'method_not_found'
-  /** A request came before `initialize`. */
+  /** A request before `initialize`. */
   | 'not_initialized'
-  /** A second `initialize`, with other client info than the first. */
+  /** A second `initialize` with other client info than the first. */
   | 'already_initialized';
 
 /** JSON-RPC 2.0, section 5.1. */
@@ -20,8 +23,8 @@ const METHOD_NOT_FOUND = -32601;
 const INTERNAL_ERROR = -32603;
 
 /**
- * -32600 for what the caller, or the person at this machine, has to change before the same request
- * can succeed; -32603 for what failed here, or has to pass.
+ * -32600 if the caller, or the person at this machine, must change something before the same
+ * request can succeed; -32603 for failures on this side, which may be temporary.
  */
 const NUMBERS: Record<AppServerErrorCode, number> = {
   parse_error: PARSE_ERROR,
@@ -37,7 +40,7 @@ const NUMBERS: Record<AppServerErrorCode, number> = {
   key_not_found: INVALID_REQUEST,
   key_lost: INVALID_REQUEST,
   degraded_protection_not_allowed: INVALID_REQUEST,
-  // Hardware that this user cannot use until something is set up.
+  // The user must set something up before this hardware can be used.
   hardware_unavailable: INVALID_REQUEST,
   token_missing: INVALID_REQUEST,
   attestation_unsupported: INVALID_REQUEST,
@@ -45,14 +48,14 @@ const NUMBERS: Record<AppServerErrorCode, number> = {
   library_missing: INVALID_REQUEST,
   tpm_owner_auth_required: INVALID_REQUEST,
   missing_entitlement: INVALID_REQUEST,
-  // The person's part.
+  // The person must do something.
   user_canceled: INVALID_REQUEST,
   user_presence_required: INVALID_REQUEST,
   session_locked: INVALID_REQUEST,
   pin_required: INVALID_REQUEST,
   pin_incorrect: INVALID_REQUEST,
   pin_locked: INVALID_REQUEST,
-  // The caller's doing: too much at once, or no longer wanted.
+  // The caller sent too many requests, or no longer wants this one.
   queue_full: INVALID_REQUEST,
   canceled: INVALID_REQUEST,
 

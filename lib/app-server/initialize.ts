@@ -1,12 +1,15 @@
 import { ownMembers } from '../own';
 
-/** Who a client says it is, in the params of `initialize`. Other types than strings are possible. */
+/**
+ * The client's description of itself in the params of `initialize`. Other types than strings are
+ * possible.
+ */
 export interface Client {
   name: unknown;
   version: unknown;
 }
 
-/** What `initialize` answers: the members of the protocol's reference server, then our own. */
+/** The result of `initialize`: the members of the protocol's reference server, then our own. */
 export interface InitializeResult {
   /** `name/version (OS; architecture)` of this server. */
   userAgent: string;
@@ -14,7 +17,7 @@ export interface InitializeResult {
   codexHome: string;
   /** `unix` or `windows`. */
   platformFamily: string;
-  /** `linux`, `macos`, `windows` or another system's name, as Rust's `std::env::consts::OS` has it. */
+  /** `linux`, `macos`, `windows` or another system's name, as in Rust's `std::env::consts::OS`. */
   platformOs: string;
   name: string;
   version: string;
@@ -22,14 +25,14 @@ export interface InitializeResult {
   platform: NodeJS.Platform;
 }
 
-/** Reads `params.clientInfo`; a client that says nothing has neither name nor version. */
+/** Reads `params.clientInfo`. Without it the client has neither name nor version. */
 export function clientOf(params: unknown): Client {
   const { clientInfo } = ownMembers(params as { clientInfo?: object });
   const { name, version } = ownMembers(clientInfo as Partial<Client> | undefined);
   return { name, version };
 }
 
-/** `directory` is the store's. A store that names none is served from the working directory. */
+/** `directory` is the store's. A store without one uses the working directory. */
 export function initializeResult(
   { name, version }: { name: string; version: string },
   directory: string | undefined,

@@ -35,13 +35,13 @@ const LOCAL = { stdio: true, 'in-process': true, websocket: false, remote: false
 export type DeviceKeyTransport = keyof typeof LOCAL;
 
 export interface DeviceKeyRequestHandlerOptions {
-  /** A `DeviceKeyStore`, or anything that does the same. Not closed by the handler. */
+  /** A `DeviceKeyStore`, or an object with the same methods. The handler does not close it. */
   store: DeviceKeyRequestStore;
-  /** `websocket` and `remote` have every request refused with `remote_transport_refused`. */
+  /** With `websocket` and `remote` every request is refused with `remote_transport_refused`. */
   transport: DeviceKeyTransport;
   /**
-   * Also serves remote transports. Any client of such a transport can then sign as this machine, so set
-   * this only where the transport admits only the user of this machine.
+   * Also serves remote transports. Any client of such a transport can then sign as this machine, so
+   * set this only if the transport admits only the user of this machine.
    */
   allowRemoteTransport?: boolean;
   /**
@@ -52,8 +52,8 @@ export interface DeviceKeyRequestHandlerOptions {
 }
 
 /**
- * Answers one parsed JSON-RPC message. Never rejects; undefined for a notification, which is neither
- * answered nor acted upon. Aborting `signal` ends the request with `canceled`.
+ * Answers one parsed JSON-RPC message. Never rejects. Resolves to undefined for a notification,
+ * which is ignored. Aborting `signal` ends the request with `canceled`.
  */
 export type DeviceKeyRequestHandler = (
   message: unknown,
@@ -61,11 +61,12 @@ export type DeviceKeyRequestHandler = (
 ) => Promise<JsonRpcResponse | undefined>;
 
 /**
- * A handler of the methods `device/key/create`, `device/key/public` and `device/key/sign`, and of the
- * extensions `device/key/delete`, `device/key/list`, `device/key/support`, `device/key/attest` and
- * `device/key/activateAttestation`, to be called by a server with what begins with `device/key/`.
+ * A handler of the methods `device/key/create`, `device/key/public` and `device/key/sign`, and of
+ * the extensions `device/key/delete`, `device/key/list`, `device/key/support`, `device/key/attest`
+ * and `device/key/activateAttestation`. A server calls it for every method that begins with
+ * `device/key/`.
  *
- * @throws DeviceKeyError `invalid_params` without a store, and for a transport that it does not know.
+ * @throws DeviceKeyError `invalid_params` without a store, and for an unknown transport.
  */
 export function createDeviceKeyRequestHandler(
   options: DeviceKeyRequestHandlerOptions,
@@ -113,7 +114,7 @@ function attestationUnsupported(): DeviceKeyError {
   );
 }
 
-/** The result of a method. Rejects with what the store rejects with. */
+/** The result of a method. Rejects with the store's error. */
 export async function callMethod(
   store: DeviceKeyRequestStore,
   method: string,

@@ -1,8 +1,8 @@
 import { DeviceKeyError } from '../errors';
 
 /**
- * `work`, or a rejection with `canceled` once the signal is aborted. What was begun goes on until the
- * process ends.
+ * Resolves or rejects like `work`, but rejects with `canceled` once the signal is aborted. The work
+ * itself continues until the process ends.
  */
 export async function abortable<Result>(
   work: Promise<Result>,

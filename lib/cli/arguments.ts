@@ -10,7 +10,7 @@ export interface Arguments {
   values: ReadonlyMap<string, string>;
   /** Options that take none. */
   flags: ReadonlySet<string>;
-  /** The positional arguments, one for each name that the command gave. */
+  /** The positional arguments, by the names in the command's definition. */
   positionals: readonly string[];
 }
 
@@ -22,8 +22,8 @@ export function requiredOption(args: Arguments, name: string): string {
 }
 
 /**
- * The command's name, which may stand behind common options, and everything else. A name of two words is
- * one of `names`.
+ * The command's name, which may follow common options, and the remaining arguments. A name of two
+ * words is one of `names`.
  */
 export function findCommand(
   argv: string[],
@@ -41,7 +41,10 @@ export function findCommand(
   };
 }
 
-/** @throws UsageError that says what is wrong, and what may have been meant. */
+/**
+ * @throws UsageError with the error in the command line and, if possible, the option that was
+ * probably meant.
+ */
 export function parseArguments(
   argv: string[],
   ownOptions: Record<string, OptionSpec>,

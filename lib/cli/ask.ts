@@ -8,17 +8,17 @@ import { printable } from './output';
 
 let questions = 0;
 
-/** Whether somebody at the terminal is being asked something. */
+/** Whether a question at the terminal is waiting for its answer. */
 export function isAsking(): boolean {
   return questions > 0;
 }
 
-/** The answer of somebody at the terminal; empty when they close it. */
+/** The answer of the person at the terminal; empty if they close it. */
 export function ask(question: string, signal: AbortSignal): Promise<string> {
   return readAnswer(question, process.stderr, signal);
 }
 
-/** Asks for a token's PIN, which is not shown as it is typed. */
+/** Asks for a token's PIN, which is not shown while it is typed. */
 export async function askForPin(token: Pkcs11PinQuestion, signal: AbortSignal): Promise<string> {
   if (token.lastPinWasWrong) process.stderr.write('the last PIN was wrong\n');
   if (token.finalTry) process.stderr.write('one more wrong PIN locks the token\n');
@@ -30,7 +30,7 @@ export async function askForPin(token: Pkcs11PinQuestion, signal: AbortSignal): 
   }
 }
 
-/** For readline, which shows what is typed by writing it to its output. */
+/** The output for readline, which shows typed characters by writing them to its output. */
 const nowhere = new Writable({
   write: (_chunk, _encoding, done) => {
     done();
@@ -42,9 +42,9 @@ async function readAnswer(
   echo: NodeJS.WritableStream,
   signal: AbortSignal,
 ): Promise<string> {
-  // From here on the terminal itself shows nothing of what is typed: the question comes after it.
+  // From here on the terminal does not show typed characters. The question is written after this.
   const terminal = createInterface({ input: process.stdin, output: echo, terminal: true });
-  // In the terminal's raw mode Ctrl-C and Ctrl-D are keys like others; the latter closes the terminal.
+  // In the terminal's raw mode Ctrl-C and Ctrl-D are ordinary keys; Ctrl-D closes the terminal.
   terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   ++questions;
   try {

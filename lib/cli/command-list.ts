@@ -18,7 +18,7 @@ export const commandNames = [
   'self-test',
 ];
 
-/** Loads the one command that is wanted: the others would only delay it. */
+/** Loads only the requested command: loading the others would take time. */
 export function loadCommand(name: string): Command | undefined {
   if (!commandNames.includes(name)) return undefined;
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- import() starts a second loader

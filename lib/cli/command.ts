@@ -12,14 +12,14 @@ export interface Invocation {
 export interface Command {
   /** One line, for the overview. */
   summary: string;
-  /** What follows the command's name. */
+  /** The arguments after the command's name. */
   usage: string;
   /** Paragraphs of at most 80 columns. */
   description: string;
   options: Record<string, OptionSpec>;
-  /** The names of the arguments, all of them required. */
+  /** The names of the arguments, which are all required. */
   positionals: string[];
-  /** Command lines that work when pasted, up to the values in them. */
+  /** Command lines that can be pasted, except for the values in them. */
   examples: string[];
   /** Resolves to the exit code. Failures are thrown. */
   run(invocation: Invocation): Promise<number>;

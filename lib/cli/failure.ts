@@ -3,14 +3,14 @@ import type { Output } from './output';
 
 /** The command line is invalid. `message` says why. */
 export class UsageError extends Error {
-  /** The command that was being called, where that much is known. */
+  /** The command, if it is known. */
   command: string | undefined;
   static {
     this.prototype.name = 'UsageError';
   }
 }
 
-/** A command could not do what it was asked to. */
+/** A command could not do its work. */
 export class CommandError extends Error {
   constructor(
     readonly code: string,
@@ -25,7 +25,7 @@ export class CommandError extends Error {
 
 /** Why a command was aborted. */
 export class Interruption extends Error {
-  /** As shells report processes that a signal ended: 128 and the signal's number. */
+  /** As shells report processes that a signal ended: 128 plus the signal's number. */
   readonly exitCode: number;
   constructor(signal: 'SIGINT' | 'SIGTERM') {
     super(`interrupted by ${signal}`);
@@ -33,7 +33,7 @@ export class Interruption extends Error {
   }
 }
 
-/** Codes about which `device-key doctor` has more to say. */
+/** Codes for which `device-key doctor` gives more information. */
 const machineCodes = new Set([
   'degraded_protection_not_allowed',
   'device_timeout',
@@ -48,7 +48,7 @@ const machineCodes = new Set([
   'tpm_owner_auth_required',
 ]);
 
-/** Tells standard error what went wrong, in at most two lines; the exit code that goes with it. */
+/** Writes the error to standard error, in at most two lines, and returns the exit code. */
 export function reportFailure(error: unknown, output: Output, signal: AbortSignal): number {
   if (error instanceof UsageError) {
     const help = ['device-key', error.command, '--help'].filter(Boolean).join(' ');

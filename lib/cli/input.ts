@@ -4,7 +4,7 @@ import type { Invocation } from './command';
 import { abortable } from './abortable';
 import { CommandError } from './failure';
 
-// No payload or proof comes near it.
+// Much more than any payload or proof has.
 const maxBytes = 1 << 20;
 
 /**

@@ -53,7 +53,7 @@ async function main(): Promise<void> {
   }
   const interruption = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    // Once: a second signal ends the process at once.
+    // Once, so that a second signal ends the process immediately.
     process.once(name, () => {
       interruption.abort(new Interruption(name));
     });

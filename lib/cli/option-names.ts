@@ -1,4 +1,4 @@
-/** A message of the library, with its options called what the command line calls them. */
+/** A message of the library, with the command line's names of its options. */
 export function withCommandLineNames(message: string): string {
   return message
     .replace(/\boptions\.(directory|tcti)\b/g, '--$1')

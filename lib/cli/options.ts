@@ -1,10 +1,13 @@
-/** An option of a command. With `value` (what to call it in help texts) it takes one. */
+/**
+ * An option of a command. `value` is its value's name in help texts; an option without `value` has
+ * no value.
+ */
 export interface OptionSpec {
   value?: string;
   help: string;
 }
 
-/** What every command takes. */
+/** The options of every command. */
 export const commonOptions: Record<string, OptionSpec> = {
   directory: { value: 'DIR', help: 'where key records are kept; else DEVICE_KEY_HOME' },
   tcti: { value: 'TCTI', help: 'the TPM, such as device:/dev/tpmrm0; else DEVICE_KEY_TCTI' },

@@ -1,6 +1,6 @@
 import type { WriteStream } from 'node:tty';
 
-/** What `--json` prints on standard error. */
+/** The document that `--json` prints on standard error. */
 export interface FailureDocument {
   code: string;
   message: string;
@@ -16,7 +16,7 @@ export class Output {
     process.stdout.write(`${this.json ? JSON.stringify(document) : text}\n`);
   }
 
-  /** Something to know besides the result. Programs find it in the result. */
+  /** Information besides the result. With `--json` it is part of the result. */
   note(text: string): void {
     if (!this.json) process.stderr.write(`device-key: ${oneLine(text)}\n`);
   }
@@ -51,14 +51,14 @@ export function painter(stream: Pick<WriteStream, 'isTTY'>): Painter {
   };
 }
 
-/** A message on one line: drivers and libraries do not all keep to one. */
+/** A message on one line, because the messages of some drivers and libraries have several. */
 export function oneLine(message: string): string {
   return printable(message.replace(/\s*[\t\r\n]+\s*/g, ' '));
 }
 
 /**
- * `text` exactly, on one line and with nothing in it that a terminal acts upon: names in records and messages of
- * drivers come from elsewhere.
+ * `text` exactly, on one line and without characters that control a terminal: names in records and
+ * messages of drivers come from other sources.
  */
 export function printable(text: string): string {
   return text.replace(
@@ -68,7 +68,7 @@ export function printable(text: string): string {
   );
 }
 
-/** Rows with aligned columns, two blanks apart. Cells are printable already. */
+/** Rows with aligned columns, separated by two spaces. Cells must be printable. */
 export function table(rows: string[][]): string {
   const widths: number[] = [];
   for (const row of rows) {

@@ -5,10 +5,10 @@ import type { Invocation } from './command';
 import { UsageError } from './failure';
 import { withCommandLineNames } from './option-names';
 
-// After this many milliseconds a note says what the command waits for.
+// After this many milliseconds a note tells what the command is waiting for.
 const patienceMs = 1000;
 
-/** Opens the store that the command line names. */
+/** Opens the store of the command line's options. */
 function openStore(invocation: Invocation): DeviceKeyStore {
   const options: DeviceKeyStoreOptions = {};
   const { values, flags } = invocation.args;
@@ -58,8 +58,9 @@ function pkcs11Options(invocation: Invocation): Pkcs11Options {
 }
 
 /**
- * Calls `use` with the store that the command line names, and closes it afterwards; not when it was
- * interrupted, because closing waits for what the hardware is doing, and the end of the process does not.
+ * Calls `use` with the store of the command line's options, and closes it afterwards. Does not
+ * close it after an interruption, because closing waits for the hardware, and the end of the
+ * process does not.
  */
 export async function withStore<Result>(
   invocation: Invocation,
@@ -73,7 +74,10 @@ export async function withStore<Result>(
   }
 }
 
-/** Awaits `work` of the hardware. If it takes longer than `patienceMs`, a note says so on a terminal. */
+/**
+ * Awaits `work`, which uses the hardware. If it takes longer than `patienceMs`, prints a note on a
+ * terminal.
+ */
 export async function patiently<Result>(
   { output }: Invocation,
   work: Promise<Result>,

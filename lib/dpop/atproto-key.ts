@@ -4,14 +4,17 @@ import type { DeviceKeyStore } from '../store';
 import { jwkOf } from '../verify/jwk';
 import type { DpopJwk } from './types';
 
-/** What `@atproto/oauth-client` uses of a `Key` of `@atproto/jwk` to make DPoP proofs. */
+/** The members of `Key` of `@atproto/jwk` that `@atproto/oauth-client` uses to make DPoP proofs. */
 export interface AtprotoDpopKey {
   readonly jwk: Readonly<DpopJwk>;
   readonly bareJwk: Readonly<DpopJwk>;
   readonly publicJwk: Readonly<DpopJwk>;
   readonly alg: 'ES256';
   readonly algorithms: readonly ['ES256'];
-  /** A signed DPoP proof with `htm`, `htu`, `nonce` and `ath` of `payload`; `iat` and `jti` are our own. */
+  /**
+   * A signed DPoP proof with `htm`, `htu`, `nonce` and `ath` of `payload`; the store sets `iat` and
+   * `jti`.
+   */
   createJwt(
     header: { alg?: unknown; typ?: unknown; jwk?: unknown },
     payload: { htm?: unknown; htu?: unknown; nonce?: unknown; ath?: unknown },
@@ -21,9 +24,9 @@ export interface AtprotoDpopKey {
 const CLAIMS = ['htm', 'htu', 'nonce', 'ath', 'iat', 'jti'];
 
 /**
- * A DPoP key as `@atproto/oauth-client` takes it: for `dpopFetchWrapper`, and as the answer of a
- * runtime's `createKey`. It signs DPoP proofs alone: `createJwt` rejects with `invalid_params` for a
- * header or a claim that no such proof has.
+ * A DPoP key for `@atproto/oauth-client`: for `dpopFetchWrapper`, and as the result of a runtime's
+ * `createKey`. It signs only DPoP proofs: `createJwt` rejects with `invalid_params` for a header or
+ * a claim that a proof does not have.
  */
 export async function atprotoDpopKey(
   store: Pick<DeviceKeyStore, 'public' | 'signDpop'>,
@@ -51,7 +54,7 @@ export async function atprotoDpopKey(
         nonce?: string;
         ath?: string;
       };
-      // The addon looks at the values.
+      // The addon checks the values.
       const { proof } = await store.signDpop({
         keyId,
         htm,

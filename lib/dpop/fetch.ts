@@ -3,13 +3,13 @@ import { ownMembers, readOptions } from '../own';
 import type { DeviceKeyStore } from '../store';
 import { OriginNonces } from './origin-nonces';
 
-/** What makes proofs: a `DeviceKeyStore`, or the in-memory one of `node-device-key/testing`. */
+/** A maker of proofs: a `DeviceKeyStore`, or the in-memory store of `node-device-key/testing`. */
 export type DpopSigner = Pick<DeviceKeyStore, 'signDpop'>;
 
 export type DpopFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
 export interface DpopFetchOptions {
-  /** What sends the requests. Default: `globalThis.fetch`. */
+  /** The function that sends the requests. Default: `globalThis.fetch`. */
   fetch?: DpopFetch;
 }
 
@@ -19,13 +19,13 @@ export interface DpopFetchOptions {
  *
  * - A request gets a proof unless it is a GET or HEAD without access token, such as for a server's
  *   metadata. The URL must be on one of the key's origins.
- * - An access token is sent as `Authorization: DPoP`, also where the caller wrote `Bearer`, and the
- *   proof is bound to it. Send only tokens with it that are bound to the key.
+ * - An access token is sent as `Authorization: DPoP`, even if the caller wrote `Bearer`, and the
+ *   proof is bound to it. Use it only for tokens that are bound to the key.
  * - The nonce that a server sent last is used for its origin. When a server asks for another one
  *   (`use_dpop_nonce`), the request is repeated once; not one whose body is a stream.
- * - Redirects are not followed, since a proof is for one URL: the answer with the redirect is returned.
+ * - Redirects are not followed, because a proof is for one URL: the redirect response is returned.
  *
- * Rejects as `signDpop` and as `fetch` do.
+ * Rejects like `signDpop` and `fetch`.
  */
 export function dpopFetch(store: DpopSigner, keyId: string, options?: DpopFetchOptions): DpopFetch {
   const { fetch: send = sendGlobally } = readOptions(options);
@@ -63,23 +63,23 @@ export function dpopFetch(store: DpopSigner, keyId: string, options?: DpopFetchO
   };
 }
 
-/** Looked up late, for programs that replace it. */
+/** Looked up at each call, because programs may replace it. */
 const sendGlobally: DpopFetch = (input, init) => globalThis.fetch(input, init);
 
 function isRead(method: string): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** What the proof and the repetition need to know of a request. */
+/** The properties of a request that the proof and the repetition need. */
 function describe(input: string | URL | Request, init: RequestInit) {
-  // Without the body, which a Request would read. Its method is in upper case where fetch makes it so.
+  // Without the body, which a Request would read. fetch converts standard methods to upper case.
   const asRequest = input instanceof Request ? input : undefined;
   const { method, url } = new Request(asRequest?.url ?? input, {
     method: init.method ?? asRequest?.method ?? 'GET',
   });
   const { origin, pathname } = new URL(url);
   const headers = new Headers(init.headers ?? asRequest?.headers);
-  // RFC 9110 section 11.1: schemes are compared without regard to case.
+  // RFC 9110 section 11.1: schemes are case-insensitive.
   const token = /^(?:DPoP|Bearer) +(\S+)$/i.exec(headers.get('Authorization') ?? '')?.[1];
   const body = init.body ?? asRequest?.body;
   const signal = init.signal ?? asRequest?.signal;
@@ -90,7 +90,7 @@ function describe(input: string | URL | Request, init: RequestInit) {
     accessToken: token,
     signal,
     redirect: init.redirect ?? asRequest?.redirect,
-    // A stream is used up, as is a Request with a body.
+    // A stream can be read only once, and so can a Request with a body.
     repeatable: body === undefined || body === null || isRepeatable(body),
   };
 }
@@ -114,7 +114,7 @@ async function asksForNonce(response: Response): Promise<boolean> {
   }
   if (response.status !== 400) return false;
   try {
-    // The caller gets the body as it came.
+    // The caller gets the body unchanged.
     const body = await response.clone().json();
     return (
       typeof body === 'object' &&

@@ -4,7 +4,7 @@ import { jwkOf, jwkThumbprint } from '../verify/jwk';
 import { OriginNonces } from './origin-nonces';
 import type { DpopJwk } from './types';
 
-/** What the Model Context Protocol's TypeScript client uses of a `DpopSession`. */
+/** The members of `DpopSession` that the Model Context Protocol's TypeScript client uses. */
 export interface McpDpopSession {
   /** The JWK thumbprint (RFC 7638) of the key. */
   readonly thumbprint: string;
@@ -22,8 +22,8 @@ export interface McpDpopSession {
 }
 
 /**
- * A DPoP key as the Model Context Protocol's client takes it (`OAuthClientProvider.dpop`, `withDpop`).
- * For a client without these, pass `dpopFetch` as its transport's `fetch`.
+ * A DPoP key for the Model Context Protocol's client (`OAuthClientProvider.dpop`, `withDpop`). For
+ * a client without these, pass `dpopFetch` as its transport's `fetch`.
  */
 export async function mcpDpopSession(
   store: Pick<DeviceKeyStore, 'public' | 'signDpop'>,

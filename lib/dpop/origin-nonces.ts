@@ -1,4 +1,7 @@
-/** The last nonce of each origin (RFC 9449 section 8.2): of the nonces that a server sent the newest counts. */
+/**
+ * The last nonce of each origin (RFC 9449 section 8.2): the newest nonce of a server replaces
+ * earlier ones.
+ */
 export class OriginNonces {
   readonly #nonces = new Map<string, string>();
 
@@ -10,10 +13,10 @@ export class OriginNonces {
     this.#nonces.set(new URL(url).origin, nonce);
   }
 
-  /** Keeps the nonce of any answer, also of one that is no error. */
+  /** Keeps the nonce of any response, not only of errors. */
   observe(url: string | URL, response: Response): void {
     const nonce = response.headers.get('DPoP-Nonce');
-    // RFC 9449 section 8.1: 1*NQCHAR. With any other, signDpop would refuse every later proof.
+    // RFC 9449 section 8.1: 1*NQCHAR. With any other nonce, signDpop would refuse all later proofs.
     if (nonce !== null && /^[\x21\x23-\x5b\x5d-\x7e]{1,1024}$/.test(nonce)) this.set(url, nonce);
   }
 }

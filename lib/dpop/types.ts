@@ -1,4 +1,4 @@
-/** Keys for DPoP proofs (RFC 9449), and what they sign. */
+/** Keys for DPoP proofs (RFC 9449), and the requests that they sign for. */
 import type { DeviceKeyCreateResponse, DeviceKeyProtectionPolicy } from '../../types/v2';
 
 export interface DpopKeyCreateParams {
@@ -30,27 +30,27 @@ export interface DpopKey extends DeviceKeyCreateResponse {
   jkt: string;
 }
 
-/** One request that a proof is for. */
+/** The request that a proof is for. */
 export interface DpopSignParams {
   keyId: string;
   /** The HTTP method, without lower-case letters. */
   htm: string;
-  /** The URL as `URL.href` has it, without user info, query and fragment. */
+  /** The URL as in `URL.href`, without user info, query and fragment. */
   htu: string;
   /** The server's last `DPoP-Nonce`: at most 1,024 characters. */
   nonce?: string | undefined;
-  /** The access token that is sent with the proof; the proof holds its digest. */
+  /** The access token that is sent with the proof; the proof contains its digest. */
   accessToken?: string | undefined;
   /** In place of `accessToken`: its SHA-256 digest, in unpadded base64url. */
   accessTokenSha256Base64url?: string | undefined;
   /**
-   * The authorization code that is sent with the proof. The proof's `jti` is then the code's SHA-256
-   * digest, as some servers ask; without it `jti` has 128 random bits.
+   * The authorization code that is sent with the proof. The proof's `jti` is then the code's
+   * SHA-256 digest, which some servers require; without it `jti` has 128 random bits.
    */
   authorizationCode?: string | undefined;
 }
 
 export interface DpopProof {
-  /** For the `DPoP` header: a JWS in its compact serialisation. */
+  /** The value of the `DPoP` header: a JWS in compact serialisation. */
   proof: string;
 }

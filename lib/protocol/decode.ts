@@ -1,9 +1,9 @@
 /**
- * The shape of params: what native/protocol/decode.cc checks of a JSON text, for
- * `node-device-key/testing`, which works without the addon.
+ * The shape of params: the checks of native/protocol/decode.cc, for `node-device-key/testing`,
+ * which works without the addon.
  *
- * Each function takes what a caller passed and returns the params as JSON carries them: own members
- * only, each read once. They throw `invalid_params`, or `invalid_payload` for a member of `payload`.
+ * Each function reads the argument of a caller and returns the params as in JSON: only own members,
+ * each read once. They throw `invalid_params`, or `invalid_payload` for a member of `payload`.
  */
 import type {
   DeviceKeyCreateParams,
@@ -18,7 +18,7 @@ import { base64UrlByteLength } from '../verify/base64';
 import { isInt64, isObject, readJson } from './json-reader';
 import { isPayloadType, PAYLOADS, type MemberKind, type PayloadType } from './payload-types';
 
-/** What a key id begins with; 32 random bytes in base64url follow. */
+/** The prefixes of key ids; 32 random bytes in base64url follow. */
 export const KEY_ID_PREFIXES: Record<DeviceKeyProtectionClass, string> = {
   hardware_secure_enclave: 'dk_hse_',
   hardware_tpm: 'dk_tpm_',

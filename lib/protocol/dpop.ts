@@ -1,4 +1,4 @@
-/** DPoP keys and proofs: what native/protocol/dpop.cc and decode.cc check and form. */
+/** DPoP keys and proofs: the same checks and bytes as in native/protocol/dpop.cc and decode.cc. */
 import { createHash, randomBytes } from 'node:crypto';
 
 import type { DpopJwk, DpopKeyCreateParams } from '../dpop/types';
@@ -15,7 +15,7 @@ import {
 import { parseOrigin } from './origin';
 import { isOwnerId, OWNER_FORM } from './rules';
 
-/** What a proof says, but for the time. Digests are SHA-256, in base64url. */
+/** The contents of a proof except the time. Digests are SHA-256, in base64url. */
 export interface DpopClaims {
   htm: string;
   htu: string;
@@ -115,7 +115,7 @@ export function checkDpopOrigin(htu: string, origins: readonly string[]): void {
   );
 }
 
-/** What is signed (RFC 7515 section 5.1). */
+/** The bytes to sign (RFC 7515 section 5.1). */
 export function dpopSigningInput(jwk: DpopJwk, claims: DpopClaims, iat: number): string {
   const { htm, htu, nonce, ath, jti = randomBytes(16).toString('base64url') } = claims;
   return [

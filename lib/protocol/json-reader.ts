@@ -5,9 +5,11 @@ const MAX_BYTES = 2 ** 20;
 const MAX_DEPTH = 64;
 
 /**
- * What native/protocol/json_reader.cc reads in the text that `toJson` makes of these arguments.
+ * The value that native/protocol/json_reader.cc reads from the text that `toJson` makes of these
+ * arguments.
  *
- * @throws DeviceKeyError `invalid_params` for what is too long, nested too deep or has lone surrogates.
+ * @throws DeviceKeyError `invalid_params` for a text that is too long, nested too deep or has lone
+ * surrogates.
  */
 export function readJson(...args: Parameters<typeof toJson>): unknown {
   const text = toJson(...args);

@@ -1,4 +1,4 @@
-/** The two payload types: what `node-device-key/verify` and `node-device-key/testing` both know of them. */
+/** The two payload types, for `node-device-key/verify` and `node-device-key/testing`. */
 import type { DeviceKeySignPayload } from '../../types/v2';
 
 /** Distinguishes signed payloads from anything else that a key could sign. */
@@ -11,9 +11,9 @@ export type MemberKind = 'string' | 'strings' | 'seconds';
 
 export interface PayloadDescription {
   audience: string;
-  /** The member that holds the id of what the proof is for. */
+  /** The member with the id that the proof is for. */
   id: string;
-  /** The member that holds a SHA-256 digest in base64url. */
+  /** The member with a SHA-256 digest in base64url. */
   digest: string;
   expiry: string;
   /** Every member, in the order in which they are signed. */

@@ -1,4 +1,4 @@
-/** What the values of params must be, as native/protocol/rules.cc checks it. Callers pass the time. */
+/** The rules for the values of params, as in native/protocol/rules.cc. Callers pass the time. */
 import type { DeviceKeyCreateParams, DeviceKeySignPayload } from '../../types/v2';
 import { DeviceKeyError } from '../errors';
 import type { TargetPolicy } from '../store';
@@ -27,7 +27,7 @@ export function checkCreateParams(params: DeviceKeyCreateParams): void {
 }
 
 /**
- * Every rule for a payload but its binding to a key.
+ * Every rule for a payload except its binding to a key.
  *
  * @throws DeviceKeyError `invalid_payload` naming the member.
  */
@@ -60,7 +60,7 @@ export function checkSignPayload(
   checkExpiry(expiry, members[expiry] as number, nowUnixSeconds, policy.maxLifetimeSeconds);
 }
 
-/** @throws DeviceKeyError `binding_mismatch` when the payload is for another owner than the key. */
+/** @throws DeviceKeyError `binding_mismatch` if the payload is for another owner than the key's. */
 export function checkPayloadBinding(payload: DeviceKeySignPayload, owner: Owner): void {
   for (const member of OWNER_MEMBERS) {
     if (payload[member] !== owner[member]) {

@@ -17,9 +17,9 @@ const DEFAULT_TARGETS: Required<TargetPolicy> = {
 };
 
 /**
- * The policy that the option describes: what is absent takes the default.
+ * The policy of the option; an absent member takes the default.
  *
- * @throws DeviceKeyError `invalid_params` naming the member, also for a member that is unknown.
+ * @throws DeviceKeyError `invalid_params` naming the member, also for an unknown member.
  */
 export function decodeTargetPolicy(option: unknown): Required<TargetPolicy> {
   // The converter makes toJson ignore toJSON methods, as it does for the options of a DeviceKeyStore.

@@ -32,7 +32,7 @@ is put back on this machine: to revoke a key, remove it at the backend.`,
 };
 
 async function confirm(keyId: string, store: DeviceKeyStore, signal: AbortSignal): Promise<void> {
-  // Rejects for a key that is not there, before anybody is asked about it.
+  // Rejects for a missing key, before the user is asked to confirm.
   await store.public({ keyId });
   const key = (await store.list()).find((listed) => listed.keyId === keyId);
   const whose =

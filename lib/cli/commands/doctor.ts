@@ -41,7 +41,7 @@ async function diagnose(invocation: Invocation): Promise<DoctorReport> {
   try {
     examination = await withStore(invocation, (store) => examine(store, invocation));
   } catch (error) {
-    // No build of the addon, or no home directory: a finding like others.
+    // A missing build of the addon or a missing home directory is also a finding.
     if (!(error instanceof DeviceKeyError) || error.code === 'canceled') throw error;
     return reportWithoutStore(error, versions);
   }
@@ -56,7 +56,7 @@ async function examine(store: DeviceKeyStore, invocation: Invocation): Promise<E
   );
   const directory = await examineStoreDirectory(support.store.directory);
   let listed: (DeviceKeyInfo | DeviceKeyUnreadable)[] = [];
-  // If the store cannot be used, support() has given the reason.
+  // If the store cannot be used, support() has already reported why.
   if (support.store.available) listed = await abortable(store.list(), signal);
   return { support, directory, listed };
 }

@@ -24,7 +24,7 @@ lines. Prints the value of the DPoP header.`,
     const source = args.values.get('request') ?? '-';
     const request = await readJson(source, 'request', invocation);
     if (!isObject(request)) throw new UsageError('the request: expected a JSON object');
-    // The store's decoder looks at the members.
+    // The store's decoder checks the members.
     const params = { ...request, keyId } as unknown as DpopSignParams;
     const proof = await withStore(invocation, (store) =>
       patiently(invocation, store.signDpop(params, { signal })),

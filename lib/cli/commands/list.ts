@@ -44,7 +44,7 @@ function keyTable(keys: DeviceKeyInfo[]): string {
   return [bold(header), ...lines].join('\n');
 }
 
-/** To the second. A record can hold any number. */
+/** To the second. A record can contain any number. */
 function isoTime(unixSeconds: number): string {
   const date = new Date(unixSeconds * 1000);
   return Number.isNaN(date.getTime()) ? '?' : date.toISOString().replace('.000Z', 'Z');

@@ -55,10 +55,13 @@ async function selfTest(invocation: Invocation): Promise<SelfTestReport> {
   }
 }
 
-/** Removes the directory, but not the last trace of a key that may still be in an OS store or a token. */
+/**
+ * Removes the directory, unless it has the last trace of a key that may still exist in an OS store
+ * or a token.
+ */
 async function removeUnlessKeysAreLeft(directory: string): Promise<LeftBehind | null> {
   const keys = path.join(directory, 'keys');
-  // The key id is the name of a record (.json) and of the note that a key is being made (.pending).
+  // The key id is the name of a record (.json) and of the announcement of a key (.pending).
   const names = await readdir(keys).catch(() => []);
   const keyIds = names.filter((name) => /^dk_.*\.(json|pending)$/.test(name));
   if (keyIds.length > 0) {

@@ -7,18 +7,18 @@ import type {
 import { withCommandLineNames } from '../option-names';
 import type { StoreDirectory } from './store-directory';
 
-/** One thing that is not as it should be, with its cure, in one line. */
+/** One problem with its cure, in one line. */
 export interface Finding {
-  /** `error`: keys cannot be made or used in hardware. `note`: about something that is not needed. */
+  /** `error`: keys cannot be made or used in hardware. `note`: something that is not needed. */
   severity: 'error' | 'warning' | 'note';
-  /** The code of the error that operations meet, or that they would meet. */
+  /** The code of the error that operations would have. */
   code: string;
   message: string;
 }
 
 /** What `device-key doctor --json` prints. */
 export interface DoctorReport {
-  /** Whether keys can be made and used in hardware, here and now, by this user. */
+  /** Whether this user can now make and use keys in hardware. */
   usable: boolean;
   /** The class of a new key under the most lenient policy; null when no key can be made. */
   protectionClass: DeviceKeySupport['protectionClass'];
@@ -28,7 +28,7 @@ export interface DoctorReport {
   versions: { nodeDeviceKey: string; node: string; platform: string };
 }
 
-/** What the machine was found to offer. */
+/** The facts that were found on the machine. */
 export interface Examination {
   support: DeviceKeySupport;
   directory: StoreDirectory;
@@ -41,7 +41,7 @@ export function report(
   versions: DoctorReport['versions'],
 ): DoctorReport {
   const unreadable = listed.filter((key) => 'error' in key);
-  // The store is stricter than the permissions of the directory.
+  // The store has more requirements than the permissions of the directory.
   const writable = directory.writable && support.store.available;
   const findings = [
     ...support.providers.flatMap((provider) => providerFindings(provider, support.hardware)),
@@ -69,7 +69,7 @@ export function report(
   };
 }
 
-/** The report on a machine where not even the addon could be loaded. */
+/** The report on a machine on which the addon could not be loaded. */
 export function reportWithoutStore(
   error: { code: string; message: string },
   versions: DoctorReport['versions'],
@@ -89,11 +89,11 @@ function providerFindings(provider: DeviceKeyProviderSupport, hardware: boolean)
   if (!asked) return [];
   if (!available) {
     const isHardware = provider.protectionClass.startsWith('hardware_');
-    // A missing fallback is reported only where there is no hardware, and only as a note.
+    // A missing fallback is reported only if there is no hardware, and only as a note.
     if (hardware && !isHardware) return [];
     return [
       {
-        // Of several kinds of hardware one is enough.
+        // One kind of hardware is enough.
         severity: isHardware && !hardware ? 'error' : 'note',
         code: code ?? 'platform_error',
         message: withCommandLineNames(message ?? 'it cannot be used, and does not say why'),
@@ -115,8 +115,8 @@ function providerFindings(provider: DeviceKeyProviderSupport, hardware: boolean)
 }
 
 function lockout(details: Record<string, unknown>): Finding {
-  // Device keys are exempt (noDA). Where their storage key is not, the TPM is unavailable, and this
-  // is not reached.
+  // Device keys are exempt (noDA). If their storage key is not exempt, the TPM is unavailable and
+  // this code is not reached.
   return {
     severity: 'warning',
     code: 'tpm_lockout',

@@ -7,11 +7,11 @@ export interface StoreDirectory {
   directory: string;
   /** False before the first key is made. */
   exists: boolean;
-  /** Its permissions in octal, such as `0700`; null when there are none to see. */
+  /** Its permissions in octal, such as `0700`; null if there are none. */
   mode: string | null;
-  /** The user id that it belongs to; null when it is not there, and on Windows. */
+  /** The user id of its owner; null if it does not exist, and on Windows. */
   owner: number | null;
-  /** Whether records can be written to it, or it can be made. */
+  /** Whether records can be written to it, or whether it can be created. */
   writable: boolean;
 }
 
@@ -33,7 +33,7 @@ export async function examineStoreDirectory(directory: string): Promise<StoreDir
   }
 }
 
-/** Whether the nearest directory above that exists lets us make the rest. */
+/** Whether the nearest existing parent lets this user create the missing directories. */
 async function canBeMade(directory: string): Promise<boolean> {
   const parent = path.dirname(directory);
   if (parent === directory) return false;

@@ -16,7 +16,7 @@ export function reportText(report: DoctorReport): string {
   return sections.join('\n\n');
 }
 
-/** One provider: its state and what is known of its hardware. */
+/** One provider: its state and facts about its hardware. */
 export function providerText(provider: DeviceKeyProviderSupport, paint: Painter): string {
   const state = providerState(provider, paint);
   const title = `${paint.bold(provider.provider)}  ${provider.protectionClass}  ${state}`;
@@ -84,7 +84,7 @@ function detailRows(details: Record<string, unknown>): string[][] {
 /** One token in the details of the PKCS#11 provider. */
 interface Pkcs11TokenDetails {
   uri: string;
-  /** Why it cannot hold device keys; null when it can. */
+  /** Why it cannot hold device keys; null if it can. */
   obstacle: string | null;
   pinPad: boolean;
   lastPinWasWrong: boolean;

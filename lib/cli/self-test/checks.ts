@@ -20,7 +20,7 @@ import { patiently, withStore } from '../store-session';
 import type { Check } from './report';
 
 export interface Outcome {
-  /** Undefined when the store cannot be opened. */
+  /** Undefined if the store cannot be opened. */
   support: DeviceKeySupport | undefined;
   checks: Check[];
 }
@@ -28,8 +28,8 @@ export interface Outcome {
 const owner = { accountUserId: 'device-key-self-test', clientId: 'device-key-self-test' };
 
 /**
- * Makes, uses and deletes one key, with its record in `directory`. Failures are in the outcome; rejects
- * when interrupted or when the command line makes no sense.
+ * Makes, uses and deletes one key, with its record in `directory`. Failures are in the outcome;
+ * rejects if it was interrupted, or if the command line is invalid.
  */
 export async function runChecks(given: Invocation, directory: string): Promise<Outcome> {
   const values = new Map(given.args.values).set('directory', directory);
@@ -38,7 +38,7 @@ export async function runChecks(given: Invocation, directory: string): Promise<O
   let support: DeviceKeySupport | undefined;
   let key: DeviceKeyCreateResponse | undefined;
 
-  // Finds out whether the addon can be loaded: an open store has touched nothing else yet.
+  // Finds out whether the addon can be loaded. Opening a store does nothing else.
   const opened = await steps.run('open a key store', () =>
     withStore(invocation, () => Promise.resolve(null)),
   );
@@ -87,7 +87,7 @@ export async function runChecks(given: Invocation, directory: string): Promise<O
     const gone = await steps.run('look for the deleted key', () =>
       patiently(invocation, lookForDeleted(store, keyId, { recordPath, record })),
     );
-    // After the others: a key store that keeps deleted keys must not get another one.
+    // At the end, because a key store that keeps deleted keys must not get another one.
     if (!gone) return;
     await steps.run('make a DPoP proof with another key', () =>
       patiently(invocation, useDpopKey(store)),
@@ -96,13 +96,13 @@ export async function runChecks(given: Invocation, directory: string): Promise<O
   return { support, checks: steps.checks };
 }
 
-/** Runs steps one after the other and notes how each one ended. */
+/** Runs steps one after the other and records the result of each. */
 class Steps {
   readonly checks: Check[] = [];
 
   constructor(private readonly signal: AbortSignal) {}
 
-  /** Resolves to whether the step passed. `work` resolves to what it found out, for people. */
+  /** Resolves to whether the step passed. `work` resolves to its findings, for people. */
   async run(name: string, work: () => Promise<string | null>): Promise<boolean> {
     const start = performance.now();
     let detail: string | null = null;
@@ -162,7 +162,7 @@ function isInToken(key: DeviceKeyCreateResponse, support: DeviceKeySupport | und
   return maker?.provider === 'pkcs11';
 }
 
-/** It leads nowhere: the target is this machine itself. */
+/** An address at which nothing listens: the target is this machine itself. */
 function newPayload(): DeviceKeySignPayload {
   return {
     type: 'remoteControlClientConnection',
@@ -178,7 +178,9 @@ function newPayload(): DeviceKeySignPayload {
   };
 }
 
-/** @throws DeviceKeyVerificationError or CommandError when `signed` is no signature of `payload`. */
+/**
+ * @throws DeviceKeyVerificationError or CommandError if `signed` is not a signature of `payload`.
+ */
 function verify(
   key: DeviceKeyCreateResponse,
   payload: DeviceKeySignPayload,
@@ -192,7 +194,10 @@ function verify(
   }
 }
 
-/** Runs `device-key sign`. With `asksForPin` it has the terminal, so its errors are not in the report. */
+/**
+ * Runs `device-key sign`. With `asksForPin` the child uses the terminal, so its errors are not in
+ * the report.
+ */
 async function signInAnotherProcess(
   keyId: string,
   payload: DeviceKeySignPayload,
@@ -222,7 +227,7 @@ async function signInAnotherProcess(
   );
 }
 
-/** The error that `--json` printed on standard error; undefined when it printed none. */
+/** The error that `--json` printed on standard error; undefined if it printed none. */
 function failureOfChild(stderr: string): Error | undefined {
   try {
     const { error } = JSON.parse(stderr) as { error: FailureDocument };
@@ -233,8 +238,8 @@ function failureOfChild(stderr: string): Error | undefined {
 }
 
 /**
- * Puts a copy of the record back and signs: with a key that lives in an OS store or in a token this must
- * fail once the key is deleted.
+ * Restores a copy of the record and signs. If the key was in an OS store or in a token, this must
+ * fail after the key has been deleted.
  */
 async function lookForDeleted(
   store: DeviceKeyStore,
@@ -262,7 +267,7 @@ async function lookForDeleted(
   );
 }
 
-/** Whether the private key, wrapped by the hardware, is kept in the record and nowhere else. */
+/** Whether the record is the only place of the private key, which the hardware has wrapped. */
 function livesInRecord(record: string): boolean {
   const { provider, handle } = JSON.parse(record) as {
     provider: string;

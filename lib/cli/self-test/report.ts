@@ -5,11 +5,11 @@ import type { FailureDocument } from '../output';
 export interface Check {
   name: string;
   passed: boolean;
-  /** How long it took. */
+  /** Its duration. */
   milliseconds: number;
-  /** What was found out, for people; null when there is nothing to tell. */
+  /** Its findings, for people; null if there are none. */
   detail: string | null;
-  /** Why it failed; null when it passed. */
+  /** Why it failed; null if it passed. */
   error: FailureDocument | null;
 }
 
@@ -22,12 +22,12 @@ export interface LeftBehind {
 
 /** What `device-key self-test --json` prints. */
 export interface SelfTestReport {
-  /** Whether every step passed; the exit code. */
+  /** Whether every step passed; the exit code depends on it. */
   passed: boolean;
-  /** What support() expected the new key to be protected by; null when nothing can make keys. */
+  /** The protection that support() predicted for the new key; null if no key can be made. */
   protectionClass: DeviceKeySupport['protectionClass'];
   providers: DeviceKeyProviderSupport[];
-  /** In the order in which they ran; a step that needs the result of a failed one is not there. */
+  /** In the order in which they ran, without the steps that need the result of a failed step. */
   checks: Check[];
   leftBehind: LeftBehind | null;
   versions: { nodeDeviceKey: string; node: string; platform: string; system: string };

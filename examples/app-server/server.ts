@@ -1,11 +1,11 @@
-// An app-server of one's own: JSON-RPC, one message a line, on standard input and output. It has a
+// A custom app-server: JSON-RPC, one message per line, on standard input and output. It has its own
 // method, `clock/now`, and passes every method that begins with `device/key/` to node-device-key.
 //
 //   npx tsc -p examples/app-server && node .cache/examples/app-server/server.js
 //   {"id":1,"method":"clock/now"}
 //   {"id":2,"method":"device/key/support"}
 //
-// A server that needs nothing but device keys is one call: `serveStdio()`.
+// A server with only device keys is one call: `serveStdio()`.
 import { createInterface } from 'node:readline';
 
 import { DeviceKeyStore } from 'node-device-key';
@@ -18,13 +18,13 @@ interface Message {
 
 const store = DeviceKeyStore.open();
 
-// This server knows who is at the other end: the process that started it. A server that also listens
-// on a WebSocket makes a second handler, with `transport: 'websocket'`, for its messages:
-// that one refuses everything, and says why.
+// This server knows its only client: the process that started it. A server that also listens on a
+// WebSocket makes a second handler for those messages, with `transport: 'websocket'`: it refuses
+// every request and gives the reason.
 const answerDeviceKeyRequest = createDeviceKeyRequestHandler({
   store,
   transport: 'stdio',
-  onUnexpectedError: console.error, // standard output is the protocol's
+  onUnexpectedError: console.error, // standard output is for the protocol
 });
 
 async function answer(message: Message): Promise<object | undefined> {
@@ -55,7 +55,7 @@ async function main(): Promise<void> {
       send({ id: null, error: { code: -32700, message: 'expected a request' } });
       continue;
     }
-    // Not awaited here: while the hardware signs for one request, others are answered.
+    // Not awaited here: while the hardware signs for one request, the server answers others.
     const done = answer(message).then((response) => {
       if (response) send(response);
       underWay.delete(done);

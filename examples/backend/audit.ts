@@ -1,4 +1,4 @@
-/** What a decision is about. `proof` and `predecessorProof` are as the client sent them. */
+/** The subject of a decision. `proof` and `predecessorProof` are as the client sent them. */
 export interface Evidence {
   accountUserId?: string;
   clientId?: string;
@@ -9,17 +9,17 @@ export interface Evidence {
 
 interface Decision {
   operation: string;
-  /** `accepted`, or why the request was refused. */
+  /** `accepted`, or the reason of the refusal. */
   code: string;
   error: unknown;
   evidence: Evidence;
-  /** The login or token of the request, which must not be in the line. */
+  /** The login or token of the request, which the line must not contain. */
   secret: string;
 }
 
 /**
- * One line of JSON. With the public key anybody can verify later what was signed. The statement names its
- * token by a hash.
+ * One line of JSON. With the public key anyone can verify the signed statement later. The statement
+ * contains the hash of its token, not the token.
  */
 export function auditLine({ operation, code, error, evidence, secret }: Decision): string {
   const { proof, predecessorProof, ...about } = evidence;
@@ -32,7 +32,7 @@ export function auditLine({ operation, code, error, evidence, secret }: Decision
     predecessor: predecessorProof === undefined ? undefined : statementOf(predecessorProof),
   };
   if (!mentions(line, secret)) return JSON.stringify(line);
-  // A client that puts its secret where it does not belong must not get it into the log.
+  // If a client puts its secret in a wrong member, the log must not contain it.
   const { time } = line;
   return JSON.stringify({ time, operation, code, withheld: 'the request repeats its secret' });
 }

@@ -1,6 +1,6 @@
 /**
- * Runs the backend: PORT (default 8080), DATABASE_FILE (default backend.db), and LOGINS, JSON of who may
- * enroll: { "login secret": "account" }. The audit log goes to standard output.
+ * Runs the backend: PORT (default 8080), DATABASE_FILE (default backend.db), and LOGINS, the logins
+ * that may enroll, as JSON: { "login secret": "account" }. The audit log goes to standard output.
  */
 import { startBackend } from './server';
 

@@ -11,12 +11,12 @@ export class Metrics {
   #seconds = 0;
   #verifications = 0;
 
-  /** Both come from short lists of this program and of the verifier, never from a request. */
+  /** Both come from short lists in this program and in the verifier, never from a request. */
   countRequest(operation: string, code: string): void {
     count(this.#requests, `operation="${operation}",code="${code}"`);
   }
 
-  /** Goes to `verifyDeviceKeyProof` as `onDecision`. */
+  /** Pass it to `verifyDeviceKeyProof` as `onDecision`. */
   readonly countProof = ({ type, code, seconds }: DeviceKeyProofDecision): void => {
     count(this.#proofs, `type="${type}",code="${code}"`);
     this.#verifications += 1;

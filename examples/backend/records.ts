@@ -1,6 +1,6 @@
 import type { SqliteDatabase } from 'node-device-key/verify';
 
-/** What a backend issued and has to remember until it expires. JSON, in a table of its own. */
+/** Records that a backend issues and keeps until they expire: JSON in a separate table. */
 export class Records<Value extends object> {
   readonly #database: SqliteDatabase;
   readonly #table: string;
@@ -34,7 +34,7 @@ export class Records<Value extends object> {
     );
   }
 
-  /** Deletes what has expired. */
+  /** Deletes expired records. */
   sweep(): void {
     this.#database.prepare(`DELETE FROM ${this.#table} WHERE expires_at <= ?`).run(now());
   }

@@ -1,5 +1,5 @@
 /**
- * A backend that enrolls device keys, and at each connection wants a proof made with one.
+ * A backend that enrolls device keys, and requires a proof by an enrolled key for each connection.
  *
  *   POST …/client/enroll/start  login, { clientId }   → { challengeId, nonce, challengeExpiresAt }
  *   POST …/client/enroll        login, { challengeId, key, proof, predecessor? }   → {}
@@ -7,11 +7,11 @@
  *   POST …/client               token, { sessionId, proof }                   → { connected: true }
  *   GET  /metrics               Prometheus' text format; keep it off the public address
  *
- * Login and token are sent as `Authorization: Bearer …`. `predecessor` is { challengeId, proof }: the
- * client's key in force names the new key as its successor, with a challenge of its own.
+ * Login and token are sent as `Authorization: Bearer …`. `predecessor` is { challengeId, proof }:
+ * the client's current key signs that the new key replaces it, with a separate challenge.
  *
- * All that has to be remembered is in one SQLite file, so a restart forgets nothing. What matters: the
- * expectations below are made of this backend's own records alone, never of what the client says.
+ * Everything is stored in one SQLite file, so nothing is lost by a restart. Important: the
+ * expectations below come only from this backend's own records, never from the client.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -54,7 +54,7 @@ interface Session extends Client {
   tokenExpiresAt: number;
 }
 
-/** What this backend itself refuses. The verifier and the registry have codes of their own. */
+/** A refusal by this backend itself. The verifier and the registry have their own codes. */
 type RefusalCode =
   | 'not_found'
   | 'request_malformed'
@@ -74,7 +74,7 @@ class Refused extends Error {
   }
 }
 
-/** HTTP statuses by code; 401 for all others. The client learns nothing more. */
+/** HTTP statuses by code; 401 for all others. The client gets no other information. */
 const STATUS: Record<string, number> = {
   not_found: 404,
   request_malformed: 400,
@@ -94,15 +94,15 @@ const OPERATIONS: Record<string, string> = {
 };
 
 export interface BackendOptions {
-  /** Who may enroll: login secret → account. */
+  /** The logins that may enroll: login secret → account. */
   logins: ReadonlyMap<string, string>;
-  /** The SQLite file with all that the backend remembers. It is created if it is absent. */
+  /** The SQLite file with all data of the backend. It is created if it does not exist. */
   databaseFile: string;
-  /** On loopback. Default: a free one. */
+  /** On loopback. Default: a free port. */
   port?: number;
   /**
-   * Takes one line of JSON for each request: what was decided, about whom, and the signed statement.
-   * Never answer with it: it helps an attacker.
+   * Called with one line of JSON for each request: the decision, its subject, and the signed
+   * statement. Never send it to a client: it helps an attacker.
    */
   audit: (line: string) => void;
 }
@@ -147,7 +147,7 @@ export async function startBackend({ logins, databaseFile, port = 0, audit }: Ba
   await once(server, 'listening');
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
-  /** Notes in `evidence` what the decision is about, as soon as it is known. */
+  /** Adds the subject of the decision to `evidence`, as soon as it is known. */
   async function handle(operation: string, request: IncomingMessage, evidence: Evidence) {
     const body = await readJson(request);
     switch (operation) {
@@ -172,7 +172,7 @@ export async function startBackend({ logins, databaseFile, port = 0, audit }: Ba
     return { challengeId, nonce, challengeExpiresAt };
   }
 
-  /** What is taken is gone: a challenge is for one attempt. */
+  /** Removes the challenge: it is for one attempt. */
   function takeChallenge(accountUserId: string, body: Record<string, unknown>) {
     const challengeId = textOf(body, 'challengeId');
     const challenge = challenges.take(challengeId);
@@ -216,7 +216,8 @@ export async function startBackend({ logins, databaseFile, port = 0, audit }: Ba
     try {
       await registry.enroll({ ...client, key });
     } catch (error) {
-      // A client that did not get the answer enrolls its key again. It has just proven that it has the key.
+      // A client that did not get the response enrolls its key again. It has just proven that it
+      // has the key.
       if (codeOf(error) !== 'key_already_enrolled') throw error;
       const inForce = await registry.inForce(client);
       if (inForce?.publicKeySpkiDerBase64 !== publicKeySpkiDerBase64) throw error;
@@ -265,7 +266,7 @@ export async function startBackend({ logins, databaseFile, port = 0, audit }: Ba
       },
       verification,
     );
-    await registry.recordUse(publicKeySpkiDerBase64); // refuses a key that was revoked just now
+    await registry.recordUse(publicKeySpkiDerBase64); // refuses a key that was revoked meanwhile
     return { connected: true };
   }
 
@@ -292,7 +293,7 @@ export async function startBackend({ logins, databaseFile, port = 0, audit }: Ba
 
   return {
     origin,
-    /** For the operator's tools: to list an account's keys, and to revoke one. */
+    /** For the operator's tools: listing an account's keys, and revoking a key. */
     registry,
     async close(): Promise<void> {
       server.close();
@@ -306,7 +307,7 @@ export async function startBackend({ logins, databaseFile, port = 0, audit }: Ba
 
 function codeOf(error: unknown): string {
   if (error instanceof Refused || error instanceof DeviceKeyVerificationError) return error.code;
-  return 'internal_error'; // a mistake in this file
+  return 'internal_error'; // a bug in this file
 }
 
 const newSecret = (): string => randomBytes(32).toString('base64url');
@@ -316,11 +317,11 @@ const inSeconds = (seconds: number): number => Math.floor(Date.now() / 1000) + s
 const bearerOf = (request: IncomingMessage): string =>
   /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
 
-/** The verifier trusts nothing about its shape. */
+/** The verifier does not trust its type or members. */
 const proofOf = (body: Record<string, unknown>): DeviceKeySignResponse =>
   body['proof'] as DeviceKeySignResponse;
 
-/** The key as the client's `create` answered it. The proof says the same, or is refused. */
+/** The key from the client's `create`. The verifier compares it with the proof. */
 function keyOf(body: Record<string, unknown>): DeviceKeyPublicResponse {
   const key = objectIn(body, 'key');
   return {
@@ -356,7 +357,7 @@ async function readJson(request: IncomingMessage): Promise<Record<string, unknow
     if (typeof body === 'object' && body !== null) return body as Record<string, unknown>;
   } catch (error) {
     if (error instanceof Refused) throw error;
-    // The body ended early, or is no JSON.
+    // The body ended early, or is not JSON.
   }
   throw new Refused('request_malformed', 'not a JSON object');
 }

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * An authorization server on loopback, with its own resource (userinfo): oidc-provider, which binds the
- * tokens of its one client to a key (RFC 9449). A user is logged in and consents without being asked.
+ * An authorization server on loopback, with its own resource (userinfo): oidc-provider, which binds
+ * the tokens of its one client to a key (RFC 9449). The user is logged in and consents
+ * automatically.
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -76,7 +77,7 @@ export async function startAuthorizationServer({ requireNonce = false } = {}) {
 }
 
 /**
- * Without what oidc-provider says about settings that are for development.
+ * Suppresses oidc-provider's messages about settings that are for development.
  *
  * @template T
  * @param {() => Promise<T>} work
@@ -92,7 +93,7 @@ async function quietly(work) {
 }
 
 /**
- * What a user would do on two pages.
+ * The user's actions on two pages.
  *
  * @param {any} provider
  * @param {import('node:http').IncomingMessage} request
@@ -111,10 +112,10 @@ async function agree(provider, request, response) {
 }
 
 /**
- * What the user's browser does: follows the redirects to the client, with cookies.
+ * The actions of the user's browser: follows the redirects to the client, with cookies.
  *
  * @param {string | URL} authorizationUrl
- * @returns {Promise<URL>} the redirect URI with the answer
+ * @returns {Promise<URL>} the redirect URI with the result
  */
 export async function browse(authorizationUrl) {
   const cookies = new Map();

@@ -1,5 +1,5 @@
 // @ts-check
-/** OAuth tokens that are bound to a key in the TPM, and a thief who has them. */
+/** OAuth tokens that are bound to a key in the TPM, and a thief who has the tokens. */
 import { createHash, randomBytes } from 'node:crypto';
 import { DeviceKeyStore } from 'node-device-key';
 import { dpopFetch } from 'node-device-key/dpop';
@@ -55,11 +55,11 @@ export async function boundTokens({ report, storeOptions, onStore }) {
     ({ token_type }) => `token_type ${token_type}`,
   );
 
-  report.section('A thief has the tokens, and a key of his own');
+  report.section('A thief has the tokens and another key');
   const thief = await store.createDpopKey({ clientId, origins });
   const steal = dpopFetch(store, thief.keyId);
   await report.step(
-    'the access token with his proof',
+    "the access token with a proof by the thief's key",
     () => refused(userInfo(steal, issuer, tokens.access_token)),
     (error) => `refused: ${error}`,
   );
@@ -69,13 +69,13 @@ export async function boundTokens({ report, storeOptions, onStore }) {
     (error) => `refused: ${error}`,
   );
   await report.step(
-    'the refresh token with his proof',
+    "the refresh token with a proof by the thief's key",
     () => refused(refresh(steal, issuer, tokens.refresh_token)),
     (error) => `refused: ${error}`,
   );
   const stolen = await authorize(issuer, key.jkt);
   await report.step(
-    'a code and its PKCE verifier with his proof',
+    "a code and its PKCE verifier with a proof by the thief's key",
     () => refused(exchange(steal, issuer, stolen.code, stolen.verifier)),
     (error) => `refused: ${error}`,
   );
@@ -86,7 +86,7 @@ export async function boundTokens({ report, storeOptions, onStore }) {
       for (const { keyId } of [key, thief]) await store.delete({ keyId });
       await Promise.all([store.close(), server.close()]);
     },
-    () => 'nothing can use the tokens any more',
+    () => 'the tokens can no longer be used',
   );
 }
 

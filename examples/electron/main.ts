@@ -1,18 +1,18 @@
 /**
- * An Electron main process that enrolls a device key once, and proves at each connection that it
- * runs on the machine where it did.
+ * An Electron main process that enrolls a device key once. For each connection it proves that it
+ * runs on the machine that has the key.
  *
  *   npm install node-device-key   # no compiler, no electron-rebuild: the addon is Node-API
  *   BACKEND_ORIGIN=https://chatgpt.com electron .
  *
- * The renderer asks for a connection, by
- * `ipcRenderer.invoke('remote-control:connect', { login, accountUserId, clientId })`, and gets
- * `{ ok: true, token }` or `{ ok: false, code, message }`. It never asks for a signature, so that
- * code that gets into a page can only have payloads signed that this file forms.
+ * The renderer requests a connection with `ipcRenderer.invoke('remote-control:connect', { login,
+ * accountUserId, clientId })`, and gets `{ ok: true, token }` or `{ ok: false, code, message }`. It
+ * cannot request a signature, so malicious code in a page can cause signatures only of payloads
+ * that this file forms.
  *
  * Leave the addon outside the asar archive: `"asarUnpack": ["node_modules/node-device-key/**"]`
- * with electron-builder, `packagerConfig.asar.unpack` with Forge. A .node file cannot be loaded
- * from within one. The backend to go with this is examples/backend/server.ts.
+ * with electron-builder, `packagerConfig.asar.unpack` with Forge. A .node file inside the archive
+ * cannot be loaded. examples/backend/server.ts is the matching backend.
  */
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -37,9 +37,9 @@ interface Account {
   clientId: string;
 }
 
-// One store for the whole app. Opening it touches neither disk nor TPM, so it cannot delay or break
-// the start; it works on its own thread, so it never blocks a window.
-// Neither the environment nor a default decides what counts as hardware.
+// One store for the whole app. Opening it accesses neither disk nor TPM, so it cannot delay or
+// break the start; it works on its own threads, so it never blocks a window. This file decides what
+// counts as hardware, not the environment or a default.
 const store = DeviceKeyStore.open({
   directory: path.join(app.getPath('userData'), 'device-keys'),
   environment: false,
@@ -59,13 +59,14 @@ ipcMain.handle('remote-control:connect', async (_event, account: Account) => {
   }
 });
 
-// Electron does not wait for promises here, so it is told to go on when the store has let the TPM go.
+// Electron does not wait for promises here. So prevent the exit, and exit when the store has
+// released the TPM.
 app.once('will-quit', (event) => {
   event.preventDefault();
   void store.close().finally(() => app.exit());
 });
 
-/** Resolves to a token that is good for this connection. */
+/** Resolves to a token that is valid for this connection. */
 async function connect(account: Account): Promise<string> {
   const { accountUserId, clientId, login } = account;
   const keyId = await enrolledKey(account);
@@ -80,8 +81,8 @@ async function connect(account: Account): Promise<string> {
     audience: 'remote_control_client_websocket',
     nonce: session.nonce,
     sessionId: session.sessionId,
-    // Where this app really connects to, not what an answer may claim: a proof that somebody in
-    // the middle obtains names them.
+    // The address to which this app really connects, not one from a response: a proof that a man in
+    // the middle obtains then names the man in the middle.
     targetOrigin: backendOrigin,
     targetPath: CLIENT_PATH,
     accountUserId,
@@ -94,7 +95,7 @@ async function connect(account: Account): Promise<string> {
   return session.token;
 }
 
-/** The key of this account, enrolled now if there is none; once, however many windows ask. */
+/** The key of this account. Enrolls one if there is none, and only once if several windows ask. */
 function enrolledKey(account: Account): Promise<string> {
   const name = sha256(JSON.stringify([account.accountUserId, account.clientId]));
   const enrollment = enrollments.get(name) ?? findOrEnroll(name, account);
@@ -140,13 +141,13 @@ async function enroll({ accountUserId, clientId, login }: Account): Promise<stri
     await post(ENROLL_PATH, login, { challengeId, key, proof });
     return keyId;
   } catch (error) {
-    await store.delete({ keyId }).catch(() => undefined); // no backend knows it: of no use
+    await store.delete({ keyId }).catch(() => undefined); // no backend knows it, so it is useless
     throw error;
   }
 }
 
 function prove(keyId: string, payload: DeviceKeySignPayload): Promise<DeviceKeySignResponse> {
-  // A window that is waiting should not wait for longer than a person does.
+  // A user at a window should not have to wait longer.
   return store.sign({ keyId, payload }, { signal: AbortSignal.timeout(20_000) });
 }
 
@@ -155,13 +156,13 @@ async function post(urlPath: string, bearer: string, body: object): Promise<unkn
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${bearer}` },
     body: JSON.stringify(body),
-    redirect: 'error', // a proof must never follow a redirect to somewhere else
+    redirect: 'error', // a proof must never follow a redirect to another place
   });
   if (!response.ok) throw new Error(`The server refused this device (HTTP ${response.status}).`);
   return response.json();
 }
 
-/** A DeviceKeyError's message says what happened and what the user can do. */
+/** A DeviceKeyError's message tells what happened and what the user can do. */
 function describe(error: unknown): { code: string; message: string } {
   if (error instanceof DeviceKeyError) return { code: error.code, message: error.message };
   return { code: 'failed', message: error instanceof Error ? error.message : String(error) };

@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * A small remote-control backend on loopback: it enrolls device keys over HTTP and lets their
- * holders in over WebSocket. Its users, keys and tokens live in memory. Proofs are verified by
- * node-device-key/verify; a backend only has to say what it expects, all of it from
- * its own records and none of it from the proof.
+ * A small remote-control backend on loopback: it enrolls device keys over HTTP, and accepts their
+ * connections over WebSocket. Users, keys and tokens are kept in memory. node-device-key/verify
+ * verifies the proofs; a backend only has to pass its expectations, which all come from its own
+ * records and never from the proof.
  *
  *   POST …/client/enroll/start  login + client id          → a challenge
  *   POST …/client/enroll        key + proof                → the key is stored, a session token
@@ -45,7 +45,7 @@ const TOKEN_SECONDS = 600;
 const PROOF_WAIT_MS = 10_000;
 const MAX_BODY_BYTES = 16 * 1024;
 
-/** What this backend itself refuses; proofs are refused by the verifier. `code` is stable. */
+/** A refusal by this backend itself; the verifier refuses proofs. `code` is stable. */
 class Refused extends Error {
   /** @param {string} code @param {string} message */
   constructor(code, message) {
@@ -57,7 +57,7 @@ class Refused extends Error {
 
 /**
  * @param {object} options
- * @param {Record<string, string>} options.logins who may enroll: login secret → account
+ * @param {Record<string, string>} options.logins the logins that may enroll: login secret → account
  * @param {import('node-device-key/verify').TpmAttestationExchangeOptions['trust']} [options.attestationTrust]
  *   demands attestation, with these certificates of TPM makers, or null for any TPM
  * @param {() => number} [options.now] Unix seconds
@@ -78,7 +78,7 @@ export async function startBackend({
       now,
     });
   /**
-   * Enrolled public keys by account and client, with what was proven of each.
+   * Enrolled public keys by account and client, with the proof of the TPM.
    *
    * @type {Map<string, { publicKeySpkiDerBase64: string, attestation: TpmKeyProof | null }>}
    */
@@ -114,7 +114,7 @@ export async function startBackend({
       return attestations.challenge({ publicKeySpkiDerBase64 });
     }
     if (attestations && request.method === 'POST' && request.url === ATTEST_PATH) {
-      // The verifier trusts nothing about its shape.
+      // The verifier does not trust its type or members.
       const attestation = /** @type {Attestation} */ (body.attestation);
       return attestations.makeCredential(text(body, 'attestationId'), attestation);
     }
@@ -163,7 +163,7 @@ export async function startBackend({
     if (attestation && attestation.publicKeySpkiDerBase64 !== publicKeySpkiDerBase64) {
       throw new Refused('attestation_required', 'the attestation is about another key');
     }
-    // Nothing is awaited from here on, so of two enrollments at once one is refused.
+    // There is no await from here on, so of two simultaneous enrollments one is refused.
     refuseSecondKey(challenge);
     if ([...keys.values()].some((key) => key.publicKeySpkiDerBase64 === publicKeySpkiDerBase64)) {
       throw new Refused('already_enrolled', 'this key is enrolled for another client');
@@ -181,7 +181,7 @@ export async function startBackend({
     return exchange.complete(text(answer, 'attestationId'), text(answer, 'secret'));
   }
 
-  /** A login alone must not be able to replace a device's key. @param {Caller} caller */
+  /** A login alone must not be enough to replace a device's key. @param {Caller} caller */
   function refuseSecondKey(caller) {
     if (keys.has(keyName(caller))) {
       throw new Refused('already_enrolled', 'this client has a key; revoke it first');
@@ -219,7 +219,8 @@ export async function startBackend({
    * @param {Session} session
    */
   function converse(socket, session) {
-    // Each connection has its own nonce, and one proof is looked at: nothing to list or to sweep.
+    // Each connection has its own nonce, and only one proof is accepted, so no list of nonces is
+    // needed.
     const challenge = {
       nonce: newNonce(),
       sessionId: `ws_${randomBytes(16).toString('base64url')}`,
@@ -228,7 +229,7 @@ export async function startBackend({
     socket.on('close', () => clearTimeout(impatience));
     socket.on('error', () => socket.terminate());
 
-    /** Of the first message; what follows waits for it. @type {Promise<void> | undefined} */
+    /** For the first message; later messages wait for it. @type {Promise<void> | undefined} */
     let proof;
     /** @param {string} data */
     const answer = async (data) => {
@@ -286,9 +287,9 @@ export async function startBackend({
 
   return {
     origin,
-    /** How many device keys are enrolled: what a refused enrollment must not change. */
+    /** The number of enrolled keys, which a refused enrollment must not change. */
     enrolledKeys: () => keys.size,
-    /** What was proven of a client's key. @param {Caller} caller */
+    /** The proof of the TPM of a client's key. @param {Caller} caller */
     attestationOf: (caller) => keys.get(keyName(caller))?.attestation ?? null,
     async close() {
       for (const socket of sockets.clients) socket.terminate();
@@ -300,17 +301,17 @@ export async function startBackend({
   };
 }
 
-/** JSON, so that no pair of ids can be read as another pair. @param {Caller} caller */
+/** JSON, so that different pairs of ids always have different texts. @param {Caller} caller */
 const keyName = ({ accountUserId, clientId }) => JSON.stringify([accountUserId, clientId]);
 
 /** @param {Request} request */
 const bearer = (request) => /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
 
-/** The verifier trusts nothing about its shape. @param {Record<string, unknown>} body */
+/** The verifier does not trust its type or members. @param {Record<string, unknown>} body */
 const proofIn = (body) => /** @type {Proof} */ (body.proof);
 
 /**
- * The key as the client's store answered it; the proof has to name the same four members.
+ * The key from the client's `create`; the proof must have the same four members.
  *
  * @param {Record<string, unknown>} body
  */
@@ -362,8 +363,8 @@ const isRefusal = (error) =>
   error instanceof Refused || error instanceof DeviceKeyVerificationError;
 
 /**
- * The reason is told so that the demonstration can show it. A real backend logs it and says no more
- * than "refused". Own faults stay inside: the caller learns that there was one.
+ * The message contains the reason so that the demonstration can show it. A real backend logs the
+ * reason and answers only "refused". An internal error is only reported as such.
  *
  * @param {unknown} error
  */

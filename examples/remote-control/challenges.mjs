@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 
 /**
- * Challenges that were handed out and not yet answered, each with what the backend must remember
- * about it. With several backend processes this belongs into a shared store with an atomic
+ * Challenges that were issued and not yet answered, each with the facts that the backend must
+ * remember about it. With several backend processes this must be a shared store with an atomic
  * "delete and return".
  *
  * @template Facts
@@ -26,8 +26,8 @@ export class Challenges {
   }
 
   /**
-   * Returns a challenge once, undefined ever after: the challenge is used even when the
-   * proof is refused, so no client can guess at it twice.
+   * Returns a challenge once, then undefined: the challenge is used even if the proof is refused,
+   * so a client cannot guess twice.
    *
    * @param {string} challengeId
    */
@@ -38,5 +38,5 @@ export class Challenges {
   }
 }
 
-/** 32 random bytes, the least that device keys sign. */
+/** 32 random bytes, the minimum that device keys sign. */
 export const newNonce = () => randomBytes(32).toString('base64url');

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * The part that an app would have: it enrolls a device key once and proves possession of it at
- * every connection. `enroll` and `connect` are the whole of it; the functions below them are their
- * single steps.
+ * The part of an app: it enrolls a device key once, and proves possession of it for every
+ * connection. `enroll` and `connect` are all that an app needs; the functions below them are their
+ * steps.
  *
  * @typedef {import('node-device-key').DeviceKeyStore} DeviceKeyStore
  * @typedef {import('node-device-key').DeviceKeyCreateResponse} Key
@@ -21,7 +21,7 @@ const CONNECT_PATH = '/api/codex/remote/control/client';
 const ENROLL_PATH = `${CONNECT_PATH}/enroll`;
 const ATTEST_PATH = `${CONNECT_PATH}/attest`;
 
-/** The backend said no. `code` is the backend's. */
+/** The backend refused the request. `code` is the backend's. */
 export class BackendRefused extends Error {
   /** @param {string} code @param {string} message */
   constructor(code, message) {
@@ -50,13 +50,13 @@ export async function enroll(store, account) {
       session: await submitEnrollment(account, challenge, key, proof),
     };
   } catch (error) {
-    await store.delete({ keyId }); // A key that no backend knows is of no use.
+    await store.delete({ keyId }); // A key that no backend knows is useless.
     throw error;
   }
 }
 
 /**
- * Opens the connection and proves that this machine holds the enrolled key.
+ * Opens the connection and proves that this machine has the enrolled key.
  *
  * @param {DeviceKeyStore} store
  * @param {Account} account
@@ -85,8 +85,8 @@ export const enrollmentPayload = (account, challenge, key) =>
     nonce: challenge.nonce,
     audience: 'remote_control_client_enrollment',
     challengeId: challenge.challengeId,
-    // Where this client really talks to, not what the challenge may claim: a proof that a
-    // man in the middle obtains names the man in the middle.
+    // The address to which this client really connects, not one from the challenge: a proof that a
+    // man in the middle obtains then names the man in the middle.
     targetOrigin: account.origin,
     targetPath: ENROLL_PATH,
     accountUserId: account.accountUserId,
@@ -100,8 +100,8 @@ export const enrollmentPayload = (account, challenge, key) =>
  * @param {EnrollmentChallenge} challenge
  * @param {Key} key
  * @param {Proof} proof
- * @param {{ attestationId: string, secret: string }} [attestation] where the backend demands it: the
- *   answer to the credential of `requestCredential`
+ * @param {{ attestationId: string, secret: string }} [attestation] if the backend requires it: the
+ *   response to the credential of `requestCredential`
  * @returns {Promise<Session>}
  */
 export const submitEnrollment = (account, challenge, key, proof, attestation) =>
@@ -144,7 +144,8 @@ export const connectionPayload = (account, session, challenge) => ({
   accountUserId: account.accountUserId,
   clientId: account.clientId,
   tokenExpiresAt: session.expiresAt,
-  // The proof names the token without giving it away, and is worthless with any other token.
+  // The proof contains the token's hash, so it does not reveal the token, and is useless with any
+  // other token.
   tokenSha256Base64url: sha256Base64url(session.token),
   scopes: session.scopes,
 });
@@ -161,7 +162,7 @@ export async function openChannel(account, session) {
     handshakeTimeout: 10_000,
     maxPayload: 64 * 1024,
   });
-  socket.on('error', () => {}); // 'close' follows; an unhandled error must not end the app
+  socket.on('error', () => {}); // 'close' follows; an unhandled error would end the app
   return new Channel(socket, await receive(socket, 'challenge'));
 }
 
@@ -206,7 +207,7 @@ export class Channel {
  */
 async function receive(socket, type) {
   const hungUp = () => {
-    throw new BackendRefused('closed', 'the backend hung up');
+    throw new BackendRefused('closed', 'the backend closed the connection');
   };
   if (socket.readyState > WebSocket.OPEN) hungUp();
   const done = new AbortController();
@@ -231,7 +232,7 @@ async function post(account, path, body) {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${account.login}` },
     body: JSON.stringify(body),
-    // A proof must never follow a redirect to somewhere else.
+    // A proof must never follow a redirect to another place.
     redirect: 'error',
   });
   const answer = /** @type {any} */ (await response.json());

@@ -24,7 +24,7 @@ else's. Every step is real (HTTP, WebSocket, TPM signatures) and is checked.
   --json   print one JSON document instead of lines
   --help   print this
 
-Exit status: 0 every step held, 1 a step did not, 2 the options are wrong.
+Exit status: 0 every step passed, 1 a step failed, 2 the options are wrong.
 `;
 
 const CLOSE_LIMIT_MS = 5_000;
@@ -42,7 +42,7 @@ let interruptStatus;
 for (const [signal, status] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
   process.on(signal, async () => {
     interruptStatus = status;
-    // A store that is at work would make its directory anew after it was removed.
+    // A store that is still working would create its directory again after it was removed.
     await Promise.race([openStore?.close(), sleep(CLOSE_LIMIT_MS)]);
     process.exit(status);
   });
@@ -52,7 +52,7 @@ const options = readOptions();
 if (options.help) {
   process.stdout.write(HELP);
 } else {
-  // Not process.exitCode: after a failure the TPM is still running, and would be waited for.
+  // Not process.exitCode: after a failure the TPM is still running, and Node.js would wait for it.
   const status = await run(options);
   process.exit(interruptStatus ?? status);
 }
@@ -80,14 +80,14 @@ function readOptions() {
  */
 async function run({ attest = false, dpop = false, tpm = false, json = false }) {
   const report = new Report({ json });
-  // It holds a Unix socket, whose path must fit into 107 bytes.
+  // It contains a Unix socket, whose path must fit into 107 bytes.
   const parent = tmpdir().length < 70 ? tmpdir() : '/tmp';
   const directory = mkdtempSync(join(parent, 'device-key-demo-'));
-  // With retries: a swtpm that is being killed may still write a file into it.
+  // With retries, because a swtpm that is being killed may still write a file into it.
   const removeFiles = () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
   atExit(removeFiles);
   try {
-    // Not a static import: it needs the built package, and --help does not.
+    // Not a static import: it needs the built package, which --help does not need.
     const { lifeOfAKey } = await import('./life-of-a-key.mjs');
     const { boundTokens } = await import('../dpop/bound-tokens.mjs');
     const softwareTpm = tpm
@@ -112,7 +112,7 @@ async function run({ attest = false, dpop = false, tpm = false, json = false }) 
       await lifeOfAKey({
         report,
         softwareTpm,
-        // Null: nobody vouches for the TPM, but it can be recognised.
+        // Null: accept any TPM. The backend can recognise it later, but no maker certifies it.
         ...(attest && { attestationTrust: softwareTpm?.certificates ?? null }),
         storeOptions,
         onStore,
@@ -120,7 +120,7 @@ async function run({ attest = false, dpop = false, tpm = false, json = false }) 
       });
     }
     await report.step(
-      'nothing stays behind',
+      'nothing is left',
       async () => {
         await softwareTpm?.stop();
         removeFiles();
@@ -131,7 +131,7 @@ async function run({ attest = false, dpop = false, tpm = false, json = false }) 
           ? 'swtpm has ended, its files and the store are removed'
           : 'the store is removed',
     );
-    report.succeed(`All ${report.steps.length} steps held.`);
+    report.succeed(`All ${report.steps.length} steps passed.`);
     return 0;
   } catch (error) {
     if (interruptStatus === undefined) report.fail(error);

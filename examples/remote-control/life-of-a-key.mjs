@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The story that the demonstration tells, step by step. Each step checks what it claims: one that
- * should be refused and is not, or is refused for another reason, fails the demonstration.
+ * The demonstration, step by step. Each step checks its result: if a request that must be refused
+ * is accepted, or is refused for another reason, the demonstration fails.
  *
  * @typedef {import('./client.mjs').Account} Account
  * @typedef {import('./client.mjs').Session} Session
@@ -18,7 +18,7 @@ import { startBackend } from './backend.mjs';
 import * as client from './client.mjs';
 import { check } from './report.mjs';
 
-/** Long enough for any refusal that asks no TPM; a question to a paused one would wait for ever. */
+/** Long enough for any refusal without the TPM; a request to a paused TPM would wait forever. */
 const REFUSAL_MS = 2_000;
 
 /**
@@ -125,7 +125,7 @@ export async function lifeOfAKey({
 
     if (attestation) {
       await report.step(
-        'and what was proven of it',
+        'backend stores the proof of the TPM',
         async () => {
           const proven = backend.attestationOf(alice);
           check(proven, 'nothing was proven');
@@ -135,7 +135,7 @@ export async function lifeOfAKey({
         ({ certificate }) =>
           certificate
             ? `in a TPM that is certified by ${certificate.issuer.replaceAll('\n', ', ')}`
-            : 'in a TPM that can be recognised; nobody vouches for its maker',
+            : 'in a TPM without a certificate of its maker; it can be recognised later',
       );
     }
 
@@ -174,7 +174,8 @@ export async function lifeOfAKey({
     report.section('What the backend refuses');
 
     /**
-     * Opens a connection with Alice's token and answers its challenge with what `makeProof` makes.
+     * Opens a connection with Alice's token and answers its challenge with the result of
+     * `makeProof`.
      *
      * @param {(payload: ReturnType<typeof client.connectionPayload>) => Proof | Promise<Proof>} makeProof
      */
@@ -220,7 +221,7 @@ export async function lifeOfAKey({
       }),
     );
 
-    // The ids are the same on the thief's device; only the hardware is not.
+    // The ids on the thief's device are the same; only the hardware differs.
     const { accountUserId, clientId } = alice;
     const thief = await store.create({ accountUserId, clientId });
     await refusedStep('a stolen token, used on another device', 'signature_mismatch', () =>
@@ -280,7 +281,7 @@ export async function lifeOfAKey({
       await store.delete({ keyId: claimed.keyId });
     }
     await report.step(
-      'and nothing was enrolled meanwhile',
+      'no other key was enrolled',
       () => check(backend.enrolledKeys() === 1, `${backend.enrolledKeys()} keys are enrolled`),
       () => "Alice's laptop is still the only device",
     );
@@ -330,13 +331,13 @@ export async function lifeOfAKey({
         for (const id of [keyId, thief.keyId, malloryKey.keyId]) await store.delete({ keyId: id });
         check((await store.list()).length === 0, 'the store still lists keys');
       },
-      () => 'and the two that were made to be refused',
+      () => 'and the two keys for refused proofs',
     );
     await refusedStep('a signature with the deleted key', 'key_not_found', () =>
       store.sign({ keyId, payload }),
     );
   } finally {
-    // A TPM that hangs must not keep the demonstration from ending.
+    // A TPM that hangs must not prevent the demonstration from ending.
     softwareTpm?.resume();
     await store.close();
     await backend.close();
@@ -380,7 +381,8 @@ const describeProof = (proof) =>
   'the library verified it before returning';
 
 /**
- * Fails the step unless `attempt` is refused for `reason`, an error code. Any other error fails too, or a broken demonstration would pass.
+ * Fails the step unless `attempt` is refused with `reason`, an error code. Any other error also
+ * fails the step, so that a broken demonstration does not pass.
  *
  * @param {() => Promise<unknown>} attempt
  * @param {string} reason
@@ -405,7 +407,7 @@ function editSignedBytes(proof, edit) {
 }
 
 /**
- * Runs `action` while the software TPM answers nothing.
+ * Runs `action` while the software TPM does not answer.
  *
  * @template T
  * @param {SoftwareTpm | undefined} tpm

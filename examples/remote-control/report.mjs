@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * What the demonstration prints: one line per step as it happens, or one JSON document at the end.
+ * The output of the demonstration: one line per step as it happens, or one JSON document at the
+ * end.
  *
  * @typedef {{ number: number, section: string, title: string, ok: boolean, milliseconds: number,
  *             detail: string }} Step
@@ -10,7 +11,7 @@
 const STEP_TIMEOUT_MS = 60_000; // a discrete TPM can take seconds to make a key
 const TITLE_WIDTH = 47;
 
-/** A step that did not do what it should. */
+/** A step with a wrong result. */
 export class StepFailed extends Error {
   name = 'StepFailed';
   code = 'step_failed';
@@ -36,7 +37,7 @@ export class Report {
     this.#colour = Boolean(process.stdout.isTTY && !process.env.NO_COLOR);
   }
 
-  /** @param {string} title @param {string} tpm which TPM, and what it is worth */
+  /** @param {string} title @param {string} tpm which TPM, and what it protects */
   begin(title, tpm) {
     this.#title = title;
     this.#tpm = tpm;
@@ -50,7 +51,7 @@ export class Report {
   }
 
   /**
-   * Runs one step. It holds if `run` returns; what it returns is passed on, and `detail` turns that
+   * Runs one step. The step passes if `run` returns. Returns its result, and `detail` converts that
    * into the text at the end of the line. Only `run` is timed.
    *
    * @template T

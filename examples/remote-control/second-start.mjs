@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * The app's next start: a new process that knows the key's id, as an app's settings would,
- * and finds the key on disk. The demonstration forks it and speaks to it over the IPC channel, so
- * that the session token is on no command line.
+ * The app's next start: a new process that knows the key's id, as from an app's settings, and finds
+ * the key on disk. The demonstration forks it and sends it messages over the IPC channel, so that
+ * the session token is not on a command line.
  *
  * @typedef {object} SecondStartTask
  * @property {import('node-device-key').DeviceKeyStoreOptions} storeOptions
@@ -13,7 +13,7 @@
 import { DeviceKeyStore } from 'node-device-key';
 import { connect } from './client.mjs';
 
-process.once('disconnect', () => process.exit()); // also when the demonstration was killed
+process.once('disconnect', () => process.exit()); // also if the demonstration was killed
 
 process.once('message', async (/** @type {SecondStartTask} */ task) => {
   const result = await connectAgain(task).catch(({ code, message }) => ({ code, message }));

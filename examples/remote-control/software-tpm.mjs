@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A software TPM (swtpm) for the time of a demonstration. It speaks to the same libraries as a
- * chip does, and protects nothing: its keys are in files that any process of this user can read.
+ * A software TPM (swtpm) for the duration of a demonstration. The same libraries use it as a
+ * hardware TPM. It protects nothing: its keys are in files that any process of this user can read.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,20 +13,22 @@ import { promisify } from 'node:util';
 
 const START_TIMEOUT_MS = 10_000;
 
-/** Something that this machine lacks; the message says what to install. */
+/** A program is missing on this machine; the message says what to install. */
 export class MissingSoftware extends Error {
   name = 'MissingSoftware';
   code = 'swtpm_missing';
 }
 
 /**
- * Starts swtpm with its state in `directory`. It cannot outlive this process if setpriv
- * (util-linux) is there; without it, only SIGKILL of this process leaves swtpm behind.
+ * Starts swtpm with its state in `directory`. If setpriv (util-linux) is installed, swtpm always
+ * ends with this process; without it, swtpm survives a SIGKILL of this process.
  *
- * @param {string} directory an empty directory of ours; short, for it holds a Unix socket
- * @param {(kill: () => void) => void} atExit called with what must not outlive this process
+ * @param {string} directory an empty directory of ours, with a short path because it contains a
+ * Unix socket
+ * @param {(kill: () => void) => void} atExit called with a function that must run when this process
+ * ends
  * @param {{ manufacture?: boolean }} [options] manufacture: gives the TPM endorsement keys with
- *   certificates, as the maker of a chip does
+ *   certificates, as a maker of TPMs does
  */
 export async function startSoftwareTpm(directory, atExit, { manufacture = false } = {}) {
   const swtpm = findProgram('swtpm');
@@ -39,7 +41,7 @@ export async function startSoftwareTpm(directory, atExit, { manufacture = false 
   }
   const state = join(directory, 'state');
   const socket = join(directory, 'tpm.sock');
-  const control = `${socket}.ctrl`; // where the swtpm TCTI of tpm2-tss looks for it
+  const control = `${socket}.ctrl`; // the swtpm TCTI of tpm2-tss looks for it here
   mkdirSync(state, { mode: 0o700 });
   const certificates = manufacture
     ? await certifySoftwareTpm(state, join(directory, 'maker'))
@@ -57,7 +59,7 @@ export async function startSoftwareTpm(directory, atExit, { manufacture = false 
   child.stdout.on('data', (chunk) => (said += chunk));
   child.stderr.on('data', (chunk) => (said += chunk));
   const ended = once(child, 'exit');
-  const kill = () => child.kill('SIGKILL'); // also ends a paused one
+  const kill = () => child.kill('SIGKILL'); // also ends a paused swtpm
   atExit(kill);
 
   const deadline = Date.now() + START_TIMEOUT_MS;
@@ -83,12 +85,12 @@ export async function startSoftwareTpm(directory, atExit, { manufacture = false 
 }
 
 /**
- * Plays the maker of the TPM: a certification authority in `authority`, and certificates of the TPM's
- * endorsement keys in its NV memory.
+ * Acts as the maker of the TPM: creates a certification authority in `authority`, and stores
+ * certificates of the TPM's endorsement keys in its NV memory.
  *
  * @param {string} state
  * @param {string} authority
- * @returns the certificates that a backend has to know, in PEM
+ * @returns the certificates that a backend needs, in PEM
  */
 async function certifySoftwareTpm(state, authority) {
   const [setup, localca] = [findProgram('swtpm_setup'), findProgram('swtpm_localca')];
@@ -135,13 +137,15 @@ function findProgram(name) {
       if (directory) accessSync(path, constants.X_OK);
       if (directory) return path;
     } catch {
-      // Look on.
+      // Try the next directory.
     }
   }
   return undefined;
 }
 
-/** Asks the control socket: the data socket serves a single connection. @param {string} path */
+/**
+ * Uses the control socket, because the data socket serves a single connection. @param {string} path
+ */
 async function answers(path) {
   const socket = connect(path);
   try {

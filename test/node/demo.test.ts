@@ -85,14 +85,14 @@ describe('npm run demo', () => {
       'a stolen token, used on another device',
       "another account's proof for Alice's challenge",
       'a proof that comes too late',
-      'and nothing was enrolled meanwhile',
+      'no other key was enrolled',
       'a statement for another account',
       'a statement for another server',
       'a statement that holds for a year',
       'store closed; a new process connects with the key',
       'key deleted',
       'a signature with the deleted key',
-      'nothing stays behind',
+      'nothing is left',
     ]);
     expect(processesLeft()).toEqual([]);
     expect(readdirSync(temporary)).toEqual([]);
@@ -106,9 +106,13 @@ describe('npm run demo', () => {
     expect(report.steps.filter(({ ok }) => !ok)).toEqual([]);
     const details = new Map(report.steps.map(({ title, detail }) => [title, detail]));
     expect(details.get('the access token opens the resource')).toBe('the user is user-1');
-    expect(details.get('the access token with his proof')).toBe('refused: 401 invalid_token');
-    expect(details.get('the refresh token with his proof')).toBe('refused: 400 invalid_grant');
-    expect(details.get('a code and its PKCE verifier with his proof')).toBe(
+    expect(details.get("the access token with a proof by the thief's key")).toBe(
+      'refused: 401 invalid_token',
+    );
+    expect(details.get("the refresh token with a proof by the thief's key")).toBe(
+      'refused: 400 invalid_grant',
+    );
+    expect(details.get("a code and its PKCE verifier with a proof by the thief's key")).toBe(
       'refused: 400 invalid_grant',
     );
     expect(processesLeft()).toEqual([]);
@@ -122,7 +126,9 @@ describe('npm run demo', () => {
     expect({ status, ok: report.ok }).toEqual({ status: 0, ok: true });
     const details = new Map(report.steps.map(({ title, detail }) => [title, detail]));
     expect(details.get('TPM certifies that the key is in it')).toContain('2 certificates');
-    expect(details.get('and what was proven of it')).toContain('certified by CN=swtpm-localca');
+    expect(details.get('backend stores the proof of the TPM')).toContain(
+      'certified by CN=swtpm-localca',
+    );
     expect(details.get('a key that only claims to be in a TPM')).toMatch(
       /^refused: attestation_required/,
     );

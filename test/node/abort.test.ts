@@ -1,4 +1,4 @@
-// Operations that are aborted: before they start, while they wait, while they run, after the end.
+// Aborted operations: before they start, while they wait, while they run, after the end.
 import { getEventListeners } from 'node:events';
 import { readdir } from 'node:fs/promises';
 
@@ -20,13 +20,14 @@ afterEach(() => machine.stop());
 
 const params = () => ({ keyId, payload: connectionPayload() });
 
-// An operation that runs as soon as the store's thread comes to it, and until the TPM is resumed.
+// An operation that starts as soon as the store's thread is free, and runs until the TPM is
+// resumed.
 function occupyTheTpm(): Promise<unknown> {
   machine.tpm.pause();
   return store.sign(params());
 }
 
-test('a signal that is already aborted rejects at once, with its reason as the cause', async () => {
+test('an aborted signal rejects immediately, with its reason as the cause', async () => {
   const reason = new Error('the window was closed');
   await expect(store.sign(params(), { signal: AbortSignal.abort(reason) })).rejects.toMatchObject({
     name: 'DeviceKeyError',
@@ -35,12 +36,12 @@ test('a signal that is already aborted rejects at once, with its reason as the c
   });
 });
 
-test('a signal that is already aborted wins over bad parameters', async () => {
+test('an aborted signal takes precedence over bad parameters', async () => {
   const signing = store.sign(undefined as never, { signal: AbortSignal.abort() });
   await expect(signing).rejects.toMatchObject({ code: 'canceled' });
 });
 
-test('aborting an operation that waits rejects it while the TPM is still busy', async () => {
+test('aborting a waiting operation rejects it while the TPM is still busy', async () => {
   const occupying = occupyTheTpm();
   const controller = new AbortController();
   const waiting = store.sign(params(), { signal: controller.signal });
@@ -51,7 +52,7 @@ test('aborting an operation that waits rejects it while the TPM is still busy', 
   await expect(occupying).resolves.toBeDefined();
 });
 
-test('aborting an operation that runs rejects it while the TPM is still busy', async () => {
+test('aborting a running operation rejects it while the TPM is still busy', async () => {
   machine.tpm.pause();
   const controller = new AbortController();
   const running = store.sign(params(), { signal: controller.signal });
@@ -77,7 +78,7 @@ test.each(['waits', 'runs'])('a creation aborted while it %s leaves no key', asy
   expect(await machine.tpm.getcap('handles-transient')).toBe('');
 });
 
-test('a timeout signal works as any other', async () => {
+test('a timeout signal works like any other', async () => {
   machine.tpm.pause();
   const signing = store.sign(params(), { signal: AbortSignal.timeout(20) });
   await expect(signing).rejects.toMatchObject({
@@ -181,8 +182,8 @@ test.each([undefined, null, {}, { signal: undefined }, { signal: null }])(
   },
 );
 
-// Gives the store's thread time to begin. The tests hold either way: an operation that has not begun is aborted
-// as something that waits.
+// Gives the store's thread time to start. The tests also pass without it: an operation that has not
+// started is aborted like a waiting one.
 async function reachTheTpm(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 100));
 }

@@ -1,4 +1,4 @@
-// The functions and methods of the package: what they take, return, and reject with.
+// The functions and methods of the package: their arguments, results and rejections.
 import { readFile, writeFile } from 'node:fs/promises';
 
 import fc from 'fast-check';
@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => machine.stop());
 
-// The three methods that take params, past the compiler.
+// The three methods with params, without the compiler's checks.
 const methods = {
   create: (params: unknown) => store.create(params as never),
   public: (params: unknown) => store.public(params as never),
@@ -58,7 +58,7 @@ describe('create', () => {
     });
   });
 
-  test('makes another key each time', async () => {
+  test('makes a different key each time', async () => {
     const [one, other] = await Promise.all([store.create(binding), store.create(binding)]);
     expect(one.keyId).not.toBe(other.keyId);
     expect(one.publicKeySpkiDerBase64).not.toBe(other.publicKeySpkiDerBase64);
@@ -86,12 +86,12 @@ describe('create', () => {
 });
 
 describe('public', () => {
-  test('returns what create returned', async () => {
+  test('returns the same as create', async () => {
     const key = await store.create(binding);
     await expect(store.public({ keyId: key.keyId })).resolves.toEqual(key);
   });
 
-  test('rejects with key_not_found for a key that is nowhere', async () => {
+  test('rejects with key_not_found for an unknown key', async () => {
     const absent = `dk_tpm_${'A'.repeat(43)}`;
     await expect(store.public({ keyId: absent })).rejects.toMatchObject({
       code: 'key_not_found',
@@ -105,7 +105,7 @@ describe('public', () => {
     '../../etc/passwd',
     `dk_tpm_${'A'.repeat(42)}/`,
     `dk_xyz_${'A'.repeat(43)}`,
-  ])('refuses "%s" as no key id', async (id) => {
+  ])('refuses the malformed key id "%s"', async (id) => {
     await expect(store.public({ keyId: id })).rejects.toMatchObject({
       code: 'invalid_params',
       message: expect.stringMatching(/^keyId: expected/) as string,
@@ -142,7 +142,7 @@ describe('sign', () => {
     expect(verifies(publicKeySpkiDerBase64, proof)).toBe(true);
   });
 
-  test('leaves members out of the signed bytes that are none of the payload', async () => {
+  test('leaves unknown members out of the signed bytes', async () => {
     const payload = connectionPayload();
     const extended = { ...payload, isAdmin: true, __proto__: { scopes: [] } };
     const proof = await store.sign({ keyId, payload: extended });
@@ -247,7 +247,7 @@ describe('bad input', () => {
     ['scopes', { scopes: secret }],
     ['accountUserId', { accountUserId: '' }],
     ['clientId', { clientId: undefined }],
-  ])('sign names payload.%s, and repeats nothing of it: %j', async (member, changes) => {
+  ])('sign names payload.%s and does not quote it: %j', async (member, changes) => {
     const payload = { ...connectionPayload(), ...changes };
     const error = await rejection(methods.sign({ keyId, payload }));
     expect(error.code).toBe('invalid_payload');
@@ -255,7 +255,7 @@ describe('bad input', () => {
     expect(error.message + JSON.stringify(error)).not.toContain(secret);
   });
 
-  test('the message for another account does not repeat it', async () => {
+  test('the message for another account does not quote it', async () => {
     const payload = connectionPayload({ accountUserId: secret });
     const error = await rejection(store.sign({ keyId, payload }));
     expect(error.code).toBe('binding_mismatch');
@@ -273,16 +273,17 @@ describe('an error', () => {
     expect(error.stack).toContain(`DeviceKeyError: ${error.message}`);
   });
 
-  test('becomes JSON that a log can hold', async () => {
+  test('can be written to a log as JSON', async () => {
     const error = await rejection(methods.public({ keyId: 'x' }));
     expect(JSON.parse(JSON.stringify(error))).toEqual({ code: 'invalid_params' });
   });
 
-  test('holds the status of the key store in hexadecimal', async () => {
+  test('has the status of the key store in hexadecimal', async () => {
     const other = await TestMachine.start();
     try {
       const lostKeyId = await other.enroll();
-      // Without its parent's name the record is refused by the TPM, whose status this is about.
+      // Without its parent's name the record is refused by the TPM, so the error has the TPM's
+      // status.
       const path = other.recordPath(lostKeyId);
       const record = JSON.parse(await readFile(path, 'utf8')) as { handle: object };
       await writeFile(
@@ -302,16 +303,16 @@ describe('an error', () => {
     }
   });
 
-  test('keeps the cause of params that cannot be written as JSON', async () => {
+  test('has a cause for params that cannot be written as JSON', async () => {
     const error = await rejection(methods.create({ accountUserId: 1n }));
     expect(error.cause).toBeInstanceOf(TypeError);
   });
 });
 
-describe('for any JSON value at all', () => {
+describe('for any JSON value', () => {
   const refused = ['invalid_params', 'invalid_payload', 'key_not_found', 'binding_mismatch'];
 
-  // Mostly nearly valid, because the first check refuses anything else.
+  // Mostly nearly valid, because the first check refuses everything else.
   const almost = <Params extends object>(params: Params) =>
     fc
       .tuple(fc.constantFrom(...Object.keys(params)), fc.jsonValue())
@@ -326,7 +327,7 @@ describe('for any JSON value at all', () => {
           almost(connectionPayload()).map((payload) => ({ keyId, payload })),
         ),
         async (params) => {
-          // The key of these tests is to survive them.
+          // Does not delete the key of these tests.
           fc.pre(method !== 'delete' || (params as { keyId?: unknown } | null)?.keyId !== keyId);
           expect(['fulfilled', ...refused]).toContain(await outcome(methods[method](params)));
         },
@@ -335,7 +336,7 @@ describe('for any JSON value at all', () => {
     );
   });
 
-  // Any text that is well-formed, is not empty and has no NUL, with a taste for what JSON escapes.
+  // Any well-formed, non-empty text without NUL, often with characters that JSON escapes.
   const id = fc
     .string({
       unit: fc.oneof(
@@ -383,7 +384,7 @@ describe('for any JSON value at all', () => {
       .map(enrollmentPayload),
   );
 
-  test('a payload that keeps the rules is signed in its one canonical form', async () => {
+  test('a valid payload is signed in its only canonical form', async () => {
     const { publicKeySpkiDerBase64 } = await store.public({ keyId });
     await fc.assert(
       fc.asyncProperty(payloads, async (payload) => {
@@ -395,7 +396,7 @@ describe('for any JSON value at all', () => {
     );
   });
 
-  test('a key can be bound to any two texts, and signs for those alone', async () => {
+  test('a key can be bound to any two texts, and signs only for those', async () => {
     await fc.assert(
       fc.asyncProperty(id, id, async (accountUserId, clientId) => {
         const key = await store.create({ accountUserId, clientId });
@@ -413,7 +414,7 @@ describe('for any JSON value at all', () => {
 });
 
 describe('a TPM with three slots', () => {
-  // More at release time.
+  // More before a release.
   const signatures = Number(process.env.DEVICE_KEY_TEST_SIGNATURES ?? 1000);
 
   test(

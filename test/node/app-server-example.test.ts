@@ -1,4 +1,4 @@
-// examples/app-server compiles as a user's program would, and does what it says.
+// examples/app-server compiles like a user's program, and works as described.
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,7 @@ interface Answer {
   error?: { code: number };
 }
 
-// A running server, asked one thing after the other.
+// A running server; requests are sent one after the other.
 class Example {
   readonly #server;
   readonly exited: Promise<void>;

@@ -1,4 +1,4 @@
-// A whole session with a TPM, as a client sees it that was written from docs/app-server.md alone.
+// A whole session with a TPM, by a client that was written only from docs/app-server.md.
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { SoftwareTpm } from '../support/swtpm';
 
 const root = path.join(__dirname, '../..');
 
-test('a client in another language gets proofs that OpenSSL verifies, and an answer to all else', async () => {
+test('a client in another language gets proofs that OpenSSL verifies, and an answer to every other request', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'dk-session-'));
   const tpm = await SoftwareTpm.start();
   try {
@@ -31,7 +31,7 @@ test('a client in another language gets proofs that OpenSSL verifies, and an ans
     );
     expect(stdout).toContain('answered 1000 requests in flight');
     expect(stdout.trimEnd()).toMatch(/ended with the input$/);
-    // The server's standard error is the client's.
+    // The server writes to the client's standard error.
     expect(stderr).toBe('');
     expect(await tpm.getcap('handles-transient')).toBe('');
   } finally {

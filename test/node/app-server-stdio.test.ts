@@ -1,4 +1,4 @@
-// serveStdio: newline-delimited JSON, for any cut into chunks and any slow reader.
+// serveStdio: newline-delimited JSON, for any division into chunks and any slow reader.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
@@ -20,13 +20,13 @@ const initialize = '{"id":"init","method":"initialize"}\n';
 const publicRequest = (id: unknown, more: object = {}) =>
   `${JSON.stringify({ id, method: 'device/key/public', params: { keyId: String(id) }, ...more })}\n`;
 
-// A store that has every key and answers at once.
+// A store that has every key and answers immediately.
 const store = stubStore({
   public: (params) =>
     Promise.resolve(params as Awaited<ReturnType<DeviceKeyRequestStore['public']>>),
 });
 
-// A server, with the client's end of its two streams.
+// A server, with the client's ends of its two streams.
 class Session {
   readonly input = new PassThrough();
   readonly output = new PassThrough();
@@ -37,7 +37,7 @@ class Session {
     this.ended = serveStdio({ store, input: this.input, output: this.output, ...options });
   }
 
-  // The answers that have come since the last call; waits for the first.
+  // The answers since the last call; waits for the first.
   async answers(): Promise<JsonRpcResponse[]> {
     const chunk = (this.output.read() ?? (await this.#nextChunk())) as Buffer;
     const lines = (this.#rest + chunk.toString()).split('\n');
@@ -51,7 +51,7 @@ class Session {
   }
 }
 
-// All the answers to an input, which ends.
+// All answers to an input, which then ends.
 async function answersTo(
   chunks: (string | Uint8Array)[],
   options: ServeStdioOptions = {},
@@ -86,7 +86,7 @@ describe('the opening', () => {
   const platformFamily = process.platform === 'win32' ? 'windows' : 'unix';
   const platformOs = { win32: 'windows', darwin: 'macos' }[process.platform as string] ?? 'linux';
 
-  test('initialize answers what the schema of the protocol requires, and our own members', async () => {
+  test("initialize returns the members of the protocol's schema and our own", async () => {
     expect(await answersTo([initialize], { store: { ...store, directory: '/keys' } })).toEqual([
       {
         id: 'init',
@@ -107,24 +107,24 @@ describe('the opening', () => {
     expect(await answersTo([initialize])).toMatchObject([{ result: { codexHome: process.cwd() } }]);
   });
 
-  test('initialize answers what the embedder calls its server', async () => {
+  test("initialize returns the embedder's name for its server", async () => {
     const server = { name: 'ours', version: '7' };
     expect(await answersTo([initialize], { server })).toMatchObject([{ result: server }]);
   });
 
-  test('a request before initialize is refused, and the session may still begin', async () => {
+  test('a request before initialize is refused, and the session can still begin', async () => {
     const answers = await answersTo([publicRequest(1), initialize, publicRequest(2)]);
     expect(codes(answers)).toEqual(['not_initialized', 'result', 'result']);
   });
 
-  // A client as it starts the reference server; it sends `initialize` again after an answer that it
-  // does not understand.
+  // Like a client that starts the reference server; it sends `initialize` again after an answer
+  // that it does not understand.
   const clientInitialize = (id: number, clientName: string) =>
     `{"jsonrpc":"2.0","id":${id},"method":"initialize","params":{"clientInfo":{"name":"${clientName}",` +
     '"title":"Codex Go SDK","version":"0.1.0"},"capabilities":{"experimentalApi":true}}}\n';
   const initialized = '{"jsonrpc":"2.0","method":"initialized"}\n';
 
-  test('a second initialize of the same client is answered as the first', async () => {
+  test('a second initialize of the same client is answered like the first', async () => {
     const [first, second, last] = await answersTo([
       clientInitialize(1, 'codex_go_sdk') + initialized,
       clientInitialize(2, 'codex_go_sdk') + initialized,
@@ -135,7 +135,7 @@ describe('the opening', () => {
     expect(last).toMatchObject({ id: 3, result: {} });
   });
 
-  test('an initialize of another client is refused, and the session goes on', async () => {
+  test('an initialize of another client is refused, and the session continues', async () => {
     const chunks = [clientInitialize(1, 'codex_go_sdk'), clientInitialize(2, 'other')];
     const answers = await answersTo([...chunks, publicRequest(3)]);
     expect(codes(answers)).toEqual(['result', 'already_initialized', 'result']);
@@ -149,19 +149,19 @@ describe('the opening', () => {
     },
   );
 
-  test('notifications are not answered, neither before nor after', async () => {
+  test('notifications are never answered, before or after initialize', async () => {
     const answers = await answersTo([initialized, initialize, initialized, '{"method":"x"}\n']);
     expect(codes(answers)).toEqual(['result']);
   });
 });
 
 describe('lines', () => {
-  test('may end in CRLF, and the last one in nothing', async () => {
+  test('can end in CRLF, and the last line needs no line end', async () => {
     const answers = await afterInitialize([publicRequest(1).replace('\n', '\r\n'), '{"id":2}']);
     expect(codes(answers)).toEqual(['result', 'invalid_request']);
   });
 
-  test('that are empty are passed over', async () => {
+  test('that are empty are ignored', async () => {
     expect(await afterInitialize(['\n\r\n \t\n\n', '  '])).toEqual([]);
   });
 
@@ -180,7 +180,7 @@ describe('lines', () => {
     ]);
   });
 
-  // Multi-byte characters and white space, so that neither characters nor JSON are what counts.
+  // Multi-byte characters and white space, so that bytes are counted, not characters or JSON.
   const lineOf = (bytes: number) => {
     const request = publicRequest('é'.repeat(1000)).trimEnd();
     return request + ' '.repeat(bytes - Buffer.byteLength(request));
@@ -190,7 +190,7 @@ describe('lines', () => {
     expect(codes(await afterInitialize([lineOf(2 ** 20), '\n']))).toEqual(['result']);
   });
 
-  test('of a byte more are refused once, and the next is served', async () => {
+  test('of one byte more are refused once, and the next is served', async () => {
     const answers = await afterInitialize([lineOf(2 ** 20 + 1), '\n', publicRequest(2)]);
     expect(codes(answers)).toEqual(['parse_error', 'result']);
   });
@@ -248,7 +248,7 @@ describe('requests in flight', () => {
     await session.ended;
   });
 
-  test('keep their id: a second request with it is refused, to nobody', async () => {
+  test('keep their id: a second request with the same id is refused with a null id', async () => {
     session.input.write(publicRequest('a') + publicRequest('a') + publicRequest('b'));
     expect(await session.answers()).toMatchObject([
       { id: null, error: { code: -32600, data: { code: 'invalid_request' } } },
@@ -257,7 +257,7 @@ describe('requests in flight', () => {
     expect(await session.answers()).toMatchObject([{ id: 'a', result: {} }]);
   });
 
-  test('may have ids that differ in their type alone', async () => {
+  test('can have ids that differ only in their type', async () => {
     session.input.write('{"id":1,"method":"device/key/public","params":{"keyId":"number"}}\n');
     session.input.write('{"id":"1","method":"device/key/public","params":{"keyId":"string"}}\n');
     await held.reach(2);
@@ -265,7 +265,7 @@ describe('requests in flight', () => {
     expect(await session.answers()).toMatchObject([{ id: '1' }]);
   });
 
-  test('give back their id with the answer', async () => {
+  test('get an answer with their id', async () => {
     for (let round = 0; round < 2; round += 1) {
       session.input.write(publicRequest('a'));
       await held.reach(1);
@@ -274,7 +274,7 @@ describe('requests in flight', () => {
     }
   });
 
-  test('are bounded: further ones are not read until one is answered', async () => {
+  test('are limited: further requests are not read until one is answered', async () => {
     session.input.write(['a', 'b', 'c', 'd'].map((id) => publicRequest(id)).join(''));
     await held.reach(3);
     await new Promise(setImmediate);
@@ -286,12 +286,12 @@ describe('requests in flight', () => {
 });
 
 describe('a reader of the output', () => {
-  test('who is slow holds up the reading of the input', async () => {
+  test('that is slow delays the reading of the input', async () => {
     const calls = jest.fn(store.public);
     const session = new Session({ store: stubStore({ public: calls }) });
     session.input.write(initialize);
     let sent = 0;
-    // Until neither end takes more.
+    // Until both streams are full.
     do {
       sent += 1;
       session.input.write(publicRequest(String(sent).padEnd(1000)));
@@ -306,7 +306,7 @@ describe('a reader of the output', () => {
     expect(calls).toHaveBeenCalledTimes(sent);
   });
 
-  test('is written to once for all answers that are ready', async () => {
+  test('gets all answers that are ready in one write', async () => {
     const writes: string[] = [];
     const output = new Writable({
       decodeStrings: false,
@@ -321,7 +321,7 @@ describe('a reader of the output', () => {
     expect(writes).toHaveLength(1);
   });
 
-  test('that was closed before ends the server', async () => {
+  test('that is closed at the start ends the server', async () => {
     const session = new Session({ output: new PassThrough().destroy() });
     session.input.write(initialize);
     await session.ended;
@@ -350,7 +350,7 @@ describe('a reader of the output', () => {
     },
   );
 
-  test('that fails otherwise has the server reject', async () => {
+  test('with any other error makes the server reject', async () => {
     const output = new Writable({
       write: (_chunk, _encoding, callback) => {
         callback(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
@@ -362,7 +362,7 @@ describe('a reader of the output', () => {
   });
 });
 
-test('an input that fails has the server answer what it was asked, and reject', async () => {
+test('after an input error the server answers all requests and rejects', async () => {
   const session = new Session();
   session.input.write(initialize);
   await session.answers();
@@ -371,7 +371,7 @@ test('an input that fails has the server answer what it was asked, and reject', 
   await expect(session.ended).rejects.toThrow('the cable was cut');
 });
 
-test('an input that is closed ends the server as the end of the input does', async () => {
+test('a closed input ends the server like the end of the input', async () => {
   const session = new Session();
   session.input.write(initialize);
   await session.answers();
@@ -379,7 +379,7 @@ test('an input that is closed ends the server as the end of the input does', asy
   await session.ended;
 });
 
-test('a result that is no JSON is an error of the store, and the server lives on', async () => {
+test('a result that is not JSON is an error of the store, and the server continues', async () => {
   const onUnexpectedError = jest.fn();
   const list = () => Promise.resolve([{ createdAt: 1n }] as never);
   const lines = ['{"id":1,"method":"device/key/list"}\n', publicRequest(2)];
@@ -392,7 +392,7 @@ test('a result that is no JSON is an error of the store, and the server lives on
 });
 
 describe('as a process', () => {
-  // A server on standard input and output, whose store has every key and answers at once.
+  // A server on standard input and output, whose store has every key and answers immediately.
   const spawnServer = () =>
     spawn(
       process.execPath,
@@ -409,7 +409,7 @@ describe('as a process', () => {
     return { code, stderr: await stderr };
   };
 
-  test('ends with exit status 0 when its input ends, having answered', async () => {
+  test('answers all requests and ends with exit status 0 when its input ends', async () => {
     const server = spawnServer();
     const stdout = text(server.stdout);
     const requests = Array.from({ length: 5000 }, (_, id) => publicRequest(id)).join('');
@@ -418,7 +418,7 @@ describe('as a process', () => {
     expect((await stdout).trimEnd().split('\n')).toHaveLength(5001);
   });
 
-  test('ends with exit status 0 and no word when its reader goes away', async () => {
+  test('ends with exit status 0 and no message when its reader closes the output', async () => {
     const server = spawnServer();
     server.stdin.on('error', () => undefined); // it closes its input as well
     server.stdin.write(initialize);
@@ -430,7 +430,7 @@ describe('as a process', () => {
 });
 
 describe('any input', () => {
-  // Any way to cut bytes into chunks.
+  // Any division of bytes into chunks.
   const cutUp = (bytes: Uint8Array, cuts: number[]): Uint8Array[] => {
     const at = [0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length];
     at.sort((a, b) => a - b);
@@ -438,7 +438,7 @@ describe('any input', () => {
   };
   const cuts = fc.array(fc.nat(), { maxLength: 20 });
 
-  // Bytes that have more to do with the protocol than random ones.
+  // Bytes that are more similar to the protocol than random ones.
   const noise = fc.oneof(
     fc.uint8Array({ maxLength: 200 }),
     fc
@@ -449,7 +449,7 @@ describe('any input', () => {
     fc.json().map((text) => Buffer.from(text)),
   );
 
-  test('the server lives on and answers in whole lines', async () => {
+  test('the server continues and answers in complete lines', async () => {
     await fc.assert(
       fc.asyncProperty(noise, cuts, async (bytes, at) => {
         const all = Buffer.concat([Buffer.from(initialize), bytes, Buffer.from('\n')]);

@@ -47,12 +47,12 @@ describe('the methods', () => {
     expect(await store.list()).toMatchObject([created as object]);
   });
 
-  test('device/key/public answers what create did', async () => {
+  test('device/key/public returns the same as create', async () => {
     const created = await store.create(binding);
     expect(await call('device/key/public', { keyId: created.keyId })).toEqual(created);
   });
 
-  test('device/key/sign answers a proof that holds', async () => {
+  test('device/key/sign returns a valid proof', async () => {
     const created = await store.create(binding);
     const proof = await call('device/key/sign', {
       keyId: created.keyId,
@@ -61,18 +61,18 @@ describe('the methods', () => {
     expect(verifies(created.publicKeySpkiDerBase64, proof as DeviceKeySignResponse)).toBe(true);
   });
 
-  test('device/key/delete deletes the key and answers an empty object', async () => {
+  test('device/key/delete deletes the key and returns an empty object', async () => {
     const { keyId } = await store.create(binding);
     expect(await call('device/key/delete', { keyId })).toEqual({});
     expect(await store.list()).toEqual([]);
   });
 
-  test('device/key/list answers the keys, with whom they are bound to', async () => {
+  test('device/key/list returns the keys with their bindings', async () => {
     const created = await store.create(binding);
     expect(await call('device/key/list')).toMatchObject({ keys: [{ ...created, ...binding }] });
   });
 
-  test('device/key/support answers what protects keys', async () => {
+  test('device/key/support returns the protection of keys', async () => {
     expect(await call('device/key/support')).toEqual(await store.support());
   });
 
@@ -104,20 +104,23 @@ describe('the methods', () => {
 describe('answers', () => {
   const list = () => Promise.resolve([]);
 
-  test.each(['', 'a', '1', '\ud800', 0, -1, 2 ** 53 - 1])('echo the id %j', async (id) => {
-    const answer = await handlerOf({ store: stubStore({ list }) })({
-      id,
-      method: 'device/key/list',
-    });
-    expect(answer).toEqual({ id, result: { keys: [] } });
-  });
+  test.each(['', 'a', '1', '\ud800', 0, -1, 2 ** 53 - 1])(
+    'have the id %j of the request',
+    async (id) => {
+      const answer = await handlerOf({ store: stubStore({ list }) })({
+        id,
+        method: 'device/key/list',
+      });
+      expect(answer).toEqual({ id, result: { keys: [] } });
+    },
+  );
 
   test.each([null, true, 0.5, 2 ** 53, 1e300, {}, []])('refuse the id %j', async (id) => {
     const answer = await handlerOf({})({ id, method: 'device/key/list' });
     expect(answer).toMatchObject({ id: null, error: { code: -32600 } });
   });
 
-  test('have jsonrpc when the request has it', async () => {
+  test('have jsonrpc if the request has it', async () => {
     const handle = handlerOf({ store: stubStore({ list }) });
     const answers = await Promise.all(
       ['device/key/list', 'device/key/steal'].map((method) =>
@@ -154,7 +157,7 @@ describe('answers', () => {
     },
   );
 
-  test('are not given to notifications, which are not acted upon either', async () => {
+  test('are not sent for notifications, which are ignored', async () => {
     const create = jest.fn();
     const handle = handlerOf({ store: stubStore({ create }) });
     expect(await handle({ method: 'device/key/create', params: binding })).toBeUndefined();
@@ -179,7 +182,7 @@ describe('errors of the store', () => {
       ],
     ],
     [-32603, ['platform_error', 'crypto_error', 'device_timeout', 'tpm_lockout', 'store_corrupt']],
-  ])('become %i with their own code and message', async (number, codes) => {
+  ])("become %i with the store's code and message", async (number, codes) => {
     for (const code of codes) {
       expect(await answerTo(new DeviceKeyError(code, `about ${code}`))).toEqual({
         code: number,
@@ -209,7 +212,7 @@ describe('errors of the store', () => {
 describe('remote transports', () => {
   const transports: DeviceKeyTransport[] = ['websocket', 'remote'];
 
-  test.each(transports)('%s is refused without a look at the store', async (transport) => {
+  test.each(transports)('%s is refused without calling the store', async (transport) => {
     const handle = handlerOf({ transport });
     expect(await handle({ jsonrpc: '2.0', id: 'x', method: 'device/key/sign', params: 7 })).toEqual(
       {
@@ -233,20 +236,20 @@ describe('remote transports', () => {
     },
   );
 
-  test.each(transports)('%s is served when the embedder allows it', async (transport) => {
+  test.each(transports)('%s is served if the embedder allows it', async (transport) => {
     const store = stubStore({ list: () => Promise.resolve([]) });
     const handle = handlerOf({ store, transport, allowRemoteTransport: true });
     expect(await handle({ id: 1, method: 'device/key/list' })).toMatchObject({ result: {} });
   });
 
-  test('nothing but true allows it', async () => {
+  test('only true allows it', async () => {
     const handle = handlerOf({ transport: 'remote', allowRemoteTransport: 'false' as never });
     expect(errorOf(await handle({ id: 1, method: 'device/key/list' })).data.code).toBe(
       'remote_transport_refused',
     );
   });
 
-  test.each([undefined, 'tcp', 'toString'])('%p is no transport', (transport) => {
+  test.each([undefined, 'tcp', 'toString'])('%p is not a transport', (transport) => {
     expect(() => handlerOf({ transport: transport as never })).toThrow(/^transport: expected/);
   });
 });
@@ -259,7 +262,7 @@ test('aborting the signal ends a request with canceled', async () => {
   expect(await store.list()).toEqual([]);
 });
 
-test('who brings a store loads no native code', () => {
+test("no native code is loaded for a caller's store", () => {
   const script = `
     const { createDeviceKeyRequestHandler, serveStdio } = require('./dist/app-server');
     const store = { list: async () => [] };
@@ -275,18 +278,21 @@ test('who brings a store loads no native code', () => {
   expect(loaded).not.toMatch(/\.node$|native\.js|store\.js/m);
 });
 
-test.each(['app-server', 'testing'])('require and import find the same in %s', (entry) => {
-  const script = `
+test.each(['app-server', 'testing'])(
+  'require and import return the same exports of %s',
+  (entry) => {
+    const script = `
     const module = 'node-device-key/${entry}';
     const imported = Object.keys(await import(module));
     const required = Object.keys(createRequire(process.cwd() + '/')(module));
     console.log(JSON.stringify([imported, required]));`;
-  const output = execFileSync(
-    process.execPath,
-    ['--input-type=module', '-e', `import { createRequire } from 'node:module'; ${script}`],
-    { cwd: path.join(__dirname, '../..'), encoding: 'utf8' },
-  );
-  const [imported, required] = JSON.parse(output) as [string[], string[]];
-  expect(required).not.toEqual([]);
-  expect(imported).toEqual(expect.arrayContaining(required));
-});
+    const output = execFileSync(
+      process.execPath,
+      ['--input-type=module', '-e', `import { createRequire } from 'node:module'; ${script}`],
+      { cwd: path.join(__dirname, '../..'), encoding: 'utf8' },
+    );
+    const [imported, required] = JSON.parse(output) as [string[], string[]];
+    expect(required).not.toEqual([]);
+    expect(imported).toEqual(expect.arrayContaining(required));
+  },
+);

@@ -1,5 +1,5 @@
-// What a backend refuses of a client that makes its keys in another way than this library, in the same TPM
-// or in another one, and has them attested as well as it can.
+// Attestations that a backend refuses: clients that make their keys without this library, in the
+// same TPM or in another one, and attest them as well as possible.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true }));
 
-/** What the store at this TPM answers for a new key. */
+/** The result of the store with this TPM for a new key. */
 async function attestWith<T>(
   tpm: SoftwareTpm,
   use: (
@@ -46,7 +46,7 @@ async function attestWith<T>(
   }
 }
 
-describe('keys made by other programs', () => {
+describe('keys that other programs made', () => {
   let tpm: SoftwareTpm;
   let endorsementKeys: DeviceKeyAttestation['endorsementKeys'];
 
@@ -67,7 +67,7 @@ describe('keys made by other programs', () => {
     return codeOf(() => verifyTpmKeyAttestation(attestation, expected, null, new Date()));
   }
 
-  test('a key like ours, made by tpm2-tools, is accepted', async () => {
+  test('a key with our template, made by tpm2-tools, is accepted', async () => {
     expect(await codeFor({})).toBeUndefined();
   });
 
@@ -98,7 +98,7 @@ describe('keys made by other programs', () => {
 });
 
 describe('credential_mismatch: the key of another TPM', () => {
-  test('is refused when its client shows the endorsement key of a certified one', async () => {
+  test("is refused when its client presents a certified TPM's endorsement key", async () => {
     const [software, certified] = await Promise.all([
       SoftwareTpm.start(),
       SoftwareTpm.startWithCertificates(),

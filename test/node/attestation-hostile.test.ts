@@ -1,5 +1,5 @@
-// Attestations that an attacker has changed or made up: each is refused with a code, or says what the TPM
-// said; nothing else is thrown, and nothing takes long.
+// Attestations that an attacker has changed or invented. Each is refused with a code or still has
+// only the TPM's statements. Nothing else is thrown, and nothing takes long.
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -45,7 +45,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
-/** With the endorsement key only pinned, so that its certificate does not hide what else is accepted. */
+/** Only pins the endorsement key, so that its certificate does not hide what else is accepted. */
 const verifyPinned = (attestation: unknown) =>
   verifyTpmKeyAttestation(
     attestation as DeviceKeyAttestation,
@@ -54,7 +54,7 @@ const verifyPinned = (attestation: unknown) =>
     new Date(),
   );
 
-/** Rethrows what is no typed refusal. */
+/** Rethrows anything but a typed refusal. */
 function refusalOf(verification: () => unknown): DeviceKeyVerificationError | undefined {
   try {
     verification();
@@ -97,13 +97,14 @@ describe('one byte changed', () => {
     },
   );
 
-  test('in attestationKeyPublicArea: refused, or the TPM does not open the credential', async () => {
+  test('in attestationKeyPublicArea: refused, or the TPM does not decrypt the credential', async () => {
     const accepted: Buffer[] = [];
     const structure = 'attestationKeyPublicArea';
     for (const changed of oneByteChanges(bytesOf(structure))) {
       if (!refusalOf(() => verifyPinned(withBytes(structure, changed)))) accepted.push(changed);
     }
-    // The signature does not cover this area: its name does, to which the credential is encrypted.
+    // The signature does not cover this area; its name, for which the credential is encrypted,
+    // does.
     // The P-384 endorsement key is the fast one.
     const endorsementKeyPublicArea = Buffer.from(genuine.endorsementKeys[1]!.publicArea, 'base64');
     const activate = (area: Buffer) => {
@@ -124,7 +125,7 @@ describe('one byte changed', () => {
     }
   });
 
-  /** Any one byte of `bytes` is any other. */
+  /** Replaces any one byte of `bytes` by any other. */
   const changedIn = (bytes: Buffer) =>
     fc.tuple(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 })).map(([offset, mask]) => {
       const changed = Buffer.from(bytes);
@@ -135,7 +136,7 @@ describe('one byte changed', () => {
   test.each([
     ['RSA 2048', 0],
     ['P-384', 1],
-  ])('in an endorsement key of %s: refused, or that key is the one pinned', (_type, index) => {
+  ])('in an endorsement key of %s: refused, or this key is the pinned one', (_type, index) => {
     const area = Buffer.from(genuine.endorsementKeys[index]!.publicArea, 'base64');
     fc.assert(
       fc.property(changedIn(area), (changed) => {
@@ -179,7 +180,7 @@ describe('one byte changed', () => {
   });
 });
 
-describe('made up', () => {
+describe('invented attestations', () => {
   const parsers: [Structure, (bytes: Buffer) => unknown][] = [
     ['attest', parseCertifyStatement],
     ['signature', parseEcdsaSignature],
@@ -194,14 +195,14 @@ describe('made up', () => {
     );
   });
 
-  test.each(parsers)('%s cut anywhere is refused', (structure, parse) => {
+  test.each(parsers)('%s truncated anywhere is refused', (structure, parse) => {
     const bytes = bytesOf(structure);
     for (let length = 0; length < bytes.length; length += 1) {
       expect(refusalOf(() => parse(bytes.subarray(0, length)))).toBeDefined();
     }
   });
 
-  test.each(parsers)('%s with bytes after it is refused', (structure, parse) => {
+  test.each(parsers)('%s with trailing bytes is refused', (structure, parse) => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 64 }), (extra) => {
         const refusal = refusalOf(() => parse(Buffer.concat([bytesOf(structure), extra])));
@@ -230,7 +231,7 @@ describe('made up', () => {
     },
   );
 
-  test('any value as the attestation is refused', () => {
+  test('any other value is refused as the attestation', () => {
     fc.assert(
       fc.property(fc.anything(), (value) => {
         expect(refusalOf(() => verifyPinned(value))?.code).toBe('attestation_malformed');
@@ -259,7 +260,7 @@ describe('made up', () => {
     expect(code).toBe('endorsement_key_unacceptable');
   });
 
-  test('any step of an exchange with any value is refused', async () => {
+  test('any step of an exchange refuses any other value', async () => {
     const exchange = new TpmAttestationExchange({
       states: new InMemoryAttestationStateStore(),
       trust: null,
@@ -287,7 +288,7 @@ describe('made up', () => {
   });
 });
 
-test('keys of software with all the right attributes: no TPM opens the credential', async () => {
+test('software keys with all the right attributes: no TPM decrypts the credential', async () => {
   const exchange = new TpmAttestationExchange({
     states: new InMemoryAttestationStateStore(),
     trust: { roots: [tpm.certificates.root], intermediates: [tpm.certificates.intermediate] },
@@ -307,7 +308,7 @@ test('keys of software with all the right attributes: no TPM opens the credentia
   });
 });
 
-describe('what the backend itself expects must be usable:', () => {
+describe('unusable expectations of the backend:', () => {
   test.each([
     ['no challenge', { challenge: undefined }],
     ['an empty challenge', { challenge: '' }],

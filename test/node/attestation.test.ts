@@ -1,5 +1,5 @@
-// Proof that a key is in a TPM: the client's attestation and the backend's exchange, on a software TPM
-// with a maker's certificates.
+// Proof that a key is in a TPM: the client's attestation and the backend's exchange, with a
+// software TPM that has a maker's certificates.
 import { execFile } from 'node:child_process';
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -67,7 +67,7 @@ function exchangeTrusting(
   });
 }
 
-/** The whole exchange; `change` plays a client that changes its attestation. */
+/** The whole exchange; `change` modifies the client's attestation. */
 async function prove(
   exchange: TpmAttestationExchange,
   change: (attestation: DeviceKeyAttestation) => DeviceKeyAttestation = (same) => same,
@@ -102,7 +102,7 @@ describe('the exchange', () => {
     expect(proof.endorsement).toBe('chained');
   });
 
-  test('only pins a TPM without certificates, and says so', async () => {
+  test('only pins a TPM without certificates, and reports that', async () => {
     const plain = await SoftwareTpm.start();
     const plainStore = openStore(plain, 'plain');
     try {
@@ -139,7 +139,7 @@ describe('the exchange', () => {
   });
 });
 
-test('a DPoP key is proven in the same way', async () => {
+test('a DPoP key is attested in the same way', async () => {
   const key = await store.createDpopKey({
     clientId: 'oauth-client',
     origins: ['https://as.example.com'],
@@ -158,7 +158,7 @@ test('a DPoP key is proven in the same way', async () => {
   });
 });
 
-test('a key registry keeps with the key what was proven of it', async () => {
+test('a key registry stores the proof of the TPM with the key', async () => {
   const database = openSqlite(':memory:');
   const registry = new SqliteKeyRegistry(database);
   const attestation = await prove(exchangeTrusting(trustOf(tpm)));
@@ -168,7 +168,7 @@ test('a key registry keeps with the key what was proven of it', async () => {
   database.close();
 });
 
-test('an app-server gives the same to clients in other languages', async () => {
+test('an app-server offers the same to clients in other languages', async () => {
   const handle = createDeviceKeyRequestHandler({ store, transport: 'stdio' });
   const call = async <Result>(method: string, params: object): Promise<Result> => {
     const answer = await handle({ id: 1, method, params });
@@ -208,7 +208,7 @@ describe('the exchange refuses', () => {
     });
   });
 
-  test('a TPM without certificates, where roots are given', async () => {
+  test('a TPM without certificates if roots are given', async () => {
     const withoutCertificates = (attestation: DeviceKeyAttestation) => ({
       ...attestation,
       endorsementKeys: attestation.endorsementKeys.map((key) => ({ ...key, certificate: null })),
@@ -263,7 +263,7 @@ describe('the exchange refuses', () => {
     });
   });
 
-  test('a second answer to one challenge', async () => {
+  test('a second response to one challenge', async () => {
     const exchange = exchangeTrusting(trustOf(tpm));
     const begun = await exchange.challenge({ publicKeySpkiDerBase64 });
     const attestation = await attest(begun.challenge);
@@ -273,7 +273,7 @@ describe('the exchange refuses', () => {
     });
   });
 
-  test('an answer that comes too late', async () => {
+  test('a response that comes too late', async () => {
     let seconds = 1_800_000_000;
     const now = () => seconds;
     const exchange = exchangeTrusting(trustOf(tpm), { now, lifetimeSeconds: 60 });
@@ -293,7 +293,7 @@ describe('the exchange refuses', () => {
     ).rejects.toMatchObject({ code: 'credential_mismatch' });
   });
 
-  test('a statement whose signature is another one', async () => {
+  test('a statement with another signature', async () => {
     const exchange = exchangeTrusting(trustOf(tpm));
     const begun = await exchange.challenge({ publicKeySpkiDerBase64 });
     const attestation = await attest(begun.challenge);
@@ -348,7 +348,7 @@ function attestationKeyName(attestation: DeviceKeyAttestation): Buffer {
   );
 }
 
-describe('with tpm2-tools and openssl on the other side', () => {
+describe('with tpm2-tools and openssl as the peer', () => {
   const file = (name: string) => path.join(directory, name);
 
   test('the client activates a credential of tpm2_makecredential', async () => {
@@ -375,7 +375,7 @@ describe('with tpm2-tools and openssl on the other side', () => {
     expect(answer.secret).toBe(secret.toString('base64'));
   });
 
-  test('tpm2_activatecredential opens a credential of makeTpmCredential', async () => {
+  test('tpm2_activatecredential decrypts a credential of makeTpmCredential', async () => {
     await store.close();
     for (const ek of ['rsa', 'ecc']) {
       await tpm.tool('tpm2_createek', '-c', file(`${ek}.ctx`), '-G', ek, '-u', file(`${ek}.pub`));
@@ -431,7 +431,7 @@ describe('with tpm2-tools and openssl on the other side', () => {
       ...['-signature', file('signature'), file('attest')],
     ]);
     expect(stdout.trim()).toBe('Verified OK');
-    // The statement names the device key: the SHA-256 of its public area.
+    // The statement names the device key by the SHA-256 of its public area.
     const name = createHash('sha256')
       .update(Buffer.from(attestation.keyPublicArea, 'base64'))
       .digest();

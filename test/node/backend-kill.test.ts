@@ -1,5 +1,5 @@
-// The example backend is killed under load and started again: it forgets nothing that it answered.
-// `DEVICE_KEY_TEST_KILLS=20` runs it whole.
+// Kills the example backend under load and restarts it: it loses nothing that it has confirmed.
+// `DEVICE_KEY_TEST_KILLS=20` runs the full test.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -21,7 +21,7 @@ const accountUserId = 'user-7f3a';
 const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('base64url');
 const newNode = path.join(root, '.cache/bundlers/node_modules/node-24/bin/node');
 
-/** The example as a program, with what it writes to its audit log in all its lives. */
+/** The example as a program, with its audit log from all its runs. */
 class Backend {
   readonly audit: Record<string, string>[] = [];
   origin = '';
@@ -39,14 +39,14 @@ class Backend {
         PORT: this.origin === '' ? '0' : new URL(this.origin).port,
         DATABASE_FILE: path.join(this.directory, 'backend.db'),
         LOGINS: JSON.stringify({ [login]: accountUserId }),
-        NODE_NO_WARNINGS: '1', // Node.js 24 calls node:sqlite experimental
+        NODE_NO_WARNINGS: '1', // Node.js 24 warns that node:sqlite is experimental
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
     const lines = createInterface({ input: child.stdout });
     lines.on('line', (line) => {
-      // The last line of a killed process can be cut.
+      // The last line of a killed process can be incomplete.
       if (line.endsWith('}')) this.audit.push(JSON.parse(line) as Record<string, string>);
     });
     this.#logged = once(lines, 'close');
@@ -65,10 +65,10 @@ class Backend {
   }
 }
 
-/** `undefined`: there was no answer, so nobody knows what was decided. */
+/** `undefined`: there was no answer, so the decision is unknown. */
 type Answer = { status: number; body: Started } | undefined;
 
-/** What the backend answers to a start; the members of the payload are strings and numbers. */
+/** The backend's answer to a start; the members of the payload are strings and numbers. */
 interface Started {
   challengeId: string;
   sessionId: string;
@@ -82,9 +82,9 @@ interface ConnectionRequest {
   nonce: string;
 }
 
-/** Clients that enroll, rotate and connect, and what they were told. */
+/** Clients that enroll, rotate and connect, and the answers that they got. */
 class Load {
-  /** By client: keys of which exactly one has to be in force. */
+  /** By client: keys of which exactly one must be in force. */
   readonly enrolled = new Map<string, SoftwareSigner[]>();
   readonly requests: ConnectionRequest[] = [];
   /** How often a connection with this nonce was answered with 200. */
@@ -94,7 +94,7 @@ class Load {
 
   constructor(private readonly backend: Backend) {}
 
-  /** One client after the other, each with new keys, until it is over. */
+  /** One client after the other, each with new keys, until the test ends. */
   async run(name: string): Promise<void> {
     for (let i = 0; !this.over; i += 1) {
       const clientId = `${name}-${i}`;
@@ -105,7 +105,7 @@ class Load {
       const inForce = i % 3 === 0 ? await this.rotate(clientId, key) : key;
       for (let connections = 0; connections < 3 && inForce; connections += 1) {
         const connection = await this.connection(clientId, inForce);
-        // Twice at once, and an older one again.
+        // Twice at the same time, and an older one again.
         const older = this.requests[Math.floor(Math.random() * this.requests.length)];
         const sent = [connection, connection, older].filter((it) => it !== undefined);
         await Promise.all(sent.map((it) => this.connect(it)));
@@ -136,7 +136,7 @@ class Load {
     return request;
   }
 
-  /** Resolves to the key in force; to undefined when there was no answer. */
+  /** Resolves to the key in force, or to undefined if there was no answer. */
   private async rotate(clientId: string, key: SoftwareSigner): Promise<SoftwareSigner | undefined> {
     const successor = new SoftwareSigner();
     const request = await this.enrollment(clientId, successor, successor);
@@ -227,7 +227,7 @@ describe.each(runs)('with %s', (_, node, there) => {
     async () => {
       const clients = Array.from({ length: 12 }, (__, i) => load.run(`client-${i}`));
       for (let i = 0; i < kills; i += 1) {
-        // In the middle of things, at a moment of its own each time.
+        // During the load, each time at a random moment.
         const answers = load.answers + 100 + 7 * i;
         while (load.answers < answers) await delay(5);
         await backend.kill();
@@ -255,7 +255,7 @@ describe.each(runs)('with %s', (_, node, there) => {
       const accepted = backend.audit.filter(
         ({ operation, code }) => operation === 'connect' && code === 'accepted',
       );
-      // What was accepted without an answer counts too.
+      // Accepted requests without an answer count too.
       expect(accepted.length).toBeGreaterThanOrEqual(load.accepted.size);
       const statements = accepted.map(({ signedPayloadBase64 }) => signedPayloadBase64);
       expect(new Set(statements).size).toBe(statements.length);

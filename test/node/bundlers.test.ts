@@ -1,5 +1,6 @@
-// The package in bundles: built with each configuration of docs/bundlers.md, run by Node.js 22 and 24.
-// scripts/bootstrap installs the bundlers (test/support/bundlers), unless npm's registry is out of reach.
+// The package in bundles: built with each configuration of docs/bundlers.md, run by Node.js 22 and
+// 24. scripts/bootstrap installs the bundlers (test/support/bundlers), unless npm's registry cannot
+// be reached.
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
@@ -11,7 +12,7 @@ const root = path.join(__dirname, '../..');
 const tools = path.join(root, '.cache/bundlers/node_modules');
 const run = promisify(execFile);
 
-// Loads the addon, and asks the app-server for what it says of itself.
+// Loads the addon, and prints the app-server's description of itself.
 const program = `
 import { PassThrough, Readable } from 'node:stream';
 import { probeDeviceKeySupport } from 'node-device-key';
@@ -36,7 +37,7 @@ const configurations = new Map(
   ]),
 );
 
-// How each bundler is told the name of a configuration.
+// How each bundler gets the name of a configuration.
 const builds: Record<string, (configuration: string) => string[]> = {
   esbuild: (configuration) => [configuration],
   webpack: (configuration) => [
@@ -85,7 +86,7 @@ describeWithTools.each([...configurations.keys()])('%s of docs/bundlers.md', (co
   });
   afterAll(() => rm(project, { recursive: true }));
 
-  // What the program prints.
+  // The output of the program.
   async function runBundle(release: string): Promise<unknown> {
     const out = path.join(shipped, 'out');
     const [main] = (await readdir(out)).filter((name) => /^main\.m?js$/.test(name));
@@ -103,7 +104,7 @@ describeWithTools.each([...configurations.keys()])('%s of docs/bundlers.md', (co
   });
 
   if (way.startsWith('copied')) {
-    test('makes a bundle that names the cause when it was shipped without the addon', async () => {
+    test('makes a bundle that names the cause if it is shipped without the addon', async () => {
       const out = path.join(shipped, 'out');
       for (const name of await readdir(out)) {
         if (name.endsWith('.node')) await rm(path.join(out, name));

@@ -1,4 +1,4 @@
-// `device-key attest` against a backend, on a software TPM with the certificates of its maker.
+// `device-key attest` with a backend and a software TPM that has its maker's certificates.
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -77,7 +77,7 @@ test('without --json prints the same for people', async () => {
 });
 
 describe('refuses', () => {
-  test('a challenge that is too short, by its name', async () => {
+  test('a challenge that is too short, and names it', async () => {
     const challenge = randomBytes(31).toString('base64url');
     expect(
       await user.jsonError(['attest', key.keyId, '--challenge', challenge], { env }),
@@ -87,7 +87,7 @@ describe('refuses', () => {
     });
   });
 
-  test('a key that is not there', async () => {
+  test('a missing key', async () => {
     const keyId = `dk_tpm_${Buffer.alloc(32).toString('base64url')}`;
     const challenge = randomBytes(32).toString('base64url');
     expect(

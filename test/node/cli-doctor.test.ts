@@ -1,4 +1,4 @@
-// What `device-key doctor` says about machines that lack something, and whether its cures work.
+// `device-key doctor` on machines with problems: its findings, and whether its cures work.
 import { execFile } from 'node:child_process';
 import { chmod, cp, mkdir, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -45,7 +45,7 @@ function expectFinding({ report, text }: Diagnosis, finding: Finding): void {
 }
 
 describe('without a usable TPM', () => {
-  test('a machine without a TPM is told to switch it on', async () => {
+  test('on a machine without a TPM it says how to enable it', async () => {
     const diagnosis = await doctor({}, '--tcti', `device:${user.home}/tpmrm0`);
     expect(diagnosis.code).toBe(1);
     expect(diagnosis.report).toMatchObject({ usable: false, protectionClass: null });
@@ -57,7 +57,7 @@ describe('without a usable TPM', () => {
     expect(diagnosis.text).toContain('Keys in hardware cannot be used.');
   });
 
-  test('a user without permission for the node is told the group', async () => {
+  test('to a user without permission for the node it names the group', async () => {
     const node = path.join(user.home, 'tpmrm0');
     await writeFile(node, '', { mode: 0 });
     const diagnosis = await doctor({ under: withoutPrivileges }, '--tcti', `device:${node}`);
@@ -69,7 +69,7 @@ describe('without a usable TPM', () => {
     });
   });
 
-  test('a machine without tpm2-tss is told the package', async () => {
+  test('on a machine without tpm2-tss it names the package', async () => {
     const node = path.join(user.home, 'tpmrm0');
     await writeFile(node, '');
     await writeFile(path.join(user.home, 'libtss2-rc.so.0'), '');
@@ -83,7 +83,7 @@ describe('without a usable TPM', () => {
     });
   });
 
-  test('a simulator that was not allowed is not hardware', async () => {
+  test('a simulator that is not allowed is not hardware', async () => {
     const diagnosis = await doctor({}, '--tcti', 'swtpm:path=/nowhere');
     expect(diagnosis.code).toBe(1);
     expectFinding(diagnosis, {
@@ -111,7 +111,7 @@ test('without a build of the addon it says how to get one', async () => {
   });
 });
 
-describe('on machines that cannot be had here', () => {
+describe('on machines that are not available here', () => {
   const versions = { nodeDeviceKey: '0.1.0', node: '20.0.0', platform: 'plan9-mips' };
   const directory = { directory: '/keys', exists: false, mode: null, owner: null, writable: true };
   const hardware: DeviceKeyProviderSupport = {
@@ -149,12 +149,12 @@ describe('on machines that cannot be had here', () => {
     expect(reportText(result)).toContain('--policy allow_os_protected_nonextractable');
   });
 
-  test('a fallback that is missing is no fault where there is hardware', () => {
+  test('a missing fallback is no problem if there is hardware', () => {
     const result = reportOn(hardware, { ...software, ...missing });
     expect(result).toMatchObject({ usable: true, findings: [] });
   });
 
-  test('a fallback that is missing is noted where there is no hardware', () => {
+  test('a missing fallback is noted if there is no hardware', () => {
     const result = reportOn({ ...hardware, ...missing }, { ...software, ...missing });
     expect(result.findings).toMatchObject([{ severity: 'error' }, { severity: 'note' }]);
   });
@@ -190,7 +190,7 @@ describe('with a software TPM', () => {
     await user.json(['create', '--account', 'user-1', '--client', 'laptop', ...args], { env });
   }
 
-  test('it is loud about the simulator', async () => {
+  test('it warns of the simulator', async () => {
     const diagnosis = await doctor({ env });
     expect(diagnosis.code).toBe(0);
     expectFinding(diagnosis, {
@@ -220,8 +220,8 @@ describe('with a software TPM', () => {
     expect(text).toMatch(/^ {2}owner password {3}not set$/m);
   });
 
-  test('it asks the fallback only with --all', async () => {
-    // A module that is named is asked in any case.
+  test('it checks the fallback only with --all', async () => {
+    // A named module is checked in any case.
     const unnamed = { ...env, DEVICE_KEY_PKCS11_MODULE: '' };
     const asked = async (...args: string[]) => {
       const { report } = await doctor({ env: unnamed }, ...args);
@@ -238,7 +238,7 @@ describe('with a software TPM', () => {
     expect(await tpm.getcap('handles-persistent')).toBe('');
   });
 
-  test('it tells a persistent storage key from a derived one', async () => {
+  test('it distinguishes a persistent storage key from a derived one', async () => {
     expect((await doctor({ env })).text).toMatch(/storage key +derived in every process$/m);
     await makeStorageKeyPersistent(tpm);
     expect((await doctor({ env })).text).toMatch(/storage key +persistent, at 0x81000001$/m);
@@ -268,7 +268,7 @@ describe('with a software TPM', () => {
     expect(text).toMatch(/^ {2}unreadable records {2}1$/m);
   });
 
-  test('a user without permission for the socket is told so', async () => {
+  test('it reports missing permission for the socket', async () => {
     await chmod(tpm.socketPath, 0);
     const diagnosis = await doctor({ env, under: withoutPrivileges });
     expect(diagnosis.code).toBe(1);
@@ -281,7 +281,7 @@ describe('with a software TPM', () => {
     });
   });
 
-  test('a TPM that does not answer is given up', async () => {
+  test('it stops waiting for a TPM that does not answer', async () => {
     tpm.pause();
     const { code, report } = await doctor({ env }, '--timeout-ms', '50');
     tpm.resume();
@@ -293,7 +293,7 @@ describe('with a software TPM', () => {
     });
   });
 
-  test('a file in the place of the store is not called writable', async () => {
+  test('a file in place of the store is not reported as writable', async () => {
     const file = path.join(user.home, 'file');
     await writeFile(file, '', { mode: 0o700 });
     const { code, report } = await doctor({ env }, '--directory', file);
@@ -330,7 +330,7 @@ describe('with a software TPM', () => {
     await chmod(user.store, 0o700);
   });
 
-  test('a place where no store can be made is named', async () => {
+  test('it names a directory in which no store can be created', async () => {
     await mkdir(path.join(user.home, 'locked'), { mode: 0o500 });
     const directory = path.join(user.home, 'locked/keys');
     const { code, report, text } = await doctor(
@@ -348,7 +348,7 @@ describe('with a software TPM', () => {
     });
   });
 
-  test('an owner password in the way of a storage key is explained', async () => {
+  test('it explains an owner password that prevents a storage key', async () => {
     await tpm.tool('tpm2_changeauth', '-c', 'owner', 'secret');
     const { code, report, text } = await doctor({ env });
     expect(code).toBe(1);
@@ -377,7 +377,7 @@ describe('with a software TPM', () => {
       await createKey();
     });
 
-    test('it says so when the lockout holds for the storage key, and that it does', async () => {
+    test('it reports a lockout that applies to the storage key', async () => {
       await makeStorageKeyPersistent(tpm);
       await lockOut(tpm, user);
       const args = ['create', '--account', 'user-1', '--client', 'laptop'];
@@ -422,7 +422,7 @@ async function makeStorageKeyPersistent(tpm: SoftwareTpm): Promise<void> {
   await tpm.tool('tpm2_flushcontext', '-t');
 }
 
-// Lets the TPM see one wrong password, after which it takes no more.
+// Sends the TPM one wrong password, after which it is in lockout.
 async function lockOut(tpm: SoftwareTpm, { home }: CliUser): Promise<void> {
   const context = path.join(home, 'protected.ctx');
   const files = ['-u', path.join(home, 'public'), '-r', path.join(home, 'private')];

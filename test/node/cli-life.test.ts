@@ -30,7 +30,7 @@ async function createKey(): Promise<DeviceKeyCreateResponse> {
 }
 
 describe('create', () => {
-  test('prints what the protocol answers', async () => {
+  test('prints the response of the protocol', async () => {
     expect(await createKey()).toEqual({
       keyId: expect.stringMatching(/^dk_tpm_[\w-]{43}$/) as string,
       publicKeySpkiDerBase64: expect.stringMatching(/^MFkw[\w/+]+={0,2}$/) as string,
@@ -64,7 +64,7 @@ describe('create', () => {
     expect(code).toBe(0);
   });
 
-  test('keeps records in the directory that an option names', async () => {
+  test('keeps records in the directory of the option', async () => {
     const directory = path.join(user.home, 'elsewhere');
     const create = ['create', '--account', 'user-1', '--client', 'laptop'];
     const made = (await user.json([...create, '--directory', directory], { env })) as object;
@@ -101,7 +101,7 @@ describe('dpop', () => {
     expect(verified.jkt).toBe(jkt);
   });
 
-  test('sign reports what is wrong with the request', async () => {
+  test('sign reports the error in the request', async () => {
     const { keyId } = (await user.json(create, { env })) as { keyId: string };
     const input = JSON.stringify({ htm: 'POST', htu: 'https://other.test/' });
     const error = await user.jsonError(['dpop', 'sign', keyId], { env, input });
@@ -113,7 +113,7 @@ describe('dpop', () => {
 });
 
 describe('public', () => {
-  test('prints what create printed', async () => {
+  test('prints the same as create', async () => {
     const created = await createKey();
     expect(await user.json(['public', created.keyId], { env })).toEqual(created);
   });
@@ -123,7 +123,7 @@ describe('public', () => {
     expect(await user.json(['public', created.keyId])).toEqual(created);
   });
 
-  test('names a key that is not there', async () => {
+  test('names a missing key', async () => {
     const keyId = `dk_tpm_${'A'.repeat(43)}`;
     const { code, stdout, stderr } = await user.run(['public', keyId], { env });
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -133,7 +133,7 @@ describe('public', () => {
 });
 
 describe('list', () => {
-  test('shows whose the keys are', async () => {
+  test('shows the bindings of the keys', async () => {
     const { keyId } = await createKey();
     const { stdout } = await user.run(['list'], { env });
     expect(stdout).toMatch(/^KEY ID +USE +ACCOUNT +CLIENT +CREATED +PROTECTION\n/);
@@ -142,7 +142,7 @@ describe('list', () => {
     );
   });
 
-  test('says so when there are none', async () => {
+  test('says that there are none', async () => {
     const { code, stdout } = await user.run(['list', '--directory', path.join(user.home, 'none')]);
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'no keys\n' });
   });
@@ -155,7 +155,7 @@ describe('list', () => {
     expect(stdout).toContain('\\u{1b}[2Jgone  a\\u{202e}b');
   });
 
-  test('reports records that cannot be read, beside the keys', async () => {
+  test('reports unreadable records beside the keys', async () => {
     const directory = path.join(user.home, 'damaged');
     const at = ['--directory', directory];
     const create = ['create', '--account', 'user-1', '--client', 'laptop'];
@@ -227,7 +227,7 @@ describe('sign', () => {
     }
   });
 
-  test('says which file it cannot read', async () => {
+  test('names the file that it cannot read', async () => {
     const error = await user.jsonError(
       ['sign', `dk_tpm_${'A'.repeat(43)}`, '--payload', path.join(user.home, 'absent.json')],
       { env },
@@ -238,7 +238,7 @@ describe('sign', () => {
     });
   });
 
-  test('reads no more than a payload can hold', async () => {
+  test('limits the size of a payload', async () => {
     const error = await user.jsonError(['sign', `dk_tpm_${'A'.repeat(43)}`], {
       env,
       input: ' '.repeat(2 ** 21),
@@ -283,7 +283,7 @@ describe('verify', () => {
     expect(stderr).toContain('signature_mismatch');
   });
 
-  test.each(['null', '[]', '{}', '"text"'])('refuses %s for a proof', async (input) => {
+  test.each(['null', '[]', '{}', '"text"'])('refuses %s as a proof', async (input) => {
     expect(await user.jsonError(['verify'], { input })).toMatchObject({ code: 'proof_malformed' });
   });
 });
@@ -297,7 +297,7 @@ describe('delete', () => {
     });
   });
 
-  test('refuses to without a terminal to ask on', async () => {
+  test('refuses without a terminal for the question', async () => {
     const { keyId } = await createKey();
     const { code, stderr } = await user.run(['delete', keyId], { env });
     expect({ code, stderr }).toEqual({
@@ -309,7 +309,7 @@ describe('delete', () => {
 });
 
 describe('app-server', () => {
-  test('refuses to listen elsewhere', async () => {
+  test('refuses to listen at another address', async () => {
     const { code, stderr } = await user.run(['app-server', '--listen', 'ws://127.0.0.1:4500'], {
       env,
     });

@@ -47,17 +47,17 @@ test('module, token and PIN come from options', async () => {
   expect(await hsm.tool(['--token-label', 'another', '--list-objects'])).toContain(keyId);
 });
 
-test('an option that is malformed is named', async () => {
+test('a malformed option is named', async () => {
   const { code, stderr } = await user.run([...create, '--pkcs11-token', 'pkcs11:tok'], { env });
   expect(code).toBe(2);
   expect(stderr).toContain('pkcs11.token');
 });
 
-test('without a terminal a PIN that nothing says is required', async () => {
+test('without a terminal a missing PIN is an error', async () => {
   expect((await user.jsonError(create, { env })).code).toBe('pin_required');
 });
 
-test('on a terminal the PIN is asked for, and not shown', async () => {
+test('on a terminal it asks for the PIN and does not show it', async () => {
   const terminal = user.spawnOnTerminal(create, env);
   const typed = shown(terminal, 'PIN of the token "device keys": ').then(() => {
     terminal.stdin.write(`${hsm.pin}\r`);
@@ -102,14 +102,14 @@ describe('doctor', () => {
     expect(stdout).toContain('--policy allow_os_protected_nonextractable');
   });
 
-  test('says why a token cannot hold keys', async () => {
+  test('reports why a token cannot hold keys', async () => {
     const empty = await SoftHsm.make();
     const { stdout } = await user.run(['doctor'], { env: { ...env, ...empty.environment } });
     await empty.remove();
     expect(stdout).toMatch(/cannot hold device keys: it has not been initialized$/m);
   });
 
-  test('says that the last PIN was wrong', async () => {
+  test('reports that the last PIN was wrong', async () => {
     await user.run(create, { env: { ...env, DEVICE_KEY_PKCS11_PIN: 'wrong one' } });
     const { stdout } = await user.run(['doctor'], { env });
     expect(stdout).toMatch(/; the last PIN was wrong$/m);

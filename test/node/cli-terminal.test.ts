@@ -1,4 +1,4 @@
-// What the command line does on a terminal, in pipes that break, and when it is interrupted.
+// The command line on a terminal, in broken pipes, and when it is interrupted.
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -34,7 +34,7 @@ describe('device-key', () => {
   }
 
   describe('asks before it deletes', () => {
-    test('and deletes after a yes', async () => {
+    test('and deletes after the answer yes', async () => {
       const terminal = user.spawnOnTerminal(['delete', await createKey()], env);
       await shown(terminal, 'of user-1 on laptop? [y/N]');
       terminal.stdin.write('y\r');
@@ -55,14 +55,14 @@ describe('device-key', () => {
       expect(await keyCount()).toBe(1);
     });
 
-    test('but not about a key that is not there', async () => {
+    test('but not for a missing key', async () => {
       const terminal = user.spawnOnTerminal(['delete', `dk_tpm_${'A'.repeat(43)}`], env);
       await shown(terminal, 'key_not_found');
     });
   });
 
   describe('while the TPM does not answer', () => {
-    test('says on a terminal that it waits, and Ctrl-C ends that', async () => {
+    test('says on a terminal that it waits, and Ctrl-C ends it', async () => {
       tpm.pause();
       const terminal = user.spawnOnTerminal(create, env);
       await shown(terminal, 'waiting for the hardware');
@@ -88,7 +88,7 @@ describe('device-key', () => {
     });
   });
 
-  test('ends with 130 when it is interrupted while it reads', async () => {
+  test('ends with 130 when it is interrupted while reading', async () => {
     const child = user.spawnOnTerminal(['sign', await createKey()], env);
     await shown(child, 'reading the payload from the terminal');
     child.stdin.write('\x03');
@@ -104,7 +104,7 @@ describe('device-key', () => {
     expect((await ended(child)).code).toBe(130);
   });
 
-  test('says nothing about a reader that has gone away', async () => {
+  test('ignores a reader that has closed the pipe', async () => {
     const child = user.spawn(['list', '--json'], { env });
     child.stdout.destroy();
     const { code, stderr } = await ended(child);
@@ -123,14 +123,14 @@ describe('device-key', () => {
       expect(stdout).not.toContain('\x1b[');
     });
 
-    test('not elsewhere', async () => {
+    test('not without a terminal', async () => {
       expect((await user.run(['doctor'], { env })).stdout).not.toContain('\x1b[');
     });
   });
 });
 
-// When the process has handed an operation to the thread that speaks with the hardware. By then it
-// has long been listening to signals.
+// Waits until the process has passed an operation to the hardware's thread. At that time it has
+// long been listening for signals.
 async function startOfHardwareThread(pid: number): Promise<void> {
   for (;;) {
     for (const thread of await readdir(`/proc/${pid}/task`)) {

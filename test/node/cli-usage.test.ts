@@ -1,4 +1,4 @@
-// How the command line explains itself, and what it does with mistakes.
+// The help texts of the command line, and its errors for invalid command lines.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -63,7 +63,7 @@ describe('--help', () => {
     expect(result).toEqual(await user.run(sameAs.split(' ')));
   });
 
-  test.each(['', ...commands])('of "%s" is in docs/cli.md as it is', async (name) => {
+  test.each(['', ...commands])('of "%s" is in docs/cli.md unchanged', async (name) => {
     const { stdout } = await user.run([...name.split(' '), '--help'].filter(Boolean));
     const page = readFileSync(path.join(__dirname, '../../docs/cli.md'), 'utf8');
     expect(page).toContain(stdout.trimEnd().split(/\nOptions of every command:[^]*?\n\n/)[0]);
@@ -77,7 +77,7 @@ test.each(['--version', '-V'])('%s prints the version of the package', async (op
   expect(await user.json([option])).toEqual({ version });
 });
 
-describe('mistakes', () => {
+describe('errors in the command line', () => {
   const account = ['--account', 'user-1'];
   const client = ['--client', 'laptop'];
 
@@ -123,7 +123,7 @@ describe('mistakes', () => {
   });
 });
 
-test('common options may stand before the command', async () => {
+test('common options can precede the command', async () => {
   expect(await user.run(['--json', '--timeout-ms', '5', 'list'])).toEqual({
     code: 0,
     stdout: '{"keys":[],"unreadable":[]}\n',
@@ -131,7 +131,7 @@ test('common options may stand before the command', async () => {
   });
 });
 
-test('what follows -- is no option', async () => {
+test('an argument after -- is not an option', async () => {
   const { code, stderr } = await user.run(['public', '--', '--json']);
   expect({ code, stderr }).toEqual({
     code: 1,
@@ -139,7 +139,7 @@ test('what follows -- is no option', async () => {
   });
 });
 
-test('a key id of the wrong form is refused without looking for it', async () => {
+test('a malformed key id is refused without a search', async () => {
   expect(await user.jsonError(['public', '../../etc/passwd'])).toEqual({
     code: 'invalid_params',
     message: expect.not.stringContaining('passwd') as string,

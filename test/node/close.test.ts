@@ -1,4 +1,4 @@
-// Closing a store, and how many operations may wait in front of it.
+// Closing a store, and the limit of waiting operations.
 import { getEventListeners } from 'node:events';
 
 import type { DeviceKeyStore, DeviceKeySignResponse } from '../../dist/index.js';
@@ -23,7 +23,7 @@ const signMany = (store: DeviceKeyStore, times: number) =>
   Array.from({ length: times }, () => store.sign(params()));
 
 describe('close', () => {
-  test('lets what runs end, and rejects what waits with closed', async () => {
+  test('lets the running operation end, and rejects waiting ones with closed', async () => {
     const store = machine.open();
     const signing = signMany(store, 500);
     const ended = outcomes(signing);
@@ -32,12 +32,12 @@ describe('close', () => {
     const results = await ended;
     const fulfilled = results.lastIndexOf('fulfilled') + 1;
     expect(fulfilled).toBeLessThan(500);
-    // The earlier ones, without a gap, and then none.
+    // The earlier ones have a result, without a gap; the later ones have none.
     expect(count(results.slice(0, fulfilled))).toEqual({ fulfilled });
     expect(count(results.slice(fulfilled))).toEqual({ closed: 500 - fulfilled });
   });
 
-  test('rejects what waits even while the TPM hangs', async () => {
+  test('rejects waiting operations even while the TPM hangs', async () => {
     const store = machine.open();
     machine.tpm.pause();
     const [first, ...waiting] = signMany(store, 3).map(outcome);
@@ -47,7 +47,7 @@ describe('close', () => {
     await Promise.all([first, closing]);
   });
 
-  test('resolves when everything before it has been settled', async () => {
+  test('resolves when all earlier operations are settled', async () => {
     const store = machine.open();
     let settled = 0;
     for (const signing of signMany(store, 20))
@@ -75,7 +75,7 @@ describe('close', () => {
     expect(count(await outcomes(calls))).toEqual({ closed: calls.length });
   });
 
-  test('works on a store that was never used', async () => {
+  test('works for an unused store', async () => {
     await expect(machine.open().close()).resolves.toBeUndefined();
   });
 
@@ -88,7 +88,7 @@ describe('close', () => {
     expect(await machine.tpm.getcap('handles-loaded-session')).toBe('');
   });
 
-  test('leaves the TPM to other processes', async () => {
+  test('releases the TPM for other processes', async () => {
     const store = machine.open();
     await store.sign(params());
     await store.close();
@@ -100,7 +100,7 @@ describe('close', () => {
     expect(output.result.algorithm).toBe('ecdsa_p256_sha256');
   });
 
-  test('of one store leaves another on the same TPM alone', async () => {
+  test('of one store does not affect another store with the same TPM', async () => {
     const [one, other] = [machine.open(), machine.open()];
     const signing = signMany(other, 50);
     await one.sign(params());
@@ -139,7 +139,7 @@ interface Held {
   descriptors: number;
 }
 
-// Counts through /proc.
+// Counts with /proc.
 describe('what a store leaves in the process', () => {
   const onLinux = process.platform === 'linux' ? test : test.skip;
 
@@ -182,13 +182,13 @@ describe('what a store leaves in the process', () => {
 });
 
 describe('queueLimit', () => {
-  test('rejects what would wait beyond it with queue_full, and nothing else', async () => {
+  test('rejects only operations beyond it, with queue_full', async () => {
     const store = machine.open({ queueLimit: 5 });
     machine.tpm.pause();
     const signing = signMany(store, 10);
     machine.tpm.resume();
     const counts = count(await outcomes(signing));
-    // Five wait; a sixth runs if the store's thread was quick to take it.
+    // Five wait; a sixth runs if the store's thread has already taken it.
     expect([
       { fulfilled: 5, queue_full: 5 },
       { fulfilled: 6, queue_full: 4 },
@@ -200,14 +200,14 @@ describe('queueLimit', () => {
     machine.tpm.pause();
     const signing = signMany(store, 3);
     for (const each of signing) each.catch(() => undefined);
-    // The second or the third, by how quick the store's thread was to take the first.
+    // The second or the third, depending on when the store's thread took the first.
     await expect(Promise.race(signing)).rejects.toMatchObject({
       code: 'queue_full',
       message: expect.stringMatching(/\(1 .*queueLimit/) as string,
     });
   });
 
-  test('counts what waits, not what has ended or was aborted', async () => {
+  test('counts waiting operations, not ended or aborted ones', async () => {
     const store = machine.open({ queueLimit: 2 });
     for (let i = 0; i < 10; i += 1) await store.sign(params());
     machine.tpm.pause();
@@ -219,7 +219,7 @@ describe('queueLimit', () => {
     }
   });
 
-  test('does not keep records from being read while the TPM hangs', async () => {
+  test('does not prevent reading records while the TPM hangs', async () => {
     const store = machine.open({ queueLimit: 1 });
     machine.tpm.pause();
     const signing = outcomes(signMany(store, 3));

@@ -1,9 +1,9 @@
 // The native decoder accepts exactly the documents that the schemas accept, and so does the decoder in
 // TypeScript that node-device-key/testing uses.
 //
-// Ajv is the referee. It judges the parsed document, the decoder the text; the generators keep to
-// texts that both read alike. What only a text can have (members given twice, lone surrogates,
-// integers that a double rounds) is tested beside the decoder, in test/native/protocol.
+// Ajv is the reference. It checks the parsed document, the decoder the text; the generators make
+// only texts that both read the same way. Properties of texts only (duplicate members, lone
+// surrogates, integers that a double rounds) are tested with the decoder, in test/native/protocol.
 import fs from 'node:fs';
 import path from 'node:path';
 import Ajv, { type ValidateFunction } from 'ajv';
@@ -23,7 +23,7 @@ type JsonObject = { [key: string]: Json };
 const ajv = new Ajv({ strict: true });
 ajv.addFormat('int64', {
   type: 'number',
-  // JavaScript writes the double -2^63 as -9223372036854776000, which is no int64.
+  // JavaScript writes the double -2^63 as -9223372036854776000, which is not an int64.
   validate: (value) => value > -(2 ** 63) && value < 2 ** 63,
 });
 
@@ -47,7 +47,7 @@ interface Refusal {
   message: string;
 }
 
-/** What the native decoder refuses the text with, or undefined. */
+/** The error of the native decoder, or undefined. */
 function nativeRefusal(kind: Kind, text: string): Refusal | undefined {
   try {
     loadNative().checkShape(kind, text);
@@ -66,7 +66,7 @@ const decoders: Record<Kind, (params: unknown) => unknown> = {
   sign: decodeSignParams,
 };
 
-/** What the decoder in TypeScript refuses the document with, or undefined. */
+/** The error of the decoder in TypeScript, or undefined. */
 function refusal(kind: Kind, text: string): Refusal | undefined {
   try {
     decoders[kind](JSON.parse(text));
@@ -79,12 +79,12 @@ function refusal(kind: Kind, text: string): Refusal | undefined {
 
 function decoderAccepts(kind: Kind, text: string): boolean {
   const refused = nativeRefusal(kind, text);
-  // Of several mistakes the two decoders may name another one.
+  // If there are several errors, the two decoders may name different ones.
   expect(refusal(kind, text)?.code).toBe(refused?.code);
   return refused === undefined;
 }
 
-// "binary" is any code point but a surrogate.
+// "binary" is any code point except a surrogate.
 const anyString = fc.string({ unit: 'binary', maxLength: 12 });
 
 const keyId = fc
@@ -143,7 +143,7 @@ const valid: Record<Kind, fc.Arbitrary<JsonObject>> = {
 
 const anyJson = fc.jsonValue({ stringUnit: 'binary', maxDepth: 4 }) as fc.Arbitrary<Json>;
 
-// Values that are right for some member, nearly right for one, or of another type altogether.
+// Values that are valid for some member, nearly valid for one, or of another type.
 const otherValue: fc.Arbitrary<Json> = fc.oneof(
   anyJson,
   anyString,
@@ -194,7 +194,7 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
   }),
 );
 
-// A valid document with one member changed, at the outside or in its payload.
+// A valid document with one member changed, in the request or in its payload.
 function nearlyValid(kind: Kind): fc.Arbitrary<JsonObject> {
   return fc
     .tuple(valid[kind], mutation, fc.nat(), fc.boolean())

@@ -26,10 +26,8 @@ async function run(script: string) {
 // Threads have names on Linux alone. The thread of a PKCS#11 module is the process's, not the store's.
 const testOnLinux = process.platform === 'linux' ? test : test.skip;
 
-testOnLinux(
-  'closeDefaultStore ends the threads, and the next call opens another store',
-  async () => {
-    const script = `
+testOnLinux('closeDefaultStore ends the threads, and the next call opens a new store', async () => {
+  const script = `
     const { readdirSync, readFileSync } = require('node:fs');
     const { setTimeout } = require('node:timers/promises');
     const { closeDefaultStore, listDeviceKeys } = require('./dist/index.js');
@@ -52,10 +50,9 @@ testOnLinux(
         console.log('closed', process.listenerCount('exit'));
       }
     })();`;
-    const { stdout } = await run(script);
-    expect(stdout.trim().split('\n')).toEqual(['open true', 'closed 0', 'open true', 'closed 0']);
-  },
-);
+  const { stdout } = await run(script);
+  expect(stdout.trim().split('\n')).toEqual(['open true', 'closed 0', 'open true', 'closed 0']);
+});
 
 test("Jest's check for open handles is quiet after closeDefaultStore", async () => {
   const project = path.join(directory, 'project');

@@ -1,4 +1,4 @@
-// The demonstration, as a reader of the README runs it.
+// The demonstration, run as the README says.
 import { spawn, spawnSync } from 'node:child_process';
 import {
   mkdirSync,
@@ -14,7 +14,7 @@ import { join } from 'node:path';
 
 const demo = join(__dirname, '../../examples/remote-control/demo.mjs');
 
-/** What --json prints. */
+/** The output of --json. */
 interface Report {
   ok: boolean;
   tpm: string;
@@ -30,7 +30,7 @@ afterEach(() => {
   rmSync(temporary, { recursive: true, force: true });
 });
 
-/** The demonstration makes all its files below TMPDIR, so all files there are its own. */
+/** The demonstration creates all its files below TMPDIR, so all files there are its own. */
 function environment(): NodeJS.ProcessEnv {
   return { ...process.env, TMPDIR: temporary };
 }
@@ -39,7 +39,7 @@ function run(args: string[], env = environment()) {
   return spawnSync(process.execPath, [demo, ...args], { env, encoding: 'utf8' });
 }
 
-/** Command lines of running processes that name our temporary directory. */
+/** Command lines of running processes that contain our temporary directory. */
 function processesLeft(): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -58,7 +58,7 @@ async function untilNoProcessIsLeft(): Promise<void> {
 }
 
 describe('npm run demo', () => {
-  test('shows every step of a key’s life, and leaves nothing behind', () => {
+  test('shows every step of a key’s life, and leaves no files or processes', () => {
     const { status, stdout } = run(['--json']);
     const report = JSON.parse(stdout) as Report;
     expect(report.error).toBeUndefined();
@@ -98,7 +98,7 @@ describe('npm run demo', () => {
     expect(readdirSync(temporary)).toEqual([]);
   });
 
-  test('with --dpop binds tokens to a key, and refuses them to a thief', () => {
+  test('with --dpop binds tokens to a key, so that a thief cannot use them', () => {
     const { status, stdout } = run(['--dpop', '--json']);
     const report = JSON.parse(stdout) as Report;
     expect(report.error).toBeUndefined();
@@ -159,12 +159,12 @@ describe('npm run demo', () => {
     expect(readdirSync(temporary)).toEqual([]);
   });
 
-  test('ends its TPM even when it is killed itself', async () => {
+  test('ends its TPM even if it is killed', async () => {
     await interrupt('SIGKILL');
     await untilNoProcessIsLeft();
   });
 
-  test('reports a step that fails, and leaves nothing behind', () => {
+  test('reports a step that fails, and leaves no files or processes', () => {
     const noNetwork = join(temporary, 'no-network.cjs');
     writeFileSync(
       noNetwork,
@@ -194,7 +194,7 @@ describe('npm run demo', () => {
     expect(status).toBe(1);
   });
 
-  test('refuses an option that it does not know', () => {
+  test('refuses an unknown option', () => {
     const { status, stdout, stderr } = run(['--tmp']);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain("Unknown option '--tmp'");

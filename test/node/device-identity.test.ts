@@ -1,4 +1,4 @@
-// The digest that an enrollment carries of the key being enrolled.
+// The digest of the key in an enrollment.
 import { createHash } from 'node:crypto';
 
 import * as main from '../../dist/index.js';

@@ -13,7 +13,7 @@ import {
 } from '../../dist/verify.js';
 import { outcome } from '../support/outcome';
 
-/** What a server saw: of the proof what verifyDpopProof says, or null without one. */
+/** A request that the server received: the result of verifyDpopProof, or null without a proof. */
 interface Seen {
   path: string;
   authorization: string | undefined;
@@ -23,7 +23,7 @@ interface Seen {
 class DpopServer {
   readonly seen: Seen[] = [];
   origin = '';
-  /** The nonce that proofs must have; none if undefined. */
+  /** The nonce that proofs must have; undefined: none. */
   nonce: string | undefined;
   respond: (request: IncomingMessage, response: ServerResponse) => void = (_, response) =>
     response.end('ok');
@@ -103,7 +103,7 @@ const withToken = { headers: { Authorization: 'DPoP token-1' } };
 const proofs = (of = server) => of.seen.map(({ proof }) => proof);
 
 describe('dpopFetch', () => {
-  test('adds a proof that holds, with a query in the URL as well', async () => {
+  test('adds a valid proof, also for a URL with a query', async () => {
     const response = await send(`${server.origin}/token?x=1#y`, post);
     expect(await response.text()).toBe('ok');
     expect(server.seen).toEqual([
@@ -118,7 +118,7 @@ describe('dpopFetch', () => {
     ]);
   });
 
-  test('sends a token as DPoP where the caller wrote Bearer, and other credentials as they are', async () => {
+  test('sends a token as DPoP if the caller wrote Bearer, and other credentials unchanged', async () => {
     await send(`${server.origin}/me`, { headers: { authorization: 'bearer token-1' } });
     await send(`${server.origin}/token`, { ...post, headers: { authorization: 'Basic YTpi' } });
     expect(server.seen.map(({ authorization }) => authorization)).toEqual([
@@ -128,14 +128,14 @@ describe('dpopFetch', () => {
     expect(proofs()).toEqual(['verified', 'verified']);
   });
 
-  test('takes a URL, and a Request', async () => {
+  test('accepts a URL and a Request', async () => {
     await send(new URL(`${server.origin}/me`), withToken);
     await send(new Request(`${server.origin}/me`, { ...withToken, method: 'DELETE' }));
     await send(new Request(`${server.origin}/token`, post));
     expect(proofs()).toEqual(['verified', 'verified', 'verified']);
   });
 
-  test('adds no proof to a GET without a token, and asks no key for it', async () => {
+  test('adds no proof to a GET without a token, and does not use the key', async () => {
     const never = { signDpop: () => Promise.reject(new Error('asked')) };
     await dpopFetch(never, 'no-key')(`${server.origin}/.well-known/openid-configuration`);
     expect(proofs()).toEqual([null]);
@@ -149,14 +149,14 @@ describe('dpopFetch', () => {
   test.each([
     ['a token endpoint (400)', post],
     ['a resource (401)', withToken],
-  ])('answers the challenge of %s once, and remembers the nonce', async (_, init) => {
+  ])('answers the challenge of %s once, and keeps the nonce', async (_, init) => {
     server.nonce = 'nonce-1';
     expect((await send(`${server.origin}/x`, init)).status).toBe(200);
     expect((await send(`${server.origin}/x`, init)).status).toBe(200);
     expect(proofs()).toEqual(['dpop_nonce_mismatch', 'verified', 'verified']);
   });
 
-  test('takes the nonce of an answer that is no error', async () => {
+  test('uses the nonce of a successful response', async () => {
     server.respond = (_, response) => {
       server.nonce = 'nonce-2';
       response.setHeader('DPoP-Nonce', 'nonce-2').end();
@@ -176,7 +176,7 @@ describe('dpopFetch', () => {
     expect([proofs(), proofs(other)]).toEqual([expected, expected]);
   });
 
-  test('repeats a request once at most', async () => {
+  test('repeats a request at most once', async () => {
     let count = 0;
     server.respond = (_, response) => {
       response.setHeader('DPoP-Nonce', `nonce-${(count += 1)}`);
@@ -188,7 +188,7 @@ describe('dpopFetch', () => {
     expect(await response.json()).toEqual({ error: 'use_dpop_nonce' });
   });
 
-  test('repeats nothing without a new nonce', async () => {
+  test('does not repeat a request without a new nonce', async () => {
     server.respond = (_, response) => {
       response.writeHead(400, { 'Content-Type': 'application/json' });
       response.end('{"error":"use_dpop_nonce"}');
@@ -201,7 +201,7 @@ describe('dpopFetch', () => {
     ['another error', 400, 'application/json', '{"error":"invalid_grant"}'],
     ['no JSON', 400, 'text/html', '<h1>use_dpop_nonce</h1>'],
     ['another status', 403, 'application/json', '{"error":"use_dpop_nonce"}'],
-  ])('hands on %s with its body', async (_, status, type, body) => {
+  ])('returns %s with its body', async (_, status, type, body) => {
     server.respond = (__, response) => {
       response.writeHead(status, { 'Content-Type': type, 'DPoP-Nonce': 'nonce-1' }).end(body);
     };
@@ -210,7 +210,7 @@ describe('dpopFetch', () => {
     expect(server.seen).toHaveLength(1);
   });
 
-  test('hands on the challenge for a request whose body is used up', async () => {
+  test("returns the challenge if the request's body cannot be sent again", async () => {
     server.nonce = 'nonce-1';
     const body = new Blob(['x']).stream();
     const init = { method: 'POST', body, duplex: 'half' } as RequestInit;
@@ -219,14 +219,14 @@ describe('dpopFetch', () => {
     expect(proofs()).toEqual(['dpop_nonce_mismatch', 'verified']);
   });
 
-  test('passes over a nonce that no proof may have', async () => {
+  test('ignores an invalid nonce', async () => {
     server.respond = (_, response) => response.setHeader('DPoP-Nonce', 'a b').end();
     await send(`${server.origin}/x`, post);
     await send(`${server.origin}/x`, post);
     expect(proofs()).toEqual(['verified', 'verified']);
   });
 
-  test('follows no redirect', async () => {
+  test('does not follow redirects', async () => {
     server.respond = (_, response) =>
       response.writeHead(307, { Location: `${other.origin}/y` }).end();
     for (const redirect of ['follow', 'manual', undefined] as const) {
@@ -253,7 +253,7 @@ describe('dpopFetch', () => {
     expect(await outcome(send(`${server.origin}/x`, { ...post, signal }))).toBe('canceled');
   });
 
-  test('sends with the fetch that it is given', async () => {
+  test('uses the fetch option', async () => {
     const urls: unknown[] = [];
     const through = dpopFetch(store, key.keyId, {
       fetch: (input, init) => {
@@ -270,7 +270,7 @@ describe('dpopFetch', () => {
 describe('atprotoDpopKey', () => {
   const header = { alg: 'ES256', typ: 'dpop+jwt' };
 
-  test('signs a proof with the claims that it is given, and its own time and jti', async () => {
+  test('signs a proof with the given claims, and its own time and jti', async () => {
     const atproto = await atprotoDpopKey(store, key.keyId);
     expect([atproto.bareJwk, atproto.algorithms]).toEqual([key.jwk, ['ES256']]);
     const request = { htm: 'GET', htu: `${server.origin}/x` };
@@ -291,7 +291,7 @@ describe('atprotoDpopKey', () => {
   });
 });
 
-test('mcpDpopSession builds proofs with the nonce that it has for the origin', async () => {
+test('mcpDpopSession makes proofs with the last nonce of the origin', async () => {
   const session = await mcpDpopSession(store, key.keyId);
   expect([session.thumbprint, session.alg, session.publicJwk]).toEqual([key.jkt, 'ES256', key.jwk]);
   const url = `${server.origin}/mcp?x=1`;

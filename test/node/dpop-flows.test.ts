@@ -25,7 +25,7 @@ interface Flow {
 async function flow(library: string): Promise<Flow> {
   const args = [child('dpop-flow.mjs'), library, JSON.stringify(machine.options)];
   const { stdout } = await promisify(execFile)(process.execPath, args);
-  // After what oidc-provider says about development settings.
+  // After oidc-provider's messages about development settings.
   return JSON.parse(stdout.slice(stdout.lastIndexOf('\n'))) as Flow;
 }
 
@@ -43,7 +43,7 @@ describe('code with PKCE and dpop_jkt, token, userinfo and refresh, with a nonce
     const { types, sub, requests } = await flow(library);
     expect(types.map((type) => type.toLowerCase())).toEqual(['dpop', 'dpop']);
     expect(sub).toBe('user-1');
-    // The token endpoint asks for its nonce once; the resource is on the same origin.
+    // The token endpoint requests its nonce once; the resource is on the same origin.
     expect(requests).toEqual([metadata, token(400), token(200), userInfo(200), token(200)]);
   });
 
@@ -61,9 +61,9 @@ describe('code with PKCE and dpop_jkt, token, userinfo and refresh, with a nonce
   );
 });
 
-// The same proofs as in verify-dpop.test.ts, but for those about a nonce, which oauth4webapi leaves to its
-// caller.
-test('oauth4webapi, as a resource server, refuses what verifyDpopProof refuses', async () => {
+// The same proofs as in verify-dpop.test.ts, except those about a nonce, which oauth4webapi leaves
+// to its caller.
+test('oauth4webapi, as a resource server, refuses the same proofs as verifyDpopProof', async () => {
   const issuer = 'https://as.example.com';
   const url = 'https://server.example.com/token';
   const now = Math.floor(Date.now() / 1000);

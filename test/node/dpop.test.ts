@@ -1,4 +1,4 @@
-// Keys for DPoP proofs, in a TPM: what they sign, and what they do not.
+// Keys for DPoP proofs, in a TPM: what they sign, and what they refuse.
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -55,7 +55,7 @@ const claimsOf = (proof: string) => part(proof, 1);
 const sha256 = (text: string) => createHash('sha256').update(text).digest('base64url');
 
 describe('createDpopKey', () => {
-  test('returns the key as create does, with its JWK and thumbprint', () => {
+  test('returns the same as create, with JWK and thumbprint', () => {
     expect(key).toEqual({
       keyId: expect.stringMatching(/^dk_tpm_[A-Za-z0-9_-]{43}$/) as string,
       publicKeySpkiDerBase64: expect.any(String) as string,
@@ -91,19 +91,19 @@ describe('createDpopKey', () => {
     ['origins[0]', { ...dpopParams, origins: [`${origin}/`] }],
     ['origins[1]', { ...dpopParams, origins: [origin, 'http://as.example.com'] }],
     ['protectionPolicy', { ...dpopParams, protectionPolicy: 'none' }],
-  ])('names the member %s that is wrong', async (member, params) => {
+  ])('names the wrong member %s', async (member, params) => {
     const error = await rejection(store.createDpopKey(params as never));
     expect([error.code, error.message.split(': ')[0]]).toEqual(['invalid_params', member]);
   });
 
-  test('writes a record of version 2, which code without DPoP refuses', async () => {
+  test('writes a record of version 2, which older code refuses', async () => {
     const record = await readFile(machine.recordPath(key.keyId), 'utf8');
     expect(record).toMatch(/^\{\n {2}"version": 2,\n/);
   });
 });
 
 describe('signDpop', () => {
-  test('makes a proof that the verifier accepts', async () => {
+  test('makes a proof that verifyDpopProof accepts', async () => {
     const params = { nonce: 'nonce-1', accessToken: 'token-1' };
     const proof = await sign(params);
     const verified = await verifyDpopProof(
@@ -122,7 +122,7 @@ describe('signDpop', () => {
     expect(Object.keys(claimsOf(all))).toEqual(['ath', 'htm', 'htu', 'iat', 'jti', 'nonce']);
   });
 
-  test('takes the digest of a token in place of the token', async () => {
+  test('accepts the digest of a token in place of the token', async () => {
     const accessTokenSha256Base64url = sha256('token-1');
     const [one, other] = [
       await sign({ accessToken: 'token-1' }),
@@ -139,7 +139,7 @@ describe('signDpop', () => {
     expect(claimsOf(await sign({ authorizationCode: 'code-1' })).jti).toBe(sha256('code-1'));
   });
 
-  test('signs bytes that no payload of sign can have', async () => {
+  test('signs bytes that cannot be those of a payload', async () => {
     expect(await sign()).toMatch(/^eyJ/);
     const { keyId } = await store.create(binding);
     const signed = await store.sign({ keyId, payload: connectionPayload() });
@@ -158,7 +158,7 @@ describe('signDpop', () => {
     ['accessTokenSha256Base64url', { accessTokenSha256Base64url: 'abc' }],
     ['accessTokenSha256Base64url', { accessToken: 't', accessTokenSha256Base64url: sha256('t') }],
     ['authorizationCode', { authorizationCode: 'ü' }],
-  ])('names the member %s that is wrong: %j', async (member, params) => {
+  ])('names the wrong member %s: %j', async (member, params) => {
     const error = await rejection(sign(params as Partial<DpopSignParams>));
     expect([error.code, error.message.split(': ')[0]]).toEqual(['invalid_params', member]);
   });
@@ -176,13 +176,15 @@ describe('signDpop', () => {
   });
 });
 
-// A request to a key that is not there ends with `key_not_found` after every rule has been checked.
+// A request with an unknown key ends with `key_not_found` after all rules have been checked.
 describe('the rules for htu', () => {
   const passes = async (text: string) => {
     const { code } = await rejection(store.signDpop({ keyId: unknownKey, htm: 'GET', htu: text }));
     return code === 'key_not_found';
   };
-  /** The rule of the documentation, with the URL parser of Node.js. Hosts are the caller's to choose. */
+  /**
+   * The rule of the documentation, with the URL parser of Node.js. Hosts are chosen by the caller.
+   */
   const isItsSerialization = (text: string) => {
     if (!URL.canParse(text)) return false;
     const url = new URL(text);
@@ -190,7 +192,7 @@ describe('the rules for htu', () => {
   };
   const host = fc.constantFrom('a.example', 'a.b-c.example:8443', 'xn--bcher-kva.example');
 
-  test('accept the path that the URL parser makes of any text', async () => {
+  test("accept the URL parser's path of any text", async () => {
     await fc.assert(
       fc.asyncProperty(host, fc.string({ unit: 'binary' }), async (where, path) => {
         const { origin: from, pathname } = new URL(`https://${where}/${path}`);
@@ -200,7 +202,7 @@ describe('the rules for htu', () => {
     );
   });
 
-  test('refuse every text that the URL parser would change', async () => {
+  test('refuse every text that the URL parser changes', async () => {
     const piece = fc.oneof(
       fc.constantFrom(
         ...['/', '.', '..', '%2e', '%2E.', '\\', '?', '#', '@', ' ', '%', '%zz', ':'],
@@ -211,7 +213,7 @@ describe('the rules for htu', () => {
     await fc.assert(
       fc.asyncProperty(host, path, async (where, rest) => {
         const text = `https://${where}${rest}`;
-        fc.pre(!/^[\w-]/.test(rest)); // which would go on with the host
+        fc.pre(!/^[\w-]/.test(rest)); // would continue the host
         if (await passes(text)) expect(isItsSerialization(text)).toBe(true);
       }),
       { numRuns: 300 },
@@ -266,7 +268,7 @@ describe('a key has one use:', () => {
   });
 });
 
-// On Windows and macOS the record alone holds the binding.
+// On Windows and macOS only the record has the binding.
 (onWindows ? describe.skip : describe)('a record that was edited fails in the TPM:', () => {
   async function edited(keyId: string, edit: (record: Record<string, unknown>) => void) {
     const file = machine.recordPath(keyId);
@@ -312,7 +314,7 @@ describe('a key has one use:', () => {
 
 (onWindows ? test.skip : test)('iat is the time after the wait in the queue', async () => {
   machine.tpm.pause();
-  // The first one is with the TPM, which does not answer; the second one waits for its turn.
+  // The TPM does not answer the first one; the second one waits for its turn.
   const [first, second] = [sign(), sign()];
   await delay(2100);
   const before = Math.floor(Date.now() / 1000);
@@ -328,7 +330,7 @@ test('a DPoP key can be read and deleted like any other', async () => {
   expect((await rejection(store.signDpop({ keyId, ...request }))).code).toBe('key_not_found');
 });
 
-test('keys from before are as they were', async () => {
+test('keys of older versions stay unchanged', async () => {
   const created = await store.create(binding);
   const record = await readFile(machine.recordPath(created.keyId), 'utf8');
   expect(Object.keys(JSON.parse(record) as object)).toEqual([

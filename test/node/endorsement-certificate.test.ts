@@ -1,4 +1,4 @@
-// The rules about the certificate of a TPM's endorsement key, on certificates of openssl.
+// The rules for the certificate of a TPM's endorsement key, with certificates made by openssl.
 import { generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto';
 
 import { verifyEndorsementCertificate } from '../../lib/verify/tpm/endorsement-certificate';
@@ -25,7 +25,7 @@ afterAll(() => Promise.all([ecRoot.close(), rsaRoot.close()]));
 
 const endorsementKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey;
 
-/** What parsePublicArea makes of an endorsement key. */
+/** The result of parsePublicArea for an endorsement key. */
 function publicAreaOf(key: KeyObject): PublicArea {
   const { x = '', y = '' } = key.export({ format: 'jwk' });
   return {
@@ -77,12 +77,12 @@ describe('an endorsement key certificate is accepted', () => {
     expect(check(certificate, root).raw).toEqual(certificate.raw);
   });
 
-  test('for endorsement keys', async () => {
+  test('with the purpose of endorsement keys', async () => {
     const certificate = await issue(ecRoot, { extensions: [endorsementKeyUsage] });
     expect(check(certificate, ecRoot).raw).toEqual(certificate.raw);
   });
 
-  test('with padding after it, as NV memory has it', () => {
+  test('with trailing padding, as in NV memory', () => {
     const padded = Buffer.concat([plain.raw, Buffer.alloc(100, 0xff)]);
     expect(check(padded, ecRoot).raw).toEqual(plain.raw);
   });
@@ -94,7 +94,7 @@ describe('an endorsement key certificate is accepted', () => {
     expect(check(certificate, ecRoot, { intermediates }).raw).toEqual(certificate.raw);
   });
 
-  test('that names a weak signature algorithm elsewhere than as its own', async () => {
+  test('that names a weak algorithm elsewhere than for its own signature', async () => {
     const sha1WithRsa = 'DER:06:09:2a:86:48:86:f7:0d:01:01:05';
     const certificate = await issue(ecRoot, { extensions: [`1.2.3.4 = ${sha1WithRsa}`] });
     expect(check(certificate, ecRoot).raw).toEqual(certificate.raw);
@@ -166,7 +166,7 @@ describe('endorsement_certificate_invalid: refused is a certificate', () => {
     expect(await codeOf(() => check(plain, ecRoot, { now }))).toBe(invalid);
   });
 
-  test('that is not in force yet', async () => {
+  test('that is not valid yet', async () => {
     const now = new Date(Date.now() - day);
     expect(await codeOf(() => check(plain, ecRoot, { now }))).toBe(invalid);
   });
@@ -185,7 +185,7 @@ describe('endorsement_certificate_invalid: refused is a certificate', () => {
     expect(await codeOf(() => check(Buffer.from('3003020101', 'hex'), ecRoot))).toBe(invalid);
   });
 
-  test('that ends too early', async () => {
+  test('that is truncated', async () => {
     expect(await codeOf(() => check(plain.raw.subarray(0, -1), ecRoot))).toBe(invalid);
   });
 
@@ -201,6 +201,6 @@ test('endorsement_certificate_mismatch: refused is the certificate of another ke
   expect(await codeOf(() => check(certificate, ecRoot))).toBe('endorsement_certificate_mismatch');
 });
 
-test('endorsement_certificate_missing: refused is no certificate', async () => {
+test('endorsement_certificate_missing: refused is an absent certificate', async () => {
   expect(await codeOf(() => check(null, ecRoot))).toBe('endorsement_certificate_missing');
 });

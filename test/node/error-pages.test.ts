@@ -31,7 +31,7 @@ function rowsByCode(...pages: string[]): Map<string, string[]> {
 test.each([
   [['docs/errors.md'], 'lib/errors.ts', 'DeviceKeyErrorCode'],
   [['docs/verify.md', 'docs/attestation.md'], 'lib/verify/error.ts', 'DeviceKeyVerificationCode'],
-])('%j tell what happened and what to do for each code of %s', (pages, source, type) => {
+])('%j describe the cause and the cure of each code of %s', (pages, source, type) => {
   const rows = rowsByCode(...pages);
   const incomplete = membersOf(source, type).filter((code) => {
     const cells = rows.get(code) ?? [];
@@ -40,7 +40,7 @@ test.each([
   expect(incomplete).toEqual([]);
 });
 
-test('docs/errors.md has no code that no error has', () => {
+test('docs/errors.md has no unknown code', () => {
   const known = membersOf('lib/errors.ts', 'DeviceKeyErrorCode');
   expect([...rowsByCode('docs/errors.md').keys()].filter((code) => !known.includes(code))).toEqual(
     [],

@@ -1,4 +1,4 @@
-// What else a process can do while the TPM works. How fast it can is for `npm run bench`.
+// What else a process can do while the TPM works. `npm run bench` measures the speed.
 import { Child } from '../support/child';
 import { TestMachine } from '../support/machine';
 import { connectionPayload } from '../support/payloads';
@@ -33,7 +33,7 @@ test('a thousand signatures in flight block neither the event loop nor libuv’s
   });
 });
 
-test('the event loop turns between results: they do not starve it', async () => {
+test('the event loop turns between results', async () => {
   const store = machine.open();
   const signatures = 1000;
   let ended = 0;
@@ -48,7 +48,7 @@ test('the event loop turns between results: they do not starve it', async () => 
     await new Promise(setImmediate);
   }
   await all;
-  // A turn with none ended and one with all would be two.
+  // If all results came in one turn, there would be only two turns.
   expect(seen.size).toBeGreaterThan(10);
 });
 

@@ -1,5 +1,5 @@
-// The examples at work: an Electron main process with a real TPM, and a backend that verifies what
-// it signs. Electron itself is played by test/support/electron-stand-in.ts.
+// The examples: an Electron main process with a real TPM, and a backend that verifies its proofs.
+// test/support/electron-stand-in.ts stands in for Electron.
 import { fork, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -23,7 +23,7 @@ const account = { login, accountUserId: 'user-7f3a', clientId: 'cli_42' };
 let backend: Awaited<ReturnType<typeof startBackend>>;
 let databaseFile: string;
 let audit: Record<string, unknown>[];
-/** The codes of what the backend refused. */
+/** The codes of the backend's refusals. */
 const refusals = () => audit.map(({ code }) => code).filter((code) => code !== 'accepted');
 
 async function start(port = 0): Promise<void> {
@@ -101,7 +101,7 @@ describe('the Electron example', () => {
     );
   }
 
-  /** The app, and what its windows and its user see and do. */
+  /** The app, with the actions and observations of its windows and its user. */
   async function startApp(environment: Record<string, string> = {}) {
     const child = fork(path.join(directory, 'main.js'), {
       env: {
@@ -144,7 +144,7 @@ describe('the Electron example', () => {
   const connected = { ok: true, token: expect.any(String) as string };
   const keyFiles = () => readdir(path.join(userData, 'device-keys'));
 
-  test('enrolls a key once and proves at each connection that it holds it', async () => {
+  test('enrolls a key once and proves possession at each connection', async () => {
     const first = await startApp();
     expect(await first.connect()).toEqual(connected);
     expect(await first.connect()).toEqual(connected);
@@ -152,7 +152,7 @@ describe('the Electron example', () => {
     const keys = await keyFiles();
     expect(keys).toHaveLength(1);
 
-    const second = await startApp(); // swtpm serves one process: the first has let it go
+    const second = await startApp(); // swtpm serves one process: the first has released it
     expect(await second.connect()).toEqual(connected);
     expect(await second.quit()).toBe(0);
     expect(await keyFiles()).toEqual(keys);
@@ -183,7 +183,7 @@ describe('the Electron example', () => {
     expect(await tpm.getcap('handles-loaded-session')).toBe('');
   });
 
-  test('shows the message of an error, and continues when it is repaired', async () => {
+  test('shows the message of an error, and works once the cause is removed', async () => {
     const app = await startApp();
     await tpm.kill();
     const refused = (await app.connect()) as { code: string; message: string };
@@ -199,7 +199,7 @@ describe('the Electron example', () => {
     await app.quit();
   });
 
-  test('keeps no key that its backend refused', async () => {
+  test('deletes a key that its backend refused', async () => {
     const app = await startApp();
     const refused = await app.connect({ ...account, accountUserId: 'user-other' });
     expect(refused).toMatchObject({ ok: false, message: expect.stringContaining('401') as string });
@@ -216,7 +216,7 @@ describe('the backend example', () => {
   async function post(urlPath: string, bearer: string, body: unknown) {
     const response = await fetch(backend.origin + urlPath, {
       method: 'POST',
-      // A connection that is kept open does not survive a restart of the backend.
+      // An open connection does not survive a restart of the backend.
       headers: { authorization: `Bearer ${bearer}`, connection: 'close' },
       body: typeof body === 'string' ? body : JSON.stringify(body),
     });
@@ -229,7 +229,7 @@ describe('the backend example', () => {
     nonce: string;
     challengeExpiresAt: number;
   }
-  /** What `create` would answer for a key. */
+  /** The result of `create` for a key. */
   const enrolledAs = (key: SoftwareSigner): DeviceKeyPublicResponse => ({
     keyId: `dk_tpm_${sha256(key.spki)}`,
     publicKeySpkiDerBase64: key.publicKeySpkiDerBase64,
@@ -296,14 +296,14 @@ describe('the backend example', () => {
     return post(clientPath, token, body);
   };
 
-  test('takes an enrollment, and connections of the enrolled key', async () => {
+  test('accepts an enrollment, and connections of the enrolled key', async () => {
     expect((await enroll()).status).toBe(200);
     expect((await connect()).body).toEqual({ connected: true });
     expect((await connect()).body).toEqual({ connected: true });
     expect(refusals()).toEqual([]);
   });
 
-  /** Refusals tell the client no more than that; the audit log tells why. */
+  /** Refusals give the client no other information; the audit log has the reason. */
   function expectRefused(response: { status: number; text: string }, status: number, code: string) {
     expect([response.status, response.text]).toEqual([status, '']);
     expect(refusals()).toEqual([code]);
@@ -349,19 +349,19 @@ describe('the backend example', () => {
     );
   });
 
-  test('refuses what another key signed', async () => {
+  test('refuses a signature by another key', async () => {
     await enroll();
     expectRefused(await connect(new SoftwareSigner()), 401, 'signature_mismatch');
   });
 
-  test('refuses a proof that was used before', async () => {
+  test('refuses a used proof', async () => {
     await enroll();
     const { token, body } = await connectionOf(signer);
     expect((await post(clientPath, token, body)).status).toBe(200);
     expectRefused(await post(clientPath, token, body), 401, 'nonce_replayed');
   });
 
-  test('refuses a challenge that was used before, or by somebody else', async () => {
+  test('refuses a challenge that was used before, or by another client', async () => {
     const request = await enrollmentOf(signer);
     expectRefused(
       await post(`${clientPath}/enroll`, 'login-of-user-other', request),
@@ -371,19 +371,19 @@ describe('the backend example', () => {
     expectRefused(await post(`${clientPath}/enroll`, login, request), 401, 'challenge_unknown');
   });
 
-  test('does not let a login alone replace the key of a device', async () => {
+  test('requires more than a login to replace the key of a device', async () => {
     await enroll();
     expectRefused(await enroll(new SoftwareSigner()), 409, 'client_already_enrolled');
     expect((await connect()).status).toBe(200);
   });
 
-  test('takes a key for one client alone', async () => {
+  test('accepts a key for one client only', async () => {
     await enroll();
     const request = await enrollmentOf(signer, { clientId: 'cli_other' }, 'cli_other');
     expectRefused(await post(`${clientPath}/enroll`, login, request), 409, 'key_already_enrolled');
   });
 
-  test('wants the token of the session', async () => {
+  test('requires the token of the session', async () => {
     await enroll();
     const { body } = await connectionOf(signer);
     expectRefused(await post(clientPath, 'other', body), 401, 'session_unknown');
@@ -402,7 +402,7 @@ describe('the backend example', () => {
     expectRefused(await post(clientPath + urlPath, bearer, body), status, code);
   });
 
-  test('answers a proof that is none without falling over', async () => {
+  test('answers a malformed proof with an error', async () => {
     await enroll();
     for (const proof of [undefined, null, 7, {}, { signedPayloadBase64: {} }]) {
       const { token, body } = await connectionOf(signer);
@@ -410,7 +410,7 @@ describe('the backend example', () => {
     }
   });
 
-  test('takes the enrollment of a client again that did not get the answer', async () => {
+  test('accepts a repeated enrollment of a client that did not get the answer', async () => {
     expect((await enroll()).status).toBe(200);
     expect((await enroll()).status).toBe(200);
     expect(await backend.registry.list(account.accountUserId)).toHaveLength(1);
@@ -424,7 +424,7 @@ describe('the backend example', () => {
   });
 
   describe('a successor', () => {
-    /** An enrollment of `successor` to which `old` agrees. */
+    /** An enrollment of `successor` with a proof by `old`. */
     async function rotationOf(old: SoftwareSigner, successor: SoftwareSigner) {
       const request = await enrollmentOf(successor);
       const identity = deviceIdentitySha256(enrolledAs(successor));
@@ -434,7 +434,7 @@ describe('the backend example', () => {
     }
     const send = (request: object) => post(`${clientPath}/enroll`, login, request);
 
-    test('takes the place of the key that names it', async () => {
+    test('replaces the key that names it', async () => {
       await enroll();
       const successor = new SoftwareSigner();
       expect((await send(await rotationOf(signer, successor))).status).toBe(200);
@@ -476,7 +476,7 @@ describe('the backend example', () => {
   });
 
   describe('the audit log', () => {
-    test('has what was signed, in a form that anybody can verify', async () => {
+    test('has the signed statement, in a form that anyone can verify', async () => {
       await enroll();
       const { token, body } = await connectionOf(signer);
       await post(clientPath, token, body);
@@ -491,7 +491,7 @@ describe('the backend example', () => {
       expect(Buffer.from(signed).toString()).toContain(sha256(token));
     });
 
-    test('has what was signed of a refused proof too', async () => {
+    test('has the signed statement of a refused proof too', async () => {
       await enroll();
       await connect(signer, { targetOrigin: 'https://evil.test' });
       const { signedPayloadBase64 } = audit.at(-1) as Record<string, string>;
@@ -524,7 +524,7 @@ describe('the backend example', () => {
     });
   });
 
-  test('counts what it decided, for Prometheus', async () => {
+  test('counts its decisions, for Prometheus', async () => {
     await enroll();
     await connect();
     await connect(new SoftwareSigner());

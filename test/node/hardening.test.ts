@@ -1,5 +1,5 @@
-// How the linked addon is hardened against attacks on its memory. scripts/test-windows and
-// scripts/macos/inspect look at the files for Windows and macOS.
+// The hardening of the linked addon against attacks on its memory. scripts/test-windows and
+// scripts/macos/inspect check the files for Windows and macOS.
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -10,7 +10,7 @@ function output(command: string, ...args: string[]): string {
   return execFileSync(command, [...args, addon], { encoding: 'utf8', maxBuffer: 2 ** 28 });
 }
 
-// Of our own code alone: libcrypto.a brings its own canaries and checked copies into the addon.
+// Only of our own code: libcrypto.a brings its own canaries and checked copies into the addon.
 const objects = path.join(__dirname, '../../build/Release/obj.target/device_key/build/units');
 const importsOfOurCode = execFileSync(
   'nm',
@@ -45,12 +45,12 @@ test('no segment is both writable and executable, the stack included', () => {
   expect(segments.find(([, name]) => name === 'GNU_STACK')?.[2]).toBe('RW ');
 });
 
-test('no library is looked for beside the addon (RPATH, RUNPATH)', () => {
+test('no library is searched for beside the addon (RPATH, RUNPATH)', () => {
   expect(dynamic).not.toMatch(/\((RPATH|RUNPATH)\)/);
 });
 
-// The file as a whole is not marked (GNU_PROPERTY_X86_FEATURE_1_IBT) as long as the system's libcrypto.a
-// is not, so the kernel does not enforce it yet.
+// The file as a whole is not marked (GNU_PROPERTY_X86_FEATURE_1_IBT) because the system's
+// libcrypto.a is not, so the kernel does not enforce it yet.
 test('our functions begin with a landing pad for indirect jumps (CET, BTI)', () => {
   const code = output('objdump', '--disassemble=napi_register_module_v1', '--no-show-raw-insn');
   const [, first] = /<napi_register_module_v1[^>]*>:\n(.*)\n/.exec(code) ?? [];

@@ -1,4 +1,4 @@
-// Arguments that throw when they are read, or that JSON cannot express, end in a DeviceKeyError.
+// Arguments that throw when they are read, or that JSON cannot express, cause a DeviceKeyError.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true }));
 
-/** An object shaped like an AbortSignal, one member of which throws when it is read or called. */
+/** An object like an AbortSignal, one member of which throws when it is read or called. */
 function signalThatThrows(member: string, when: 'read' | 'called'): AbortSignal {
   const fail = () => {
     throw new Error('the signal is broken');
@@ -55,7 +55,7 @@ describe('a signal', () => {
     });
   });
 
-  test('whose removeEventListener throws when it is called does not disturb the operation', async () => {
+  test('whose removeEventListener throws does not disturb the operation', async () => {
     const signal = signalThatThrows('removeEventListener', 'called');
     const signing = store.sign({ keyId, payload: connectionPayload() }, { signal });
     expect(await outcome(signing)).toBe('key_not_found');
@@ -86,7 +86,7 @@ test.each<[string, (options: never) => unknown]>([
   ['createInMemoryDeviceKeyStore', (options) => createInMemoryDeviceKeyStore(options)],
   ['createDeviceKeyRequestHandler', (options) => createDeviceKeyRequestHandler(options)],
   ['serveStdio', (options) => serveStdio(options)],
-])('%s refuses options that are no object, and options that throw', async (_, open) => {
+])('%s refuses options that are not an object, and options that throw', async (_, open) => {
   const throwing = new Proxy(
     {},
     {
@@ -134,7 +134,7 @@ describe('a request handler', () => {
   });
   const request = { id: 1, method: 'device/key/list' };
 
-  test('takes null options for none', async () => {
+  test('treats null options as absent', async () => {
     expect(await handle(request, null)).toEqual({ id: 1, result: { keys: [] } });
   });
 

@@ -1,5 +1,5 @@
-// Through the kernel's resource manager, /dev/tpmrm0, as on people's machines: one boot of a
-// virtual machine (test/support/run-guest.sh) does everything, the tests look at its report.
+// Through the kernel's resource manager, /dev/tpmrm0, as on users' machines. One boot of a virtual
+// machine (test/support/run-guest.sh) does everything; the tests check its report.
 import { execFile } from 'node:child_process';
 import { createPublicKey, verify } from 'node:crypto';
 import { chmod, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -48,7 +48,7 @@ async function runInGuest(): Promise<Report> {
     const { root: maker, intermediate } = tpm.certificates;
     const trust = JSON.stringify({ roots: [maker], intermediates: [intermediate] });
     await writeFile(path.join(stage, 'tpm-maker.json'), trust);
-    await chmod(stage, 0o755); // in the guest, not only root goes there
+    await chmod(stage, 0o755); // in the guest, other users than root need it too
     for (const file of packageFiles) {
       await cp(path.join(root, file), path.join(stage, file), { recursive: true });
     }
@@ -71,7 +71,7 @@ async function runInGuest(): Promise<Report> {
 let report: Report;
 beforeAll(async () => {
   report = await runInGuest();
-  // Setting up the guest for the first time downloads its kernel.
+  // The first setup of the guest downloads its kernel.
 }, bootLimitMs + 240_000);
 
 describe.each(['root', 'member'] as const)('through /dev/tpmrm0 as %s of the tss group', (user) => {
@@ -124,7 +124,7 @@ describe.each(['root', 'member'] as const)('through /dev/tpmrm0 as %s of the tss
 });
 
 describe('through /dev/tpmrm0 as a user outside the tss group', () => {
-  test('create is refused with the group that is missing', () => {
+  test('create is refused, and the error names the missing group', () => {
     expect(report.outsider.create.error).toMatchObject({
       code: 'permission_denied',
       message: expect.stringMatching(/\btss\b.*group|group.*\btss\b/) as string,

@@ -1,4 +1,4 @@
-// The registry of enrolled keys, on a real PostgreSQL server and on SQLite.
+// The registry of enrolled keys, with a real PostgreSQL server and with SQLite.
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ const target = {
 };
 const TIME = 1_800_000_000;
 
-/** A key to enroll, as its client's `create` answered. */
+/** A key to enroll, as from its client's `create`. */
 function toEnroll(signer = new SoftwareSigner(), more: Partial<DeviceKeyToEnroll> = {}) {
   const key = {
     keyId: `dk_tpm_${createHash('sha256').update(signer.spki).digest('base64url')}`,
@@ -47,7 +47,7 @@ function newChallenge(): RotationChallenge & { challengeExpiresAt: number } {
   return { challengeId: 'rotation-1', nonce, challengeExpiresAt, ...target };
 }
 
-/** The arguments of `rotate`, but for the options: `signer` names its successor. */
+/** The arguments of `rotate` except the options: `signer` names its successor. */
 function rotation(signer: SoftwareSigner, successor: DeviceKeyToEnroll, said: object = {}) {
   const challenge = newChallenge();
   const { accountUserId, clientId } = successor;
@@ -62,11 +62,11 @@ function rotation(signer: SoftwareSigner, successor: DeviceKeyToEnroll, said: ob
   return [successor, proof, challenge] as const;
 }
 
-/** A database with the table, and what the tests do to it from outside. */
+/** A database with the table, and the actions of the tests on it. */
 interface Database {
-  /** Of the connection that all tests but those of races use. */
+  /** For the connection of all tests except those of races. */
   registry: DeviceKeyRegistry;
-  /** On a connection of its own. */
+  /** On a separate connection. */
   another(): Promise<DeviceKeyRegistry>;
   /** Arguments of race-registry.cjs. */
   readonly child: [driver: string, where: string];
@@ -148,7 +148,7 @@ describe.each([
   const states = async (accountUserId = owner.accountUserId) =>
     (await registry.list(accountUserId)).map(({ revokedAt }) => revokedAt !== null);
 
-  /** The calls in two processes at once: how each ended, in pairs. */
+  /** The calls in two processes at once; returns the results in pairs. */
   async function inTwoProcesses(method: string, calls: unknown[]): Promise<[string, string][]> {
     const directory = mkdtempSync(path.join(tmpdir(), 'dk-race-'));
     const file = path.join(directory, 'calls.json');
@@ -176,13 +176,13 @@ describe.each([
     expect(await registry.list(owner.accountUserId)).toEqual([enrolled]);
   });
 
-  test('what was never enrolled is not found', async () => {
+  test('an unknown key is not found', async () => {
     expect(await registry.find(toEnroll().key.publicKeySpkiDerBase64)).toBeUndefined();
     expect(await registry.inForce(owner)).toBeUndefined();
     expect(await registry.list('nobody')).toEqual([]);
   });
 
-  test('a public key is enrolled once, whoever asks', async () => {
+  test('a public key is enrolled once, for any account', async () => {
     const signer = new SoftwareSigner();
     await registry.enroll(toEnroll(signer));
     const again = [toEnroll(signer), toEnroll(signer, { accountUserId: 'other', clientId: 'c' })];
@@ -220,7 +220,7 @@ describe.each([
   });
 
   describe('a use', () => {
-    test('is written down', async () => {
+    test('is recorded', async () => {
       const { publicKeySpkiDerBase64 } = await registry.enroll(toEnroll());
       await registry.recordUse(publicKeySpkiDerBase64);
       expect(await registry.inForce(owner)).toMatchObject({ lastUsedAt: TIME });
@@ -261,7 +261,7 @@ describe.each([
   });
 
   describe('a revocation', () => {
-    test('is for ever, and the row stays', async () => {
+    test('is permanent, and the row stays', async () => {
       const enrolling = toEnroll();
       const { publicKeySpkiDerBase64 } = await registry.enroll(enrolling);
       expect(await registry.revoke(publicKeySpkiDerBase64)).toBe(true);
@@ -285,7 +285,7 @@ describe.each([
   });
 
   describe('an attestation', () => {
-    test('is kept as it was given', async () => {
+    test('is stored unchanged', async () => {
       const attestation = {
         endorsement: 'chained',
         certificate: { issuer: 'CN=ä' },
@@ -354,15 +354,15 @@ describe.each([
       expect(await inForce()).toBe(signer.publicKeySpkiDerBase64);
     });
 
-    test('takes a proof once', async () => {
+    test('accepts a proof once', async () => {
       const call = rotation(signer, toEnroll());
       await rotate(call);
-      // The predecessor is revoked, so its proof is held against the successor.
+      // The predecessor is revoked, so its proof is checked with the successor's key.
       expect(await codeOf(() => rotate(call))).toBe('signature_mismatch');
       expect(await states()).toHaveLength(2);
     });
 
-    test('to a key that is enrolled, or was, changes nothing', async () => {
+    test('to a key that is or was enrolled changes nothing', async () => {
       const other = new SoftwareSigner();
       await registry.enroll(toEnroll(other, { clientId: 'other' }));
       const calls = [rotation(signer, toEnroll(other)), rotation(signer, toEnroll(signer))];
@@ -394,10 +394,10 @@ describe.each([
       expect(await inForce()).toBeUndefined();
     });
 
-    test('twice at once happens once, in one process', async () => {
+    test('twice at the same time succeeds once, in one process', async () => {
       const calls = [rotation(signer, toEnroll()), rotation(signer, toEnroll())];
       const codes = await Promise.all(calls.map((call) => codeOf(() => rotate(call))));
-      // A call that sees the successor in force holds the proof against it.
+      // A call that finds the successor in force checks the proof with its key.
       expect(codes.sort()).toEqual([
         expect.stringMatching(/^(key_revoked|signature_mismatch)$/),
         undefined,
@@ -405,7 +405,7 @@ describe.each([
       expect((await states()).sort()).toEqual([false, true]);
     });
 
-    test('twice at once happens once, in two processes', async () => {
+    test('twice at the same time succeeds once, in two processes', async () => {
       const calls: unknown[] = [];
       for (let i = 0; i < 50; i += 1) {
         const [old, clientId] = [new SoftwareSigner(), `client ${i}`];
@@ -413,7 +413,7 @@ describe.each([
         const successor = toEnroll(undefined, { accountUserId: 'racing', clientId });
         calls.push(rotation(old, successor));
       }
-      // The processes share no nonce store here, so only the registry can tell.
+      // The processes share no nonce store here, so only the registry can detect it.
       const endings = await inTwoProcesses('rotate', calls);
       expect(endings.map((pair) => pair.filter((ending) => ending === 'done'))).toEqual(
         calls.map(() => ['done']),
@@ -448,7 +448,7 @@ describe.each([
   });
 });
 
-describe('what cannot be enrolled:', () => {
+describe('cannot be enrolled:', () => {
   let database: TestDatabase;
   let registry: SqliteKeyRegistry;
   beforeEach(() => {
@@ -491,7 +491,7 @@ describe('what cannot be enrolled:', () => {
     ['with a lone surrogate', '\ud800'],
     ['of 1025 bytes', 'x'.repeat(1025)],
     ['of 513 characters that are 1026 bytes', 'ä'.repeat(513)],
-  ])('an id %s is the mistake of the backend', async (_, id) => {
+  ])("an id %s is the backend's mistake", async (_, id) => {
     for (const member of ['accountUserId', 'clientId']) {
       const rejected = expect(registry.enroll(toEnroll(undefined, { [member]: id }))).rejects;
       await rejected.toThrow(new RegExp(`^${member} must be`));
@@ -500,7 +500,7 @@ describe('what cannot be enrolled:', () => {
     await expect(registry.list(id as never)).rejects.toThrow(TypeError);
   });
 
-  test('a connection with an open transaction is refused: its rollback would forget', async () => {
+  test('a connection with an open transaction is refused, because a rollback would undo the call', async () => {
     database.exec('BEGIN');
     const enrolling = toEnroll();
     expect(await codeOf(() => registry.enroll(enrolling))).toBe('key_registry_failed');
@@ -509,7 +509,7 @@ describe('what cannot be enrolled:', () => {
   });
 });
 
-test.each([null, {}, undefined])('%p is no database', (other) => {
+test.each([null, {}, undefined])('%p is not a database', (other) => {
   expect(() => new SqliteKeyRegistry(other as never)).toThrow(TypeError);
   expect(() => new PostgresKeyRegistry(other as never)).toThrow(TypeError);
 });

@@ -37,7 +37,7 @@ test('it works in a vm context', async () => {
   });
 });
 
-test('nothing of it runs before it is used: importing starts no thread and opens no file', async () => {
+test('importing starts no thread and opens no file', async () => {
   expect(await runChild('only-import.cjs')).toMatchObject({
     exitCode: 0,
     output: { addonLoaded: false, newThreads: 0 },

@@ -1,4 +1,4 @@
-// Machines that lack something: what they are told, and that nothing breaks before they ask.
+// Machines with a missing part: the errors, and that nothing fails before the part is needed.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -15,7 +15,7 @@ interface Failure {
 let home: string;
 beforeAll(async () => {
   home = await mkdtemp('/tmp/dk-bare-');
-  // What a package that was half removed leaves behind.
+  // The state after an incomplete removal of a package.
   await writeFile(path.join(home, 'libtss2-rc.so.0'), '');
 });
 afterAll(() => rm(home, { recursive: true }));
@@ -75,11 +75,11 @@ describe.each([
 ])('with $lack', ({ env, code, cure }) => {
   const expected = { code, message: expect.stringContaining(cure) as string };
 
-  test('creating a key rejects and names the missing part', async () => {
+  test('create rejects and names the missing part', async () => {
     expect(await createError(env())).toMatchObject(expected);
   });
 
-  test('probing tells the same', async () => {
+  test('support reports the same', async () => {
     const { hardware, protectionClass, providers } = await support(env());
     expect({ hardware, protectionClass }).toEqual({ hardware: false, protectionClass: null });
     expect(providers[0]).toMatchObject({ provider: 'tpm2', available: false, ...expected });
@@ -99,7 +99,7 @@ describe.each([
   });
 });
 
-test('probing a TPM that works tells so', async () => {
+test('support reports a working TPM', async () => {
   const tpm = await SoftwareTpm.start();
   try {
     const told = await support({

@@ -1,4 +1,4 @@
-// What DeviceKeyStore.open takes, refuses, and finds in the environment.
+// The options and environment variables of DeviceKeyStore.open, valid and invalid ones.
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -55,7 +55,7 @@ describe('DeviceKeyStore.open', () => {
   });
 
   test.each([{ tctl: 'device:' }, { targets: { host: [] } }])(
-    'throws for an option that it does not know: %j',
+    'throws for an unknown option: %j',
     (options) => {
       expect(openingError(options)).toMatchObject({
         code: 'invalid_params',
@@ -64,7 +64,7 @@ describe('DeviceKeyStore.open', () => {
     },
   );
 
-  test('takes undefined for an option that is absent', async () => {
+  test('treats undefined as an absent option', async () => {
     const absent = { directory: undefined, tcti: undefined } as unknown as DeviceKeyStoreOptions;
     await DeviceKeyStore.open(absent).close();
   });
@@ -83,7 +83,7 @@ describe('an open store', () => {
   afterEach(() => machine.closeStores());
   afterAll(() => machine.stop());
 
-  test('gives a TPM that does not answer timeoutMs, then rejects with device_timeout', async () => {
+  test('waits timeoutMs for a TPM that does not answer, then rejects with device_timeout', async () => {
     const keyId = await machine.enroll();
     const store = machine.open({ timeoutMs: 200 });
     machine.tpm.pause();
@@ -96,7 +96,7 @@ describe('an open store', () => {
     await expect(store.sign({ keyId, payload: connectionPayload() })).resolves.toBeDefined();
   });
 
-  test('sends proofs where targets allows, and nowhere else', async () => {
+  test('signs only for the hosts in targets', async () => {
     const store = machine.open({
       targets: {
         httpsHosts: ['*.example.org'],
@@ -124,7 +124,7 @@ describe('an open store', () => {
     });
   });
 
-  test('sends proofs to https servers on other ports, unless targets names one port', async () => {
+  test('signs for any port of an https server, unless targets names one port', async () => {
     const keyId = await machine.enroll();
     const signAt = (store: DeviceKeyStore, targetOrigin: string) =>
       outcome(store.sign({ keyId, payload: connectionPayload({ targetOrigin }) }));
@@ -137,7 +137,7 @@ describe('an open store', () => {
     expect(await signAt(onePort, 'https://rc.example.org:9443')).toBe('invalid_payload');
   });
 
-  test('lets proofs live as long as targets.maxLifetimeSeconds, and no longer', async () => {
+  test('limits the lifetime of proofs to targets.maxLifetimeSeconds', async () => {
     const store = machine.open({ targets: { maxLifetimeSeconds: 86_400 } });
     const { keyId } = await store.create(binding);
     const sign = (seconds: number) =>
@@ -211,7 +211,7 @@ describe('the environment', () => {
   );
 
   test.each(['', '0', 'true', 'yes'])(
-    'allows a simulator by DEVICE_KEY_ALLOW_SIMULATOR=1 alone, not by "%s"',
+    'allows a simulator only with DEVICE_KEY_ALLOW_SIMULATOR=1, not with "%s"',
     async (value) => {
       const { error } = await create({ ...simulator(), DEVICE_KEY_ALLOW_SIMULATOR: value });
       expect(error).toMatchObject({ code: 'hardware_unavailable' });

@@ -18,7 +18,7 @@ describe('the npm package', () => {
   let tarball: string;
   let files: string[];
 
-  // Packed in a copy, because packing rebuilds dist/, which other tests are using. It compiles lib/.
+  // Packed in a copy, because packing rebuilds dist/, which other tests use. It compiles lib/.
   beforeAll(async () => {
     scratch = await mkdtemp(path.join(tmpdir(), 'dk-pack-'));
     const copy = path.join(scratch, 'checkout');
@@ -77,7 +77,7 @@ describe('the npm package', () => {
     },
   );
 
-  test('has of the repository what users read, compile or import, and nothing else', () => {
+  test('has only the files of the repository that users read, compile or import', () => {
     const published =
       /^((types|docs|examples|native)\/.*|scripts\/(install\.js|build-native\.mjs|native-build\.js|node-api\/common\.gypi)|package\.json|binding\.gyp|LICENSE|[A-Z]+\.md)$/;
     const expected = inRepository().filter((file) => published.test(file));
@@ -85,7 +85,7 @@ describe('the npm package', () => {
     expect(files.filter((file) => !generated.test(file)).sort()).toEqual(expected.sort());
   });
 
-  test('has in dist/ what lib/ compiles to, and nothing else', () => {
+  test('has in dist/ only the compiled files of lib/', () => {
     const expected = inRepository('lib').flatMap((file) => {
       const [, name, module] = /^lib\/(.*)\.(m?)ts$/.exec(file)!;
       return [`dist/${name!}.${module!}js`, `dist/${name!}.d.${module!}ts`];
@@ -93,14 +93,14 @@ describe('the npm package', () => {
     expect(files.filter((file) => file.startsWith('dist/')).sort()).toEqual(expected.sort());
   });
 
-  // What it tells bundlers and TypeScript about its entries.
-  test('pleases publint', async () => {
+  // The information for bundlers and TypeScript about its entries.
+  test('passes publint', async () => {
     const { stdout } = await run(process.execPath, [program('publint'), 'run', tarball]);
     expect(stdout).toContain('All good!');
   });
 
   // node10 is the resolution of Node.js before 12.7, which does not know `exports`.
-  test('pleases "Are the types wrong?"', async () => {
+  test('passes "Are the types wrong?"', async () => {
     await run(process.execPath, [
       program('@arethetypeswrong/cli', 'attw'),
       ...[tarball, '--profile', 'node16'],
@@ -114,7 +114,7 @@ describe('the npm package', () => {
     );
   });
 
-  test('has what its documentation links to', async () => {
+  test('has the files that its documentation links to', async () => {
     const dead: string[] = [];
     for (const page of files.filter((file) => /^[^/]+\.md$|^docs\/.*\.md$/.test(file))) {
       const text = await readFile(path.join(scratch, 'checkout', page), 'utf8');
@@ -143,7 +143,7 @@ describe('the npm package', () => {
       env = { PATH: bin, HOME: scratch };
       const { stdout, stderr } = await run(
         process.execPath,
-        // npm shows what install scripts print only when it is told to.
+        // npm shows the output of install scripts only when requested.
         [npm, 'install', '--foreground-scripts', '--no-audit', '--no-fund', tarball],
         { cwd: project, env },
       );
@@ -176,7 +176,7 @@ describe('the npm package', () => {
       expect(await evaluate(program)).toBe('the signed bytes');
     });
 
-    test('signs with the store of node-device-key/testing, as a key does', async () => {
+    test('signs with the store of node-device-key/testing', async () => {
       const program = `
         import { createInMemoryDeviceKeyStore } from 'node-device-key/testing';
         import { verifyDeviceKeySignature } from 'node-device-key/verify';
@@ -210,7 +210,7 @@ describe('the npm package', () => {
   });
 });
 
-/** The files that git knows. */
+/** The files in git. */
 function inRepository(...paths: string[]): string[] {
   const list = execFileSync('git', ['ls-files', ...paths], { cwd: root, encoding: 'utf8' });
   return list.split('\n').filter(Boolean);
@@ -234,14 +234,14 @@ describe('the addon', () => {
       .map((line) => line.replace(/@.*/, ''))
       .filter(Boolean);
 
-  test('exports its two entry points alone', () => {
+  test('exports only its two entry points', () => {
     expect(symbols('--defined-only').sort()).toEqual([
       'napi_register_module_v1',
       'node_api_module_get_api_version_v1',
     ]);
   });
 
-  // Node.js exports its own OpenSSL, and an import would bind to that one.
+  // Node.js exports its own OpenSSL, and an import would be bound to it.
   test('imports no OpenSSL', () => {
     expect(
       symbols('--undefined-only').filter((name) => /^(EVP|OPENSSL|CRYPTO)_/.test(name)),
@@ -249,7 +249,7 @@ describe('the addon', () => {
   });
 
   // Only Node-API is stable across versions of Node.js and Electron.
-  test('imports nothing of V8 or libuv', () => {
+  test('imports no symbol of V8 or libuv', () => {
     expect(symbols('--undefined-only').filter((name) => /^(uv_|_ZNK?2v8)/.test(name))).toEqual([]);
   });
 
@@ -271,7 +271,7 @@ describe('the addon', () => {
     ).toEqual([]);
   });
 
-  test('needs nothing but the C and C++ run-time libraries', () => {
+  test('needs only the C and C++ run-time libraries', () => {
     const dynamic = execFileSync('readelf', ['--dynamic', '--wide', addon], { encoding: 'utf8' });
     const needed = Array.from(dynamic.matchAll(/NEEDED.*\[([^\]]+)\]/g), ([, library]) => library);
     const runTime = /^(libstdc\+\+|libm|libgcc_s|libc|ld-linux[-a-z0-9]*)\.so\.\d$/;
@@ -293,7 +293,7 @@ describe('the addon is loaded', () => {
   });
   afterEach(() => rm(installed, { recursive: true }));
 
-  // The file that was loaded, or the message of the error.
+  // The path of the loaded file, or the message of the error.
   function load(env: NodeJS.ProcessEnv = {}): string {
     const program = `
       try {
@@ -363,14 +363,14 @@ describe('the addon is loaded', () => {
     expect(load()).toMatch(/^platform_error: .*is not the one of node-device-key/);
   });
 
-  test('or the error tells why its file cannot be loaded', async () => {
+  test('or the error says why its file cannot be loaded', async () => {
     await sourceBuild('no library');
     expect(load()).toMatch(
       /^platform_error: .*device_key\.node: file too short|invalid ELF header/,
     );
   });
 
-  test('or the error tells that there is none', () => {
+  test('or the error says that there is none', () => {
     expect(load()).toMatch(
       /^platform_error: there is no build .*`npm rebuild --foreground-scripts node-device-key`$/,
     );

@@ -1,4 +1,4 @@
-// What stays when a process ends: keys that sign in the next one, and their records on disk.
+// What remains when a process ends: keys that sign in the next one, and their records on disk.
 import { execFile } from 'node:child_process';
 import { createHash, verify } from 'node:crypto';
 import { chmod, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
@@ -49,7 +49,7 @@ async function writeRecord(keyId: string, record: unknown): Promise<void> {
   await writeFile(machine.recordPath(keyId), JSON.stringify(record), { mode: 0o600 });
 }
 
-// Why deleting a key is not revoking it, as README.md, SECURITY.md and docs/cli.md say.
+// The reason why deleting a key does not revoke it, as README.md, SECURITY.md and docs/cli.md say.
 test('a TPM key that was deleted signs again when a copy of its record is put back', async () => {
   const store = machine.open();
   const { keyId, publicKeySpkiDerBase64 } = await store.create(binding);
@@ -127,7 +127,7 @@ describe('the binding of a key', () => {
   const authFailure = /^0x(9a2|98e)$/;
 
   test.each(['accountUserId', 'clientId'] as const)(
-    'is held by the TPM: a record edited to another %s does not sign for it',
+    'is enforced by the TPM: a record edited to another %s does not sign for it',
     async (member) => {
       const keyId = await machine.enroll();
       const other = { ...binding, [member]: 'somebody-else' };
@@ -140,7 +140,7 @@ describe('the binding of a key', () => {
     },
   );
 
-  test('is not loosened by a loaded key: an edit between two signatures is noticed', async () => {
+  test('also holds for a loaded key: an edit between two signatures is detected', async () => {
     const store = machine.open();
     const { keyId } = await store.create(binding);
     await store.sign({ keyId, payload: connectionPayload() });
@@ -182,7 +182,7 @@ describe('the binding of a key', () => {
 describe('the directory of key records', () => {
   const mode = async (file: string) => (await stat(file)).mode & 0o777;
 
-  test('is made with the first key, for its owner alone, under any umask', async () => {
+  test('is created with the first key, only for its owner, with any umask', async () => {
     const previous = process.umask(0);
     try {
       const keyId = await machine.enroll();
@@ -193,12 +193,12 @@ describe('the directory of key records', () => {
     }
   });
 
-  test('holds one file for a key and nothing else', async () => {
+  test('has only one file for a key', async () => {
     const keyId = await machine.enroll();
     expect(await readdir(machine.directory)).toEqual([`${keyId}.json`]);
   });
 
-  test('is not made by looking', async () => {
+  test('is not created by reading', async () => {
     const store = machine.open();
     expect(await store.list()).toEqual([]);
     expect((await store.support()).store.available).toBe(true);
@@ -223,7 +223,7 @@ describe('the directory of key records', () => {
     expect((await store.support()).store).toMatchObject({ available: false, ...refused });
   });
 
-  test('is not written to when it turns into a file: no key is left in the TPM', async () => {
+  test('leaves no key in the TPM when it is replaced by a file', async () => {
     await writeFile(machine.directory, '');
     const store = machine.open();
     await expect(store.create(binding)).rejects.toMatchObject({
@@ -241,7 +241,7 @@ describe('a key record', () => {
     expect(Object.entries(await readRecord(keyId))[0]).toEqual(['version', 1]);
   });
 
-  test('of a newer version is refused and left as it is', async () => {
+  test('of a newer version is refused and not changed', async () => {
     const keyId = await machine.enroll();
     await writeRecord(keyId, { version: 3, novel: true });
     const before = await readFile(machine.recordPath(keyId), 'utf8');
@@ -272,7 +272,7 @@ describe('a key record', () => {
     await expect(machine.open().public({ keyId })).rejects.toMatchObject({ code: 'store_corrupt' });
   });
 
-  test('that was removed by another process is key_not_found at once', async () => {
+  test('that another process removed is key_not_found immediately', async () => {
     const store = machine.open();
     const { keyId } = await store.create(binding);
     await rm(machine.recordPath(keyId));
@@ -289,7 +289,7 @@ describe('a key record', () => {
     await expect(store.delete({ keyId })).rejects.toMatchObject({ code: 'key_not_found' });
   });
 
-  test('in a directory with foreign files is found, and they are left alone', async () => {
+  test('in a directory with foreign files is found, and those are not changed', async () => {
     const keyId = await machine.enroll();
     await writeFile(path.join(machine.directory, 'notes.txt'), 'mine');
     await mkdir(path.join(machine.directory, 'dk_tpm_x.json'));

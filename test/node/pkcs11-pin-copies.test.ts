@@ -1,4 +1,4 @@
-// How often a PIN is found in the memory of a process that has used it.
+// How often a PIN occurs in the memory of a process that has used it.
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -7,8 +7,8 @@ import { Child } from '../support/child';
 import { binding } from '../support/payloads';
 import { SoftHsm, softHsmModule } from '../support/softhsm';
 
-// As long as a std::string without allocated memory: moving one leaves the text behind, without
-// its first byte.
+// As long as a std::string without allocated memory: moving one leaves the text behind, without its
+// first byte.
 const pin = randomBytes(7).toString('hex');
 
 let hsm: SoftHsm;
@@ -40,7 +40,7 @@ async function countInMemory(pid: number, text: string): Promise<number> {
     const bytes = Buffer.alloc(parseInt(end, 16) - parseInt(start, 16));
     const { bytesRead } = await memory
       .read(bytes, 0, bytes.length, parseInt(start, 16))
-      .catch(() => ({ bytesRead: 0 })); // [vvar] and the like cannot be read
+      .catch(() => ({ bytesRead: 0 })); // [vvar] and similar areas cannot be read
     const read = bytes.subarray(0, bytesRead);
     count += occurrences(read, Buffer.from(text, 'latin1'));
     count += occurrences(read, Buffer.from(text, 'utf16le'));

@@ -65,7 +65,7 @@ function asUser(command: string, ...args: string[]): Promise<unknown> {
   return promisify(execFile)('setpriv', [...identity, command, ...args]);
 }
 
-test('the user has keys, and cannot read the files that they are in', async () => {
+test('the user has keys, and cannot read their files', async () => {
   const key = await client.create();
   expect(verifies(key.publicKeySpkiDerBase64, await client.sign(key.keyId))).toBe(true);
   expect(await client.list()).toMatchObject([{ keyId: key.keyId }]);
@@ -90,7 +90,7 @@ test('other users cannot use the server', async () => {
   expect(providers[1]).toMatchObject({ provider: 'pkcs11', available: false });
 });
 
-test('a server that was restarted serves again', async () => {
+test('a restarted server works again', async () => {
   const key = await client.create();
   await server.stop();
   expect(await outcome(client.sign(key.keyId))).toBe('token_missing');
@@ -98,7 +98,7 @@ test('a server that was restarted serves again', async () => {
   expect(verifies(key.publicKeySpkiDerBase64, await client.sign(key.keyId))).toBe(true);
 });
 
-test('an operation on a server that hangs times out, and others go on', async () => {
+test('an operation on a server that hangs times out, and others continue', async () => {
   const key = await client.create();
   server.pause();
   expect(await outcome(client.sign(key.keyId))).toBe('device_timeout');
@@ -107,7 +107,7 @@ test('an operation on a server that hangs times out, and others go on', async ()
   expect(verifies(key.publicKeySpkiDerBase64, await client.sign(key.keyId))).toBe(true);
 });
 
-test('a server that hangs does not keep a process from ending', async () => {
+test('a server that hangs does not prevent a process from ending', async () => {
   await client.create();
   server.pause();
   await client.stop();

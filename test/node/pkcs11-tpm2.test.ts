@@ -1,4 +1,4 @@
-// Keys in a TPM by way of tpm2-pkcs11.
+// Keys in a TPM through tpm2-pkcs11.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { verifies } from '../support/proof';
 import { SoftwareTpm } from '../support/swtpm';
 import { TokenClient } from '../support/token-client';
 
-// Debian 13 keeps the library where PKCS#11 modules are, Debian 12 with other libraries.
+// Debian 13 has the library with PKCS#11 modules, Debian 12 with other libraries.
 const libraries = '/usr/lib/x86_64-linux-gnu';
 const inModules = `${libraries}/pkcs11/libtpm2_pkcs11.so.1`;
 const tpm2Pkcs11 = existsSync(inModules) ? inModules : `${libraries}/libtpm2_pkcs11.so.1`;
@@ -47,7 +47,7 @@ async function tool(...args: string[]): Promise<string> {
   return stdout;
 }
 
-// Without a resource manager, what a process leaves in the TPM's three slots stays there.
+// Without a resource manager, objects that a process leaves in the TPM's three slots stay there.
 async function flush(): Promise<void> {
   await tpm.tool('tpm2_flushcontext', '--transient-object');
 }
@@ -84,7 +84,7 @@ test('a key signs in the process that made it and in the next, until it is delet
 
 // tpm2-pkcs11 is registered with p11-kit here. It writes to standard error when it is loaded, and makes
 // a store in the home directory.
-describe('where the TPM can be used directly, tpm2-pkcs11 is not loaded', () => {
+describe('if the TPM can be used directly, tpm2-pkcs11 is not loaded', () => {
   let direct: Record<string, string>;
 
   beforeEach(() => {

@@ -1,4 +1,4 @@
-// Keys in a PKCS#11 token, on a machine without a TPM: SoftHSM, seen by pkcs11-tool as well.
+// Keys in a PKCS#11 token, on a machine without a TPM: SoftHSM, also checked with pkcs11-tool.
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -56,7 +56,7 @@ async function start(
   return client;
 }
 
-// As if its process had died long ago before it was recorded.
+// As if its process had died long ago, before the key was recorded.
 async function abandon(keyId: string): Promise<void> {
   const file = path.join(home, 'keys', keyId);
   const { handle } = JSON.parse(await readFile(`${file}.json`, 'utf8')) as { handle: object };
@@ -73,7 +73,7 @@ async function rejection(promise: Promise<unknown>): Promise<DeviceKeyError> {
 }
 
 describe('a key in a token', () => {
-  test('has the class and id of what the operating system protects', async () => {
+  test('has the protection class os_protected_nonextractable and a matching id', async () => {
     const client = await start();
     const key = await client.create();
     expect(key.protectionClass).toBe('os_protected_nonextractable');
@@ -89,7 +89,7 @@ describe('a key in a token', () => {
     expect(verifies(key.publicKeySpkiDerBase64, await next.sign(key.keyId))).toBe(true);
   });
 
-  test('signs what the openssl command verifies', async () => {
+  test('makes a signature that the openssl command verifies', async () => {
     const client = await start();
     const key = await client.create();
     const proof = await client.sign(key.keyId);
@@ -105,7 +105,7 @@ describe('a key in a token', () => {
     expect(stdout).toBe('Verified OK\n');
   });
 
-  test('for DPoP signs proofs alone', async () => {
+  test('for DPoP signs only proofs', async () => {
     const client = await start();
     const key = await client.call<DpopKey>('createDpopKey', {
       clientId: 'app',
@@ -158,7 +158,7 @@ describe('a key in a token', () => {
 });
 
 describe('the choice of a token', () => {
-  test('is asked for when there are several, which the error lists', async () => {
+  test('is required when there are several, and the error lists them', async () => {
     await hsm.addToken('another');
     const error = await rejection((await start()).create());
     expect(error.code).toBe('invalid_params');
@@ -183,7 +183,7 @@ describe('the choice of a token', () => {
     expect(await hsm.tool(['--token-label', 'another', '--list-objects'])).toContain(keyId);
   });
 
-  test('of a token that is not present names those that are', async () => {
+  test('of a missing token names the present ones', async () => {
     const error = await rejection((await start({ token: 'elsewhere', pin: hsm.pin })).create());
     expect(error.code).toBe('token_missing');
     expect(error.message).toContain('token=device%20keys');
@@ -204,14 +204,14 @@ describe('the PIN', () => {
     expect(await outcome((await start({ token })).create())).toBe('fulfilled');
   });
 
-  test('is required where nothing says it', async () => {
+  test('is required', async () => {
     const client = await start({});
     expect(await outcome(client.create())).toBe('pin_required');
     const { providers } = await client.support();
     expect(providers[1]).toMatchObject({ provider: 'pkcs11', code: 'pin_required' });
   });
 
-  test('is asked for once, for all operations that wait', async () => {
+  test('is asked for once, for all waiting operations', async () => {
     const client = await start({}, { answers: [hsm.pin] });
     const params = { ...binding, protectionPolicy: 'allow_os_protected_nonextractable' };
     const keys = await client.call('together', Array(5).fill({ method: 'create', params }));
@@ -238,7 +238,7 @@ describe('the PIN', () => {
     ]);
   });
 
-  test('goes to the token that was asked about, of several', async () => {
+  test('is used only for the token of the question', async () => {
     const one = await (await start()).create();
     await hsm.addToken('another', '5678');
     const another = await (await start({ token: 'another', pin: '5678' })).create();
@@ -255,7 +255,7 @@ describe('the PIN', () => {
     ]);
   });
 
-  test('that is not given yet when the store is closed rejects what waits for it', async () => {
+  test('that is still missing when the store is closed rejects the waiting operations', async () => {
     const client = await start({}, { answers: {} });
     const created = outcome(client.create());
     while ((await client.questions()).length === 0);
@@ -263,7 +263,7 @@ describe('the PIN', () => {
     expect(await created).toBe('closed');
   });
 
-  test('that is wrong is the end of a creation that finds abandoned keys', async () => {
+  test('that is wrong ends a creation that finds abandoned keys', async () => {
     const { keyId } = await (await start()).create();
     await stopClients();
     await abandon(keyId);
@@ -272,13 +272,13 @@ describe('the PIN', () => {
     expect(await client.questions()).toHaveLength(1);
   });
 
-  test('not being given is a cancellation', async () => {
+  test('that is not given is a cancellation', async () => {
     const client = await start({}, { answers: [''] });
     expect(await outcome(client.create())).toBe('user_canceled');
   });
 
-  // The calls that reach the module, as OpenSC's spy between it and us writes them down.
-  test('that is wrong reaches the token once, however often it is tried', async () => {
+  // The calls that reach the module, as logged by OpenSC's spy between it and us.
+  test('that is wrong reaches the token only once', async () => {
     const { keyId } = await (await start()).create();
     await stopClients();
     const log = path.join(home, 'calls');
@@ -324,7 +324,7 @@ describe('a key whose process died before it was recorded', () => {
 });
 
 describe('a token that is taken out', () => {
-  test('leaves no announcements, however often a key is asked for', async () => {
+  test('leaves no announcements', async () => {
     const client = await start({ pin: hsm.pin, token: 'device keys' });
     await client.create();
     await hsm.takeOut();
@@ -335,7 +335,7 @@ describe('a token that is taken out', () => {
     await hsm.putBack();
   });
 
-  test('is missing by name, and serves again when it is back', async () => {
+  test('is named in the error, and works again once it is back', async () => {
     const client = await start();
     const key = await client.create();
     await hsm.takeOut();
@@ -362,7 +362,8 @@ describe('worker threads', () => {
       const { output, exitCode, signal } = await runChild<{ signed: number }[]>(
         'token-workers.cjs',
         { options: optionsWith(pkcs11), binding, seconds, workers: 4 },
-        // A home, for modules behind the proxy that would else write where they are started.
+        // A home for modules behind the proxy, which would otherwise write to the working
+        // directory.
         { env: { ...hsm.environment, HOME: home }, limitMs: (seconds + 30) * 1000 },
       );
       expect({ exitCode, signal }).toEqual({ exitCode: 0, signal: null });
@@ -376,7 +377,7 @@ describe('worker threads', () => {
   );
 });
 
-describe('without need of it', () => {
+describe('if no token is needed', () => {
   test('no module is loaded', async () => {
     const client = await start({ module: '/nonexistent.so', pin: 'none' });
     expect(await client.list()).toEqual([]);

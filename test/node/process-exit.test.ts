@@ -32,7 +32,7 @@ async function ended(end: string, count: number): Promise<ChildResult<Report>> {
   return child(end, count).result;
 }
 
-test('a process ends of itself while a store is open and idle', async () => {
+test('a process ends normally while a store is open and idle', async () => {
   expect(await ended('of itself', 0)).toMatchObject({ exitCode: 0, signal: null, stderr: '' });
 });
 
@@ -44,7 +44,7 @@ test('a process waits for the operations that are outstanding', async () => {
   });
 });
 
-test('process.exit ends it with the code that was given, with many requests in flight', async () => {
+test('process.exit ends it with the given code, with many requests in flight', async () => {
   expect(await ended('process.exit', manyRequests)).toMatchObject({
     exitCode: 7,
     signal: null,
@@ -52,7 +52,7 @@ test('process.exit ends it with the code that was given, with many requests in f
   });
 });
 
-test('process.exit in the middle of a delivery of results ends it as well', async () => {
+test('process.exit during the delivery of results ends it too', async () => {
   expect(await ended('process.exit at the first result', manyRequests)).toMatchObject({
     exitCode: 7,
     signal: null,
@@ -81,20 +81,17 @@ describe('with a TPM that hangs', () => {
     expect(elapsedMs).toBeLessThan(15_000);
   });
 
-  testUnlessWindows(
-    'process.exit does not wait for it to forget the keys that are loaded',
-    async () => {
-      const exiting = child('process.exit at SIGUSR2', 1);
-      await exiting.printed('ready');
-      machine.tpm.pause();
-      exiting.kill('SIGUSR2');
-      const { exitCode, signal, elapsedMs } = await exiting.result;
-      expect({ exitCode, signal }).toEqual({ exitCode: 7, signal: null });
-      expect(elapsedMs).toBeLessThan(15_000);
-    },
-  );
+  testUnlessWindows('process.exit does not wait for it to flush the loaded keys', async () => {
+    const exiting = child('process.exit at SIGUSR2', 1);
+    await exiting.printed('ready');
+    machine.tpm.pause();
+    exiting.kill('SIGUSR2');
+    const { exitCode, signal, elapsedMs } = await exiting.result;
+    expect({ exitCode, signal }).toEqual({ exitCode: 7, signal: null });
+    expect(elapsedMs).toBeLessThan(15_000);
+  });
 
-  test('it serves the next process when it goes on', async () => {
+  test('it serves the next process when it answers again', async () => {
     machine.tpm.pause();
     await ended('process.exit', 3);
     machine.tpm.resume();
@@ -106,7 +103,7 @@ describe('with a TPM that hangs', () => {
 });
 
 test.each(['an uncaught exception', 'an unhandled rejection'])(
-  '%s ends it as usual, with many requests in flight',
+  '%s ends it normally, with many requests in flight',
   async (end) => {
     const { exitCode, signal, stderr } = await ended(end, manyRequests);
     expect({ exitCode, signal }).toEqual({ exitCode: 1, signal: null });
@@ -115,7 +112,7 @@ test.each(['an uncaught exception', 'an unhandled rejection'])(
 );
 
 test.each(['SIGTERM', 'SIGINT'] as const)(
-  '%s ends it at once, with many requests in flight',
+  '%s ends it immediately, with many requests in flight',
   async (signal) => {
     const waiting = child('waiting for a signal', manyRequests);
     await waiting.printed('ready');

@@ -1,4 +1,5 @@
-// Members that an embedding program got on Object.prototype act as no option, expectation or param.
+// Members that an embedding program has added to Object.prototype have no effect as option,
+// expectation or param.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -43,7 +44,7 @@ const signer = new SoftwareSigner();
 const { publicKeySpkiDerBase64 } = signer;
 const unknownKey = `dk_tpm_${Buffer.alloc(32).toString('base64url')}`;
 const evilPayload = connectionPayload({ targetOrigin: 'https://evil.test' });
-// Made before anything is polluted: the bytes are the caller's, not this package's.
+// Made before the pollution: the caller makes the bytes, not this package.
 const evilBytes = Buffer.from(canonicalText(evilPayload));
 const goodBytes = Buffer.from(canonicalText(connectionPayload()));
 const proofs = new Map<DeviceKeySignPayload, DeviceKeySignResponse>();
@@ -54,7 +55,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true }));
 
-/** How a call ended, without what differs from one call to the next. */
+/** The result of a call, without the parts that differ between calls. */
 async function ending(call: () => unknown): Promise<unknown> {
   try {
     await call();
@@ -71,7 +72,7 @@ async function endings(calls: (() => unknown)[]): Promise<unknown[]> {
 }
 
 interface Entry {
-  /** Everything that a caller can name in an object handed to this entry's exports. */
+  /** Every name that a caller can use in an object for this entry's exports. */
   names: string[];
   observe: () => Promise<unknown>;
 }
@@ -223,7 +224,7 @@ const verify: Entry = {
     const statement = {
       run: () => ({ changes: 0 }),
       all: (...values: unknown[]) => {
-        written.push(values.filter((value) => typeof value !== 'number')); // but for the time
+        written.push(values.filter((value) => typeof value !== 'number')); // except the time
         return [];
       },
     };
@@ -352,7 +353,7 @@ const dpop: Entry = {
       () => key.createJwt({}, {}),
       () => key.createJwt({ typ: 'dpop+jwt', alg: 'ES256' }, dpopRequest),
       () => session.buildProof(dpopRequest),
-      // Sends nothing: port 1 has no server.
+      // Sends nothing: there is no server at port 1.
       () => dpopFetch(signer, 'key', {})('http://127.0.0.1:1/'),
     ]);
     return [results, signed];
@@ -400,7 +401,7 @@ async function withPolluted<T>(name: string, value: unknown, run: () => Promise<
   }
 }
 
-/** Values that would open something if they were taken for the option of that name. */
+/** Values that would weaken something if they were used as the option of that name. */
 const tempting: Record<string, unknown[]> = {
   targets: [{ httpsHosts: ['evil.test'] }],
   httpsHosts: [['evil.test']],
@@ -444,7 +445,7 @@ describe.each(Object.entries({ main, remoteControl, appServer, verify, testing, 
   },
 );
 
-describe('attacks that need one polluted name:', () => {
+describe('attacks with one polluted name:', () => {
   test('allowRemoteTransport does not open a websocket handler', async () => {
     const handle = await withPolluted('allowRemoteTransport', true, () =>
       Promise.resolve(
@@ -464,7 +465,7 @@ describe('attacks that need one polluted name:', () => {
     await keys.close();
   });
 
-  test('clockSkewSeconds does not make the verifier take a proof that is an hour old', async () => {
+  test('clockSkewSeconds does not make the verifier accept a proof that is an hour old', async () => {
     const code = await withPolluted('clockSkewSeconds', 7200, () =>
       ending(() =>
         verifyDeviceKeyProof(
@@ -478,7 +479,7 @@ describe('attacks that need one polluted name:', () => {
   });
 });
 
-test('elements on Array.prototype are no hosts', async () => {
+test('elements on Array.prototype are not hosts', async () => {
   const array = Array.prototype as unknown as Record<string, unknown>;
   array[0] = 'evil.test';
   try {

@@ -1,5 +1,5 @@
-// What the documentation shows: its code is code, its links lead somewhere, and the README's example
-// does what the README says.
+// The documentation: its code is valid, its links work, and the README's example does what the
+// README says.
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -32,7 +32,7 @@ function codeBlocks(page: string, languages: string[]) {
   );
 }
 
-/** Of the headings of a page, as GitHub makes them. */
+/** The anchors of the headings of a page, as GitHub makes them. */
 function anchors(page: string): string[] {
   const prose = read(page).replaceAll(/^```.*?^```$/gms, '');
   return Array.from(prose.matchAll(/^#+ (.*)$/gm), ([, heading]) =>
@@ -57,7 +57,7 @@ test.each(withCode)('%s shows JavaScript and TypeScript that parse', (page) => {
   }
 });
 
-/** What TypeScript says of programs beside this package, where `node-device-key` is this package. */
+/** TypeScript's errors in programs beside this package, where `node-device-key` is this package. */
 function typeErrors(sources: Record<string, string>): string[] {
   const options: ts.CompilerOptions = {
     ...{ allowJs: true, checkJs: true, strict: true, noImplicitAny: false, noEmit: true },
@@ -66,7 +66,7 @@ function typeErrors(sources: Record<string, string>): string[] {
     moduleDetection: ts.ModuleDetectionKind.Force,
     types: ['node'],
     rootDir: root,
-    outDir: path.join(root, 'dist'), // without it `exports` leads back to this package's sources
+    outDir: path.join(root, 'dist'), // without it `exports` would resolve to this package's sources
     skipLibCheck: true,
   };
   const files = new Map(
@@ -115,7 +115,7 @@ test.each(pages)('%s links to files and headings that exist', (page) => {
   expect(broken).toEqual([]);
 });
 
-test('the documentation names the oldest Node.js that package.json allows', () => {
+test('the documentation names the minimum Node.js of package.json', () => {
   const { engines } = JSON.parse(read('package.json')) as { engines: { node: string } };
   const oldest = engines.node.replace('>=', '');
   const named = pages.flatMap((page) =>

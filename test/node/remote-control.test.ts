@@ -1,4 +1,4 @@
-// The stand-in for desktop apps' device-key module, as such an app uses it, with a real TPM.
+// The replacement for desktop apps' device-key module, used like such an app does, with a real TPM.
 import { execFile } from 'node:child_process';
 import { createHash, createPublicKey, randomBytes, verify } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
@@ -49,7 +49,7 @@ const connection = {
   scopes: ['remote_control_controller_websocket'],
 };
 
-/** As the apps do: JSON.stringify with sorted members. */
+/** Like the apps: JSON.stringify with sorted members. */
 const bytesOf = (payload: object): Buffer => Buffer.from(canonicalText(payload));
 const enrollmentBytes = bytesOf(enrollment);
 const connectionBytes = bytesOf(connection);
@@ -91,7 +91,9 @@ function isSigned(spkiBase64: string, bytes: Uint8Array, signatureBase64: string
   return verify('sha256', bytes, publicKey, Buffer.from(signatureBase64, 'base64'));
 }
 
-/** The error that `call` rejects with; fails when it throws at once, or something else. */
+/**
+ * Returns the error that `call` rejects with; fails if it throws synchronously, or something else.
+ */
 async function rejection(call: () => Promise<unknown>): Promise<DeviceKeyError> {
   const error: unknown = await call().then(
     () => 'nothing',
@@ -110,7 +112,7 @@ describe('the life of a key', () => {
     const { keyId, publicKeySpkiDerBase64 } = created;
 
     for (const bytes of [enrollmentBytes, connectionBytes]) {
-      // What the app sends to its backend.
+      // The members that the app sends to its backend.
       const proof = {
         ...(await keys.signDeviceKey(keyId, bytes)),
         signedPayloadBase64: bytes.toString('base64'),
@@ -124,7 +126,7 @@ describe('the life of a key', () => {
     await expect(keys.deleteDeviceKey(keyId)).resolves.toBeUndefined();
   });
 
-  test('goes on when the app is started again', async () => {
+  test('continues when the app is restarted', async () => {
     const before = openRemoteControl(options);
     const { keyId } = await before.createDeviceKey();
     await before.signDeviceKey(keyId, enrollmentBytes);
@@ -136,7 +138,7 @@ describe('the life of a key', () => {
   });
 });
 
-describe('a key that is not there', () => {
+describe('a missing key', () => {
   const missing = `dk_tpm_${Buffer.alloc(32).toString('base64url')}`;
 
   test.each([missing, 'dk_se_0f3b', '3f2504e0-4f89-11d3-9a0c-0305e82c3301'])(
@@ -156,14 +158,14 @@ describe('a key that is not there', () => {
     }
   });
 
-  test('is an error of the store all the same', async () => {
+  test('is nevertheless an error of the store', async () => {
     const store = DeviceKeyStore.open(options);
     expect(await codeOf(() => store.delete({ keyId: missing }))).toBe('key_not_found');
     await store.close();
   });
 });
 
-describe('results have just the members that the apps know:', () => {
+describe('results have only the members that the apps know:', () => {
   test('createDeviceKey and getDeviceKeyPublic', async () => {
     const created = await keys.createDeviceKey();
     const expected = {
@@ -186,7 +188,7 @@ describe('results have just the members that the apps know:', () => {
 
 describe('createDeviceKey', () => {
   test.each([undefined, null, 'hardware_only', 'allow_os_protected_nonextractable'] as const)(
-    'takes the policy %s, and hardware where there is some',
+    'accepts the policy %s, and uses hardware if there is any',
     async (policy) => {
       expect((await keys.createDeviceKey(policy)).protectionClass).toBe('hardware_tpm');
     },
@@ -201,7 +203,7 @@ describe('createDeviceKey', () => {
     },
   );
 
-  test('does not take a simulator for hardware by default', async () => {
+  test('does not treat a simulator as hardware by default', async () => {
     const strict = openRemoteControl({ ...options, allowSimulator: false });
     expect(await codeOf(() => strict.createDeviceKey())).toBe('hardware_unavailable');
     await strict.close();
@@ -304,7 +306,7 @@ describe('the bytes may come as', () => {
   });
 });
 
-describe('signDeviceKey takes ids and texts', () => {
+describe('signDeviceKey accepts ids and texts', () => {
   test.each([
     ['in other scripts', 'Zoë 李 😀 \u2028'],
     ['with everything that JSON escapes', '"\\/\b\f\n\r\t\u0001\u001f\u007f'],
@@ -397,7 +399,7 @@ describe('signDeviceKey refuses, as invalid_payload,', () => {
 });
 
 describe('the first enrollment', () => {
-  test('comes before any connection', async () => {
+  test('is required before a connection', async () => {
     const keyId = await newKey();
     expect(await codeOf(() => keys.signDeviceKey(keyId, connectionBytes))).toBe('binding_mismatch');
     await keys.signDeviceKey(keyId, enrollmentBytes);
@@ -407,7 +409,7 @@ describe('the first enrollment', () => {
   test.each([
     ['account', { accountUserId: 'user-other' }],
     ['client', { clientId: 'cli_other' }],
-  ])('decides about the %s permanently', async (_, other) => {
+  ])('sets the %s permanently', async (_, other) => {
     const keyId = await enrolledKey();
     for (const payload of [enrollment, connection]) {
       const bytes = bytesOf({ ...payload, ...other });
@@ -416,14 +418,14 @@ describe('the first enrollment', () => {
     await expect(keys.signDeviceKey(keyId, enrollmentBytes)).resolves.toBeDefined();
   });
 
-  test('decides nothing when it is refused', async () => {
+  test('sets nothing if it is refused', async () => {
     const keyId = await newKey();
     const refused = bytesOf({ ...enrollment, accountUserId: 'user-other', nonce: 'AAAA' });
     expect(await codeOf(() => keys.signDeviceKey(keyId, refused))).toBe('invalid_payload');
     await expect(keys.signDeviceKey(keyId, enrollmentBytes)).resolves.toBeDefined();
   });
 
-  test('gives the key to one of two accounts that come at once', async () => {
+  test('binds the key to one of two concurrent accounts', async () => {
     const keyId = await newKey();
     const other = openRemoteControl(options);
     const outcomes = await Promise.allSettled([
@@ -436,7 +438,7 @@ describe('the first enrollment', () => {
     expect((lost?.reason as DeviceKeyError).code).toBe('binding_mismatch');
   });
 
-  test('is seen by a store that has had the key loaded since before', async () => {
+  test('is seen by a store that loaded the key before', async () => {
     const keyId = await newKey();
     const other = openRemoteControl(options);
     await other.signDeviceKey(keyId, enrollmentBytes);
@@ -458,8 +460,8 @@ describe('the first enrollment', () => {
     );
   });
 
-  // A limit, stated in docs/remote-control.md.
-  test('is forgotten with the record that a copy from before replaces', async () => {
+  // A limit that docs/remote-control.md states.
+  test('is lost if an older copy of the record is restored', async () => {
     const keyId = await newKey();
     const record = path.join(directory, `${keyId}.json`);
     await copyFile(record, `${record}.copy`);
@@ -528,13 +530,13 @@ describe('target paths', () => {
     '/wham/remote/control/client?x=1',
     '/backend-api/wham/remote/control/client/refresh',
     '/backend-api/../wham/remote/control/client',
-  ])('have nothing like %j', async (targetPath) => {
+  ])('do not have %j', async (targetPath) => {
     expect(await codeOf(() => connectTo(targetPath))).toBe('invalid_payload');
     expect(await codeOf(() => enrollAt(targetPath))).toBe('invalid_payload');
   });
 });
 
-describe('a target policy of the app’s own', () => {
+describe('a target policy of the app', () => {
   const opened: RemoteControlDeviceKeys[] = [];
   function open(targets: DeviceKeyStoreOptions['targets']): RemoteControlDeviceKeys {
     opened.push(openRemoteControl({ ...options, targets } as DeviceKeyStoreOptions));
@@ -565,7 +567,7 @@ describe('a target policy of the app’s own', () => {
     }
   });
 
-  test('sets the longest lifetime, and keeps the apps’ paths when it says so', async () => {
+  test('sets the maximum lifetime, and can keep the apps’ paths', async () => {
     const day = 86_400;
     const own = open({ ...remoteControlTargets, maxLifetimeSeconds: day });
     const keyId = await enrolledKey();
@@ -584,7 +586,7 @@ describe('a target policy of the app’s own', () => {
     );
   });
 
-  test('that is undefined is none', async () => {
+  test('that is undefined is absent', async () => {
     const own = open(undefined);
     const targetPath = '/backend-api/codex/remote/control/client/enroll';
     await expect(
@@ -603,7 +605,7 @@ describe('key ids', () => {
     ['nothing', ''],
     ['dk_tpm_short', 'dk_tpm_short'],
     ['a path', `../${'a'.repeat(47)}`],
-  ])('like %s are refused by a rejection', async (_, keyId) => {
+  ])('like %s are refused with a rejection', async (_, keyId) => {
     const id = keyId as string;
     expect(await codeOf(() => keys.getDeviceKeyPublic(id))).toBe('invalid_params');
     expect(await codeOf(() => keys.signDeviceKey(id, enrollmentBytes))).toBe('invalid_params');
@@ -611,7 +613,7 @@ describe('key ids', () => {
   });
 });
 
-test('a closed store refuses by a rejection', async () => {
+test('a closed store refuses with a rejection', async () => {
   const own = openRemoteControl(options);
   const { keyId } = await own.createDeviceKey();
   await own.close();
@@ -634,7 +636,7 @@ describe('the module’s own functions', () => {
     await rm(home, { recursive: true });
   });
 
-  /** What `script` prints, as JSON: an async function's body, in a new process. */
+  /** The JSON output of `script`, the body of an async function, in a new process. */
   async function run(script: string, environment: Record<string, string>): Promise<unknown> {
     const program = `const keys = require('node-device-key/remote-control');
       const bytes = JSON.parse(process.env.BYTES).map((base64) => Buffer.from(base64, 'base64'));
@@ -676,7 +678,7 @@ describe('the module’s own functions', () => {
     expect(await readdir(home)).toHaveLength(1); // the key that was not deleted
   });
 
-  test('reject, and never throw, also when no store can be opened', async () => {
+  test('reject and never throw, even if no store can be opened', async () => {
     const codes = await run(
       `const id = 'dk_tpm_' + 'A'.repeat(43);
        return Promise.all([
@@ -719,7 +721,7 @@ describe('the module’s own functions', () => {
     expect(stdout.trim().split(',')).toEqual(theFour);
   });
 
-  test('are there for import as well', async () => {
+  test('can be imported as well', async () => {
     const { stdout } = await promisify(execFile)(
       process.execPath,
       [

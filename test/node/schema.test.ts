@@ -24,7 +24,7 @@ interface Schema {
   anyOf?: Schema[];
 }
 
-/** The file of each schema, by its name. */
+/** The file of each schema, by name. */
 const files = new Map<string, string>();
 for (const set of sets) {
   const directory = path.join(root, 'types/schema', set);
@@ -52,7 +52,7 @@ function runGenerator(directory: string) {
 }
 
 describe('the generated types', () => {
-  test('are those that the schemas give', () => {
+  test('equal the output of the generator', () => {
     const { status, stderr } = runGenerator(root);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
@@ -184,7 +184,7 @@ describe('the schemas', () => {
     ]);
   });
 
-  test('describe a key id alike wherever there is one', () => {
+  test('describe key ids the same way everywhere', () => {
     const keyIds = names.map((name) => load(name).properties?.keyId).filter(Boolean);
     expect(keyIds).toHaveLength(7);
     for (const keyId of keyIds) expect(keyId).toEqual(keyIds[0]);
@@ -229,7 +229,7 @@ describe('the schemas', () => {
     ]);
   });
 
-  test('offer two payloads, told apart by their type', () => {
+  test('offer two payloads, distinguished by their type', () => {
     expect(payloadVariants().map((variant) => [variant.title, variant.properties?.type])).toEqual([
       [
         'RemoteControlClientConnectionDeviceKeySignPayload',
@@ -279,7 +279,7 @@ describe('the schemas', () => {
     ]);
   });
 
-  test('hold times as int64', () => {
+  test('have times as int64', () => {
     const [connection, enrollment] = payloadVariants();
     const int64: unknown = expect.objectContaining({ type: 'integer', format: 'int64' });
     expect(connection?.properties?.tokenExpiresAt).toEqual(int64);

@@ -42,7 +42,7 @@ test.each(rows)('%s', (_, cell) => {
   expect(files.length + names.length).toBeGreaterThan(0);
   for (const name of names) expect(nativeTests).toContain(name);
 
-  // The title of a test stands after those of the blocks around it: some end of it is in the file.
+  // A test's title follows those of its blocks, so an end of the text must be a title in the file.
   const text = files.map(read).join('\n');
   for (const [, title] of cell.matchAll(/"([^"]+)"/g)) {
     const words = title!.split(' ');

@@ -71,7 +71,7 @@ describe('with a TPM', () => {
     expect(report.checks.at(-2)?.detail).toMatch(/its record was the only place/);
   });
 
-  test('nothing is left in the temporary directory, the key store of the user, and the TPM', async () => {
+  test("leaves nothing in the temporary directory, the user's key store and the TPM", async () => {
     await selfTest(env);
     expect(readdirSync(temporary)).toEqual([]);
     expect(readdirSync(user.home)).toEqual(['tmp']);
@@ -86,7 +86,7 @@ describe('with a TPM', () => {
     expect(code).toBe(0);
   });
 
-  test('the report for people tells versions, providers, steps and the outcome', async () => {
+  test('the report for people has versions, providers, steps and the result', async () => {
     const { stdout } = await user.run(['self-test'], { env });
     expect(stdout).toMatch(/^node-device-key .* self-test, Node.js .*, linux-/);
     expect(stdout).toMatch(/^tpm2 +hardware_tpm +available$/m);
@@ -129,7 +129,7 @@ describe('with a PKCS#11 token', () => {
     expect(readdirSync(temporary)).toEqual([]);
   });
 
-  test('a token that keeps the deleted key is found out, and the record of the key is kept', async () => {
+  test("a token that keeps the deleted key is detected, and the key's record is kept", async () => {
     const module = path.join(hsm.directory, 'keeps-deleted-keys.so');
     execFileSync('g++', [
       ...['-shared', '-fPIC', '-std=c++20', '-I', path.join(root, 'native')],
@@ -139,7 +139,7 @@ describe('with a PKCS#11 token', () => {
     const { code, report } = await selfTest({ ...env, DEVICE_KEY_PKCS11_MODULE: module });
     expect(code).toBe(1);
     expect(passedSteps(report)).toEqual(everyStep.slice(0, -3));
-    // The provider looks at the token after it has deleted a key.
+    // The provider checks the token after it has deleted a key.
     expect(report.checks.at(-1)).toMatchObject({
       name: 'delete the key',
       error: { code: 'platform_error' },
@@ -166,7 +166,7 @@ describe('with a PKCS#11 token', () => {
   });
 });
 
-describe('on a machine with nothing', () => {
+describe('on a machine without hardware and tokens', () => {
   test('the report says why no key can be made', async () => {
     const { code, report } = await selfTest({ DEVICE_KEY_TCTI: 'device:/dev/no-tpm-here' });
     expect(code).toBe(1);
@@ -176,7 +176,7 @@ describe('on a machine with nothing', () => {
     expect(readdirSync(temporary)).toEqual([]);
   });
 
-  test('people read the cure', async () => {
+  test('the report for people has the cure', async () => {
     const { code, stdout } = await user.run(['self-test'], {
       env: { DEVICE_KEY_TCTI: 'device:/dev/no-tpm-here', TMPDIR: temporary },
     });

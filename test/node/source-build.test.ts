@@ -146,23 +146,20 @@ describe('on Windows', () => {
     );
   });
 
-  test.each(['x64', 'arm64'])(
-    'a checkout takes all from the static triplet of vcpkg for %s',
-    (arch) => {
-      const triplet = `installed/${arch}-windows-static`;
-      put(`${triplet}/lib/libcrypto.lib`, `${triplet}/include/nlohmann/json.hpp`);
-      const env = { VCPKG_INSTALLATION_ROOT: checkout };
-      expect(find('libcrypto', 'win', arch, env).stdout).toBe(`"${at(triplet)}/lib/libcrypto.lib"`);
-      expect(find('include_dirs', 'win', arch, env).stdout).toContain(`"${at(triplet)}/include"`);
-    },
-  );
+  test.each(['x64', 'arm64'])('a checkout uses the static triplet of vcpkg for %s', (arch) => {
+    const triplet = `installed/${arch}-windows-static`;
+    put(`${triplet}/lib/libcrypto.lib`, `${triplet}/include/nlohmann/json.hpp`);
+    const env = { VCPKG_INSTALLATION_ROOT: checkout };
+    expect(find('libcrypto', 'win', arch, env).stdout).toBe(`"${at(triplet)}/lib/libcrypto.lib"`);
+    expect(find('include_dirs', 'win', arch, env).stdout).toContain(`"${at(triplet)}/include"`);
+  });
 
-  test('the import library of a DLL is not taken for the static one', () => {
+  test('the import library of a DLL is not used as the static one', () => {
     put(packed, 'OpenSSL/lib/libcrypto.lib');
     expect(find('libcrypto', 'win', 'x64', { ProgramFiles: checkout }).status).toBe(1);
   });
 
-  test('one sentence says what to install when there is no OpenSSL', () => {
+  test('one sentence says what to install if there is no OpenSSL', () => {
     put(packed);
     expect(find('libcrypto', 'win', 'arm64', { ProgramFiles: checkout }).stderr).toMatch(
       /^node-device-key: no static libcrypto of OpenSSL 3 for arm64 was found: run `vcpkg install openssl --triplet arm64-windows-static`, .*\n$/,
@@ -190,7 +187,7 @@ describe('on macOS', () => {
     expect(release.libraries).toContain(at('own/lib/libcrypto.a'));
   });
 
-  test('a checkout takes both from Homebrew, without asking it', () => {
+  test('a checkout uses both from Homebrew, without running it', () => {
     put('opt/openssl@3/lib/libcrypto.a', 'opt/nlohmann-json/include/nlohmann/json.hpp');
     const env = { HOMEBREW_PREFIX: checkout };
     const includes = find('include_dirs', 'mac', 'x64', env).stdout;
@@ -198,7 +195,7 @@ describe('on macOS', () => {
     expect(includes).toContain(`"${at('opt/nlohmann-json/include')}"`);
   });
 
-  test('one sentence says what to install when there is no OpenSSL', () => {
+  test('one sentence says what to install if there is no OpenSSL', () => {
     put(packed);
     expect(find('libcrypto', 'mac', 'arm64', {}).stderr).toMatch(
       /^node-device-key: no static libcrypto of OpenSSL 3 for arm64 was found: run `brew install openssl@3`, .*\n$/,

@@ -1,6 +1,6 @@
-// The in-memory store of node-device-key/testing has the rules of the addon in TypeScript. Here both get
-// the same input, generated and mutated, and must accept it with the same signed bytes or refuse it with
-// the same error.
+// The in-memory store of node-device-key/testing has the rules of the addon in TypeScript. Here
+// both get the same generated and mutated input. They must accept it with the same signed bytes, or
+// refuse it with the same error.
 import fc from 'fast-check';
 
 import { DeviceKeyError, DeviceKeyStore, type DeviceKeySignParams } from '../../dist/index.js';
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => machine.stop());
 
-/** The code and the message of the refusal, or what `accepted` makes of the result. */
+/** The code and the message of the refusal, or the result of `accepted`. */
 async function ending<Result>(
   start: () => Promise<Result> | Result,
   accepted: (result: Result) => string,
@@ -32,13 +32,13 @@ async function ending<Result>(
   }
 }
 
-/** Messages differ where they say which byte of a text is malformed, and which store has no such key. */
+/** Messages differ only in the byte position of a malformed text and in the name of the store. */
 function comparable(message: string): string {
   if (message.includes('a lone surrogate')) return 'a lone surrogate';
   return message.startsWith('there is no key') ? 'there is no key' : message;
 }
 
-// "binary" is any code point but a surrogate.
+// "binary" is any code point except a surrogate.
 const anyString = fc.string({ unit: 'binary', maxLength: 12 });
 const anyJson = fc.jsonValue({ stringUnit: 'binary', maxDepth: 4 });
 
@@ -58,7 +58,7 @@ const bytesInBase64Url = fc
   .uint8Array({ minLength: 30, maxLength: 34 })
   .map((bytes) => Buffer.from(bytes).toString('base64url'));
 
-/** Canonical or nearly so: padded, of the other alphabet, with stray bits or characters. */
+/** Canonical or nearly so: padded, in the other alphabet, with additional bits or characters. */
 const nearlyBase64Url = fc
   .tuple(bytesInBase64Url, fc.constantFrom('', '=', '==', 'A', 'B', '\n', ' ', '+', '/', 'é', '\0'))
   .map(([text, end]) => text + end);
@@ -123,12 +123,12 @@ const targetPath = fc.constantFrom(
   ...['/api/codex/remote/control/client/enroll', '/wham/remote/control/client/enroll/'],
 );
 
-// Whole seconds away from the limits, because the clock goes on between the two stores.
+// Whole seconds away from the limits, because time passes between the two stores.
 const expiry = fc
   .constantFrom(-1_000, -3, 3, 100, 897, 903, 5_000, 2 ** 40)
   .map((seconds) => secondsAhead(seconds));
 
-/** A payload that keeps every rule, for a target that `target` describes. */
+/** A valid payload for a target that `target` describes. */
 const keptPayload = ({ origin: targetOrigin, connection, enrollment }: Target) =>
   fc.tuple(anyString, anyString, fc.boolean()).map(([unknown, id, isConnection]): JsonObject => {
     const payload = isConnection
@@ -156,7 +156,7 @@ const valueOf: Record<string, fc.Arbitrary<unknown>> = {
 
 type Change = (object: JsonObject) => void;
 
-/** One member missing, renamed, or with a value that is right, nearly right or wrong. */
+/** One member is missing, renamed, or has a value that is valid, nearly valid or wrong. */
 const change: fc.Arbitrary<Change> = fc
   .tuple(fc.nat(), fc.constantFrom('value', 'value', 'any', 'delete', 'rename', 'add'))
   .chain(([choice, kind]): fc.Arbitrary<Change> => {
@@ -294,7 +294,7 @@ describe.each(Object.entries(policies))('with %s, both stores', (_, target) => {
   });
 });
 
-test('both stores take the same targets', async () => {
+test('both stores accept the same targets', async () => {
   const hostPattern = fc
     .tuple(fc.constantFrom('', '*.', '*', '.'), host, port)
     .map((parts) => parts.join(''));
@@ -326,7 +326,7 @@ test('both stores take the same targets', async () => {
         () => openAndClose(createInMemoryDeviceKeyStore(option)),
         String,
       );
-      // Of several mistakes the two may name another one.
+      // If there are several errors, the two may name different ones.
       const code = (result: string) => result.split(':')[0];
       expect(code(onlyInMemory)).toBe(code(inHardware));
     }),
@@ -334,7 +334,7 @@ test('both stores take the same targets', async () => {
   );
 });
 
-test('both stores take the same params of create, public and delete', async () => {
+test('both stores accept the same params of create, public and delete', async () => {
   const native = machine.open();
   const inMemory = createInMemoryDeviceKeyStore({ protectionClass: 'hardware_tpm' });
   const unknownKey = `dk_tpm_${Buffer.alloc(32).toString('base64url')}`;
@@ -378,7 +378,7 @@ test('both stores make and refuse the same DPoP proofs', async () => {
   const inMemory = createInMemoryDeviceKeyStore({ protectionClass: 'hardware_tpm' });
   const params = { clientId: 'c', origins: ['https://chatgpt.com', 'http://localhost:8000'] };
   const keys = [await native.createDpopKey(params), await inMemory.createDpopKey(params)];
-  // Most values are good, so that many requests have no fault or one fault.
+  // Most values are valid, so that many requests have no error or one error.
   const mostly = (good: fc.Arbitrary<unknown>, other: fc.Arbitrary<unknown>) =>
     fc.oneof({ weight: 4, arbitrary: good }, { weight: 1, arbitrary: other });
   const segment = fc.oneof(
@@ -438,7 +438,7 @@ test('both stores make and refuse the same DPoP proofs', async () => {
   await Promise.all([native.close(), inMemory.close()]);
 });
 
-test('both stores take the same params of createDpopKey', async () => {
+test('both stores accept the same params of createDpopKey', async () => {
   const native = machine.open();
   const inMemory = createInMemoryDeviceKeyStore({ protectionClass: 'hardware_tpm' });
   const params = fc.record(

@@ -1,4 +1,4 @@
-// The in-memory store for other people's tests behaves like the real one.
+// The in-memory store for users' tests behaves like the real one.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -48,7 +48,7 @@ test.each(vectors)('signs the bytes of the vector "$name"', async (vector) => {
   );
 });
 
-describe('refuses as the real store does:', () => {
+describe('refuses like the real store:', () => {
   let keyId: string;
 
   beforeEach(async () => {
@@ -104,7 +104,7 @@ describe('refuses as the real store does:', () => {
     expect(await outcome(operation())).toBe(expected);
   });
 
-  test('everything once it is closed', async () => {
+  test('everything after it is closed', async () => {
     await store.close();
     const payload = connectionPayload();
     const operations = [
@@ -128,8 +128,8 @@ test('targets replace the default rules', async () => {
   await ours.close();
 });
 
-describe('says that its keys are protected', () => {
-  test('by the operating system unless told, which hardware_only does not allow', async () => {
+describe('claims that its keys are protected', () => {
+  test('by the operating system by default, which hardware_only does not allow', async () => {
     const plain = createInMemoryDeviceKeyStore();
     expect(await outcome(plain.create(binding))).toBe('degraded_protection_not_allowed');
     const policy = { protectionPolicy: 'allow_os_protected_nonextractable' } as const;
@@ -150,7 +150,7 @@ describe('says that its keys are protected', () => {
     await hardware.close();
   });
 
-  test('by nothing that there is not', () => {
+  test('only by existing protection classes', () => {
     expect(() => createInMemoryDeviceKeyStore({ protectionClass: 'magic' as never })).toThrow(
       /^protectionClass: expected one of/,
     );
@@ -170,7 +170,7 @@ test('leaves nothing on disk', async () => {
   expect(existsSync((await store.support()).store.directory)).toBe(false);
 });
 
-test('is not reached from the main entry', () => {
+test('is not loaded by the main entry', () => {
   const script = `require('node-device-key'); console.log(Object.keys(require.cache).join('\\n'))`;
   const loaded = execFileSync(process.execPath, ['-e', script], {
     cwd: path.join(__dirname, '../..'),

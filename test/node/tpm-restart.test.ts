@@ -1,4 +1,4 @@
-// TPMs that go away, come back, or are not the same any more.
+// TPMs that are switched off and on, or replaced.
 import type { DeviceKeyStore } from '../../dist/index.js';
 import { TestMachine } from '../support/machine';
 import { count, outcome } from '../support/outcome';
@@ -17,7 +17,7 @@ afterEach(() => machine.stop());
 
 const sign = () => store.sign({ keyId, payload: connectionPayload() });
 
-test('a restart between two signatures goes unnoticed', async () => {
+test('a restart between two signatures has no effect', async () => {
   for (let restart = 0; restart < 3; restart += 1) {
     await expect(sign()).resolves.toBeDefined();
     await machine.tpm.restart();
@@ -25,7 +25,7 @@ test('a restart between two signatures goes unnoticed', async () => {
   await expect(sign()).resolves.toBeDefined();
 });
 
-test('a restart between two creations goes unnoticed', async () => {
+test('a restart between two creations has no effect', async () => {
   await machine.tpm.restart();
   await expect(store.create(binding)).resolves.toBeDefined();
 });
@@ -37,7 +37,7 @@ test('while the TPM is off, signing rejects with hardware_unavailable', async ()
   await expect(sign()).resolves.toBeDefined();
 });
 
-test('restarts during a stream of signatures cost typed errors at most', async () => {
+test('restarts during a stream of signatures cause at most typed errors', async () => {
   let streaming = true;
   const ended: string[] = [];
   const stream = async () => {
@@ -56,7 +56,7 @@ test('restarts during a stream of signatures cost typed errors at most', async (
   expect(Object.keys(count(ended)).sort()).toEqual(['fulfilled', 'hardware_unavailable']);
 });
 
-test('a restart while many signatures wait fails at most those that ran meanwhile', async () => {
+test('a restart while many signatures wait fails at most the running ones', async () => {
   const waiting = Promise.all(Array.from({ length: 300 }, () => outcome(sign())));
   await machine.tpm.restart();
   const counts = count(await waiting);
@@ -74,7 +74,7 @@ test('a TPM that hangs and is then restarted serves the next signature', async (
   await expect(impatient.sign(request)).resolves.toBeDefined();
 });
 
-test('behind the same socket, another TPM cannot use the key: key_lost', async () => {
+test('another TPM at the same socket cannot use the key: key_lost', async () => {
   await machine.tpm.swapState();
   await expect(sign()).rejects.toMatchObject({
     code: 'key_lost',
@@ -82,7 +82,7 @@ test('behind the same socket, another TPM cannot use the key: key_lost', async (
   });
 });
 
-test('a lost key can still be shown and deleted, and another be enrolled', async () => {
+test('a lost key can still be read and deleted, and another key can be enrolled', async () => {
   await machine.tpm.swapState();
   await expect(store.public({ keyId })).resolves.toMatchObject({ keyId });
   await expect(store.delete({ keyId })).resolves.toBeUndefined();
@@ -97,7 +97,7 @@ test('a TPM that was cleared by its owner has lost the key', async () => {
   await expect(sign()).rejects.toMatchObject({ code: 'key_lost' });
 });
 
-test('an error while the TPM is away leaves nothing in it afterwards', async () => {
+test('an error while the TPM is off leaves nothing in it afterwards', async () => {
   await machine.tpm.kill();
   await outcome(sign());
   await outcome(store.create(binding));

@@ -22,7 +22,7 @@ const { vectors } = JSON.parse(
 
 const canonical = canonicalText(connectionPayload);
 
-/** The code for bytes that the key did sign, so that nothing but their form can be at fault. */
+/** The code for bytes that the key has signed, so only their form can be wrong. */
 const codeOfSigned = (bytes: Uint8Array | string) =>
   codeOf(() => verifyDeviceKeyProof(signer.sign(bytes), expectedConnection, optionsAt()));
 
@@ -37,7 +37,7 @@ test.each(vectors)('shared vector: $name', async ({ payload, signedPayloadUtf8 }
   expect(await verifyDeviceKeyProof(proof, expected, options)).toEqual(members);
 });
 
-test('the canonical text that the attacks below start from is accepted', async () => {
+test('the unchanged canonical text is accepted', async () => {
   expect(await codeOfSigned(canonical)).toBeUndefined();
 });
 
@@ -150,14 +150,14 @@ describe('bytes that are not UTF-8 JSON are refused', () => {
     expect(await codeOfSigned(text)).toBe('payload_not_json');
   });
 
-  test('nesting that would exhaust a parser', async () => {
+  test('nesting that exhausts a parser', async () => {
     expect(await codeOfSigned('['.repeat(500_000))).toBe('payload_not_json');
     const closed = '['.repeat(200_000) + ']'.repeat(200_000);
     expect(await codeOfSigned(closed)).toMatch(/^payload_/);
   });
 });
 
-describe('JSON that is no statement of the type is refused', () => {
+describe('JSON that is not a statement of the type is refused', () => {
   const domain = 'codex-device-key-sign-payload/v1';
 
   test.each(['', 'codex-device-key-sign-payload/v2', 'codex-device-key-sign-payload', null, 1])(
@@ -226,12 +226,12 @@ describe('JSON that is no statement of the type is refused', () => {
   );
 });
 
-describe('in general', () => {
+describe('generated statements', () => {
   const wellFormed = fc
     .string({ unit: 'binary', minLength: 1, maxLength: 40 })
     .filter((text) => !/\p{Surrogate}/u.test(text));
 
-  test('any statement in canonical form is accepted and read back as it was', async () => {
+  test('any statement in canonical form is accepted and returned unchanged', async () => {
     await fc.assert(
       fc.asyncProperty(wellFormed, wellFormed, wellFormed, async (sessionId, clientId, scope) => {
         const changes = { sessionId, clientId, scopes: [scope] };
@@ -256,7 +256,7 @@ describe('in general', () => {
     );
   });
 
-  test('any JSON at all gives an error of ours, never a crash', async () => {
+  test('any JSON causes a typed error, never a crash', async () => {
     await fc.assert(
       fc.asyncProperty(fc.json({ maxDepth: 5 }), async (text) => {
         expect(await codeOfSigned(text)).toMatch(/^payload_/);

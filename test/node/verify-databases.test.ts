@@ -1,4 +1,5 @@
-// The nonce stores on real servers. `DEVICE_KEY_TEST_NONCES=50000` runs the exactly-once tests whole.
+// The nonce stores with real servers. `DEVICE_KEY_TEST_NONCES=50000` runs the full exactly-once
+// tests.
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +17,7 @@ import { openSqlite, sqlitePackage, type TestDatabase } from '../support/sqlite'
 const count = Number(process.env['DEVICE_KEY_TEST_NONCES'] ?? 1000);
 const expiry = () => Date.now() / 1000 + 900;
 
-/** For how many of `count` nonces 8 processes at once were told that they are the first, in all. */
+/** How many of `count` nonces 8 concurrent processes consumed first, in total. */
 async function firstOf8Processes(driver: string, where: string): Promise<number> {
   const child = path.join(__dirname, 'children/consume-nonces.cjs');
   const run = () => promisify(execFile)(process.execPath, [child, driver, where, String(count)]);
@@ -62,7 +63,7 @@ describe('Redis', () => {
     900_000,
   );
 
-  test('a nonce is the first once, by either client', async () => {
+  test('a nonce is accepted once, with either client', async () => {
     const stores = [new RedisNonceStore(await nodeRedis()), new RedisNonceStore(ioredis())];
     expect(await stores[0]!.consume('a', expiry())).toBe(true);
     expect(await stores[1]!.consume('a', expiry())).toBe(false);
@@ -78,7 +79,7 @@ describe('Redis', () => {
     expect((await client.keys('*')).sort()).toEqual(['device-key-nonce:a', 'other:a']);
   });
 
-  test('a nonce leaves the server when it has expired', async () => {
+  test('an expired nonce is removed from the server', async () => {
     const client = await nodeRedis();
     await new RedisNonceStore(client).consume('a', 2_000_000_000.5);
     expect(await client.pExpireTime('device-key-nonce:a')).toBe(2_000_000_000_500);
@@ -89,7 +90,7 @@ describe('Redis', () => {
     await expect(store.consume('a', Date.now() / 1000 - 1)).rejects.toThrow(/did not keep/);
   });
 
-  test('a killed server knows its nonces when it runs again', async () => {
+  test('a killed server still has its nonces after a restart', async () => {
     const store = new RedisNonceStore(await nodeRedis());
     expect(await store.consume('a', expiry())).toBe(true);
     await server.kill();
@@ -99,7 +100,7 @@ describe('Redis', () => {
     expect(await new RedisNonceStore(await nodeRedis()).consume('a', expiry())).toBe(false);
   });
 
-  test('a connection that is cut gives an error or a refusal, and no second "first"', async () => {
+  test('a closed connection causes an error or a refusal, never a second acceptance', async () => {
     const killer = await nodeRedis();
     const store = new RedisNonceStore(await nodeRedis());
     const id = await killer.sendCommand(['CLIENT', 'ID']);
@@ -125,7 +126,7 @@ describe('Redis', () => {
     }
   });
 
-  test('a server whose memory is full is an error, and knows its nonces', async () => {
+  test('a server with full memory is an error, and keeps its nonces', async () => {
     const client = await nodeRedis();
     const store = new RedisNonceStore(client);
     expect(await store.consume('a', expiry())).toBe(true);
@@ -136,7 +137,7 @@ describe('Redis', () => {
     expect(await store.consume('b', expiry())).toBe(true);
   });
 
-  test.each([null, {}, undefined])('%p is no client', (client) => {
+  test.each([null, {}, undefined])('%p is not a client', (client) => {
     expect(() => new RedisNonceStore(client as never)).toThrow(TypeError);
   });
 });
@@ -176,19 +177,19 @@ describe('PostgreSQL', () => {
     }
   });
 
-  test('a nonce is the first once', async () => {
+  test('a nonce is accepted once', async () => {
     const store = new PostgresNonceStore(pool);
     expect(await store.consume('a', expiry())).toBe(true);
     expect(await store.consume('a', expiry())).toBe(false);
   });
 
-  test('an expired nonce is never the first', async () => {
+  test('an expired nonce is never accepted', async () => {
     const store = new PostgresNonceStore(pool);
     expect(await store.consume('a', Date.now() / 1000 - 1)).toBe(false);
     expect(await store.consume('b', NaN)).toBe(false);
   });
 
-  test('a sweep deletes what expired more than an hour ago', async () => {
+  test('a sweep deletes nonces that expired more than an hour ago', async () => {
     const store = new PostgresNonceStore(pool);
     await store.consume('a', expiry());
     const old = 'INSERT INTO device_key_nonces VALUES ($1, $2)';
@@ -199,7 +200,7 @@ describe('PostgreSQL', () => {
     expect(rows.map(({ nonce }) => nonce).sort()).toEqual(['a', 'just now']);
   });
 
-  test('a server that crashed knows its nonces when it runs again', async () => {
+  test('a crashed server still has its nonces after a restart', async () => {
     const store = new PostgresNonceStore(pool);
     expect(await store.consume('a', expiry())).toBe(true);
     await server.kill('SIGQUIT'); // "immediate shutdown": no checkpoint, recovery at the next start
@@ -210,7 +211,7 @@ describe('PostgreSQL', () => {
     expect(await again()).toBe(false);
   });
 
-  test('a connection that is cut gives an error or a refusal, and no second "first"', async () => {
+  test('a closed connection causes an error or a refusal, never a second acceptance', async () => {
     const store = new PostgresNonceStore(pool);
     const first = () => store.consume('a', expiry()).catch(() => 'error' as const);
     const killer = newPool();
@@ -238,14 +239,14 @@ describe('PostgreSQL', () => {
     await readOnly.end();
   });
 
-  test.each([null, {}, undefined])('%p is no pool', (other) => {
+  test.each([null, {}, undefined])('%p is not a pool', (other) => {
     expect(() => new PostgresNonceStore(other as never)).toThrow(TypeError);
   });
 });
 
 /**
- * An error with this message. better-sqlite3 makes its errors with the constructor of the test file that
- * loaded it first in this process, so `toThrow` takes them for no errors.
+ * An error with this message. better-sqlite3 makes its errors with the constructor of the test file
+ * that loaded it first in this process, so `toThrow` does not accept them as errors.
  */
 const says = (message: RegExp) => ({ message: expect.stringMatching(message) as string });
 
@@ -267,14 +268,14 @@ describe(`SQLite, by ${sqlitePackage}`, () => {
     expect(await firstOf8Processes('sqlite', file)).toBe(count);
   }, 900_000);
 
-  test('a nonce is the first once, also after the file was opened again', async () => {
+  test('a nonce is accepted once, also after the file was reopened', async () => {
     expect(await new SqliteNonceStore(database).consume('a', expiry())).toBe(true);
     database.close();
     database = openSqlite(file);
     expect(await new SqliteNonceStore(database).consume('a', expiry())).toBe(false);
   });
 
-  test('an expired nonce is never the first, and is swept after an hour', async () => {
+  test('an expired nonce is never accepted, and is swept after an hour', async () => {
     const clock = { now: 1000 };
     const store = new SqliteNonceStore(database, { now: () => clock.now });
     expect(await store.consume('a', 1000)).toBe(false);
@@ -294,7 +295,7 @@ describe(`SQLite, by ${sqlitePackage}`, () => {
     readOnly.close();
   });
 
-  test('a full disk is an error, and the nonces stay known', async () => {
+  test('a full disk is an error, and the nonces are kept', async () => {
     const store = new SqliteNonceStore(database);
     expect(await store.consume('a', expiry())).toBe(true);
     const [count] = database.prepare('PRAGMA page_count').all() as { page_count: number }[];
@@ -306,7 +307,7 @@ describe(`SQLite, by ${sqlitePackage}`, () => {
     expect(await store.consume('a', expiry())).toBe(false);
   });
 
-  test('a connection with an open transaction is an error: its rollback would forget', async () => {
+  test('a connection with an open transaction is an error, because a rollback would undo the call', async () => {
     const store = new SqliteNonceStore(database);
     database.exec('BEGIN');
     await expect(store.consume('a', expiry())).rejects.toThrow(/transaction/);

@@ -32,8 +32,8 @@ async function codeOf(proof: unknown, wanted = expected, options = optionsAt()) 
 const codeFor = (claims: object, wanted = expected, now = NOW) =>
   codeOf(key.proof({ ...goodClaims(), ...claims }), wanted, optionsAt(now));
 
-describe('a proof that holds', () => {
-  test('tells its key', async () => {
+describe('a valid proof', () => {
+  test('returns its key', async () => {
     const claims = goodClaims();
     expect(await verifyDpopProof(key.proof(claims), expected, optionsAt())).toEqual({
       jkt: key.jkt,
@@ -43,16 +43,16 @@ describe('a proof that holds', () => {
     });
   });
 
-  test('may be for a token and the key that it is bound to', async () => {
+  test('can be for a token and the key that it is bound to', async () => {
     const wanted = { ...expected, accessToken: TOKEN, jkt: key.jkt };
     expect(await codeFor({ ath: digestOf(TOKEN) }, wanted)).toBe('accepted');
   });
 
-  test.each([299, 300, -299, -300])('may have a clock that is %i s off', async (seconds) => {
+  test.each([299, 300, -299, -300])('can have a clock that is %i s off', async (seconds) => {
     expect(await codeFor({ iat: NOW - seconds })).toBe('accepted');
   });
 
-  test.each([301, 302, -301, -302])('has no clock that is %i s off', async (seconds) => {
+  test.each([301, 302, -301, -302])('cannot have a clock that is %i s off', async (seconds) => {
     expect(await codeFor({ iat: NOW - seconds })).toBe('dpop_iat_out_of_window');
   });
 
@@ -64,7 +64,7 @@ describe('a proof that holds', () => {
     ['an escaped letter', 'https://server.example.com/%74oken', HTU],
     ['no path', 'https://server.example.com', 'https://server.example.com/'],
     ['lower case in an escape', 'https://a.example/%c3%bc', 'https://a.example/%C3%BC'],
-  ])('may be for a URL that the server writes with %s', async (_, htu, claimed) => {
+  ])('can be for a URL that the server writes with %s', async (_, htu, claimed) => {
     expect(await codeFor({ htu: claimed }, { ...expected, htu })).toBe('accepted');
   });
 });
@@ -103,7 +103,7 @@ describe('the examples of RFC 9449', () => {
   });
 });
 
-describe('a proof that does not hold:', () => {
+describe('an invalid proof:', () => {
   test.each(brokenProofs(key).map(({ name, ...rest }) => [name, rest] as const))(
     '%s',
     async (_, { proof, code }) => {
@@ -112,7 +112,7 @@ describe('a proof that does not hold:', () => {
     },
   );
 
-  test('the proof from which the broken ones are made is accepted', async () => {
+  test('the proof without the faults below is accepted', async () => {
     const wanted = { ...expected, accessToken: TOKEN, jkt: key.jkt, nonce: 'nonce-1' };
     const claims = { ...goodClaims(), ath: digestOf(TOKEN), nonce: 'nonce-1' };
     expect(await codeOf(key.proof(claims), wanted)).toBe('accepted');
@@ -123,13 +123,13 @@ describe('a proof that does not hold:', () => {
     expect(await codeFor({}, { ...expected, jkt: other.jkt })).toBe('dpop_key_mismatch');
   });
 
-  test('a proof that has expired by its own word, or is not in force yet', async () => {
+  test('a proof whose exp has passed or whose nbf is in the future', async () => {
     expect(await codeFor({ exp: NOW })).toBe('dpop_iat_out_of_window');
     expect(await codeFor({ exp: NOW + 1 })).toBe('accepted');
     expect(await codeFor({ nbf: NOW + 301 })).toBe('dpop_iat_out_of_window');
   });
 
-  test('a proof by RSA in the name of ES256', async () => {
+  test('an RSA proof that claims ES256', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const header = { ...key.header, jwk: publicKey.export({ format: 'jwk' }) };
     const input = `${base64Url(JSON.stringify(header))}.${base64Url(JSON.stringify(goodClaims()))}`;
@@ -172,7 +172,7 @@ describe('each proof is accepted once', () => {
     expect(await codeOf(other, expected, options)).toBe('accepted');
   });
 
-  test('of many at the same moment one', async () => {
+  test('exactly one of many at the same time', async () => {
     const options = optionsAt();
     const proof = key.proof(goodClaims());
     const codes = await Promise.all(
@@ -181,14 +181,14 @@ describe('each proof is accepted once', () => {
     expect(codes.sort()).toEqual(['accepted', ...Array<string>(19).fill('dpop_replayed')]);
   });
 
-  test('and one that fails is not used up', async () => {
+  test('a refused proof is not used up', async () => {
     const options = optionsAt();
     const proof = key.proof(goodClaims());
     expect(await codeOf(proof, { ...expected, htm: 'GET' }, options)).toBe('dpop_htm_mismatch');
     expect(await codeOf(proof, expected, options)).toBe('accepted');
   });
 
-  test('its jti is remembered, hashed, for as long as the proof could be accepted', async () => {
+  test('its jti is kept, hashed, as long as the proof could be accepted', async () => {
     const asked: [string, number][] = [];
     const nonces: NonceStore = {
       consume: (nonce, expiresAt) => Promise.resolve(asked.push([nonce, expiresAt]) > 0),
@@ -197,7 +197,7 @@ describe('each proof is accepted once', () => {
     expect(asked).toEqual([[`${key.jkt}:${digestOf('jti-1')}`, NOW + 300 + 60 + 1]]);
   });
 
-  test('a store that cannot answer fails closed', async () => {
+  test('a store that fails lets no proof pass', async () => {
     const broken = [
       () => Promise.reject(new Error('down')),
       () => Promise.resolve('OK' as unknown as boolean),
@@ -208,7 +208,7 @@ describe('each proof is accepted once', () => {
     }
   });
 
-  test('a store that answers when the proof is old has answered too late', async () => {
+  test("a store that answers after the proof's lifetime lets no proof pass", async () => {
     let now = NOW + 300;
     const nonces: NonceStore = {
       consume: () => {
@@ -221,7 +221,7 @@ describe('each proof is accepted once', () => {
   });
 });
 
-describe('a caller that makes a mistake gets a TypeError:', () => {
+describe('a mistake of the caller is a TypeError:', () => {
   test.each<[string, object]>([
     ['no method', { htm: undefined }],
     ['no URL', { htu: '/token' }],
@@ -273,7 +273,7 @@ describe('the nonces of a server', () => {
     }
   });
 
-  test('make a proof with an old nonce fail', async () => {
+  test('cause a proof with an old nonce to be refused', async () => {
     const nonce = at(NOW).issue();
     const wanted = { ...expected, nonce: at(NOW + 100) };
     expect(await codeFor({ nonce }, wanted)).toBe('dpop_nonce_mismatch');

@@ -17,7 +17,7 @@ const isAllowed = /^(own|verify(\.js)?|verify\/[a-z0-9/-]+|protocol\/payload-typ
 const typesAlone = ['../types/v2', '../types/extensions', 'dpop/types'];
 
 test.each(sources)(
-  '%s reaches nothing but node:crypto, its own files, lib/own.ts and the payload types',
+  '%s imports only node:crypto, its own files, lib/own.ts and the payload types',
   (source) => {
     const { importedFiles } = preProcessFile(readFileSync(join(lib, source), 'utf8'));
     const foreign = importedFiles

@@ -1,4 +1,4 @@
-// Many proofs at once: most are verified on libuv's pool, and keys are imported once.
+// Many proofs at once: most are verified in libuv's pool, and keys are imported once.
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import { SoftwareSigner } from '../support/software-signer';
 
 const base64 = (hex: string) => Buffer.from(hex, 'hex').toString('base64');
 
-test('the hard cases of test/vectors/ecdsa, all at once', async () => {
+test('the edge cases of test/vectors/ecdsa, all at once', async () => {
   const { vectors } = JSON.parse(
     readFileSync(join(__dirname, '../vectors/ecdsa/p256-sha256.json'), 'utf8'),
   ) as { vectors: { name: string; spki: string; message: string; sig: string; valid: boolean }[] };
@@ -55,11 +55,11 @@ test('the event loop turns between proofs that were sent at once', async () => {
   );
   over = true;
   expect(codes.filter((code) => code !== undefined)).toEqual([]);
-  // At most 16 are in the pool at a time, so they end in at least 24 turns.
+  // At most 16 are in the pool at a time, so they need at least 24 turns.
   expect(turns).toBeGreaterThan(20);
 });
 
-test('a proof that cannot be prepared gives its place in the queue to the next', async () => {
+test('a proof that cannot be prepared frees its place in the queue', async () => {
   const proof = signer.signPayload(connectionPayload);
   const codes = await Promise.all(
     Array.from({ length: 100 }, (_, index) =>
@@ -86,7 +86,7 @@ describe('imported keys', () => {
       }),
     );
 
-  test('are kept when a signature by them holds', async () => {
+  test('are cached when a signature by them is valid', async () => {
     const key = new SoftwareSigner();
     expect(knownKey(key.publicKeySpkiDerBase64)).toBeUndefined();
     expect(await verified(key, 'bytes')).toBeUndefined();
@@ -94,19 +94,19 @@ describe('imported keys', () => {
     expect(imported?.export({ format: 'der', type: 'spki' })).toEqual(key.spki);
   });
 
-  test('that have signed nothing displace no other', async () => {
+  test('without a valid signature displace no other key', async () => {
     const key = new SoftwareSigner();
     expect(await verified(key, 'other bytes')).toBe('signature_mismatch');
     expect(knownKey(key.publicKeySpkiDerBase64)).toBeUndefined();
   });
 
-  test('verify as strictly the second time', async () => {
+  test('verify as strictly from the cache', async () => {
     const key = new SoftwareSigner();
     expect(await verified(key, 'bytes')).toBeUndefined();
     expect(await verified(key, 'other bytes')).toBe('signature_mismatch');
   });
 
-  test('are forgotten beyond 10,000, the least recently used first', () => {
+  test('are evicted beyond 10,000, the least recently used first', () => {
     const imported: KeyObject = createPublicKey({ key: signer.spki, format: 'der', type: 'spki' });
     rememberKey('first', imported);
     rememberKey('second', imported);
@@ -115,7 +115,7 @@ describe('imported keys', () => {
     rememberKey('one too many', imported);
     expect(knownKey('first')).toBe(imported);
     expect(knownKey('second')).toBeUndefined();
-    // Many times over, each one is forgotten in its turn.
+    // Often enough that each one is evicted in its turn.
     for (let i = 0; i < 50_000; i += 1) rememberKey(`later key ${i}`, imported);
     const kept = Array.from({ length: 50_000 }, (_, i) => knownKey(`later key ${i}`) !== undefined);
     expect(kept.indexOf(true)).toBe(40_000);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 
 import { InMemoryNonceStore } from '../../lib/verify';
 
-/** A store whose clock the test moves. */
+/** A store whose clock the test sets. */
 function storeWithClock(capacity: number) {
   const clock = { now: 1000 };
   return { clock, store: new InMemoryNonceStore({ capacity, now: () => clock.now }) };
@@ -15,13 +15,13 @@ test('each nonce is accepted once', async () => {
   expect(await store.consume('b', 1100)).toBe(true);
 });
 
-test('of concurrent callers exactly one is first', async () => {
+test('exactly one of several concurrent callers succeeds', async () => {
   const { store } = storeWithClock(10);
   const answers = await Promise.all(Array.from({ length: 100 }, () => store.consume('a', 1100)));
   expect(answers.filter((first) => first)).toHaveLength(1);
 });
 
-test('a nonce that has expired already is refused, as it may have been forgotten', async () => {
+test('an expired nonce is refused, because its record may be gone', async () => {
   const { store } = storeWithClock(10);
   expect(await store.consume('a', 1000)).toBe(false);
   expect(await store.consume('b', 999)).toBe(false);
@@ -29,7 +29,7 @@ test('a nonce that has expired already is refused, as it may have been forgotten
   expect(store.size).toBe(0);
 });
 
-test('a full store refuses new nonces and still knows the old ones', async () => {
+test('a full store refuses new nonces and keeps the old ones', async () => {
   const { store } = storeWithClock(2);
   await store.consume('a', 1100);
   await store.consume('b', 1200);
@@ -38,7 +38,7 @@ test('a full store refuses new nonces and still knows the old ones', async () =>
   expect(await store.consume('b', 1200)).toBe(false);
 });
 
-test('a full store has room again once nonces expire', async () => {
+test('a full store accepts nonces again when others expire', async () => {
   const { clock, store } = storeWithClock(2);
   await store.consume('a', 1100);
   await store.consume('b', 1200);
@@ -50,7 +50,7 @@ test('a full store has room again once nonces expire', async () => {
   expect(await store.consume('d', 1300)).toBe(true);
 });
 
-test('no history lets a nonce pass twice or the store outgrow its capacity', async () => {
+test('no history accepts a nonce twice or exceeds the capacity', async () => {
   const step = fc.record({
     nonce: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
     lifetime: fc.integer({ min: -5, max: 30 }),

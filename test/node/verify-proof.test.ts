@@ -35,7 +35,7 @@ const codeFor = ({ payload, expected, options }: Attempt) =>
     ),
   );
 
-/** Notes what it was asked and answers as it is told. */
+/** Records its arguments and returns the given answer. */
 class ScriptedNonceStore implements NonceStore {
   readonly asked: [string, number][] = [];
   constructor(private readonly answer: () => unknown = () => true) {}
@@ -47,7 +47,7 @@ class ScriptedNonceStore implements NonceStore {
   }
 }
 
-describe('a proof that holds', () => {
+describe('a valid proof', () => {
   test('of a connection resolves to its payload', async () => {
     const proof = signer.signPayload(connectionPayload);
     const payload = await verifyDeviceKeyProof(proof, expectedConnection, optionsAt());
@@ -62,7 +62,7 @@ describe('a proof that holds', () => {
     expect(payload.challengeId).toBe('rch_01');
   });
 
-  test('may leave the expiry open', async () => {
+  test('does not need an expected expiry', async () => {
     const anyToken = { ...expectedConnection, tokenExpiresAt: undefined };
     const anyChallenge = { ...expectedEnrollment, challengeExpiresAt: undefined };
     expect(await codeFor({ expected: anyToken })).toBeUndefined();
@@ -111,7 +111,7 @@ describe('each member that differs is refused with its own code', () => {
     expect(nonces.asked).toEqual([]);
   });
 
-  test('a proof of one type does not pass for the other', async () => {
+  test('a proof of one type is refused as the other', async () => {
     expect(await codeFor({ payload: enrollmentPayload })).toBe('type_mismatch');
     expect(await codeFor({ expected: expectedEnrollment })).toBe('type_mismatch');
   });
@@ -138,14 +138,14 @@ describe('the clock', () => {
   const codeAt = (now: number, limits: Partial<VerifyDeviceKeyProofOptions> = {}) =>
     codeFor({ options: optionsAt(now, limits) });
 
-  test('an expiry counts as passed 30 s after it, unless told otherwise', async () => {
+  test('a proof expires 30 s after its expiry by default', async () => {
     expect(await codeAt(EXPIRY + 29.999)).toBeUndefined();
     expect(await codeAt(EXPIRY + 30)).toBe('expired');
     expect(await codeAt(EXPIRY - 0.001, { clockSkewSeconds: 0 })).toBeUndefined();
     expect(await codeAt(EXPIRY, { clockSkewSeconds: 0 })).toBe('expired');
   });
 
-  test('an expiry may lie 900 s and the skew ahead, unless told otherwise', async () => {
+  test('an expiry can be 900 s plus the skew ahead by default', async () => {
     expect(await codeAt(EXPIRY - 930)).toBeUndefined();
     expect(await codeAt(EXPIRY - 930.001)).toBe('lifetime_too_long');
     const strict = { clockSkewSeconds: 0, maxLifetimeSeconds: 60 };
@@ -153,7 +153,7 @@ describe('the clock', () => {
     expect(await codeAt(EXPIRY - 61, strict)).toBe('lifetime_too_long');
   });
 
-  test('an enrollment keeps the same limits', async () => {
+  test('an enrollment has the same limits', async () => {
     const codeAt = (now: number) =>
       codeFor({
         payload: enrollmentPayload,
@@ -165,7 +165,7 @@ describe('the clock', () => {
     expect(await codeAt(EXPIRY - 931)).toBe('lifetime_too_long');
   });
 
-  test('that is broken lets nothing pass', async () => {
+  test('that fails lets no proof pass', async () => {
     expect(await codeAt(NaN)).toBe('expired');
   });
 
@@ -186,21 +186,21 @@ describe('the nonce', () => {
     expect(await codeFor({ options })).toBe('nonce_replayed');
   });
 
-  test('is not used up by a proof that fails', async () => {
+  test('is not used up by a refused proof', async () => {
     const options = optionsAt();
     const payload = { ...connectionPayload, sessionId: 'other' };
     expect(await codeFor({ payload, options })).toBe('session_id_mismatch');
     expect(await codeFor({ options })).toBeUndefined();
   });
 
-  test('lets exactly one of many concurrent proofs through', async () => {
+  test('accepts exactly one of many concurrent proofs', async () => {
     const options = optionsAt();
     const codes = await Promise.all(Array.from({ length: 50 }, () => codeFor({ options })));
     expect(codes.filter((code) => code === undefined)).toHaveLength(1);
     expect(codes.filter((code) => code === 'nonce_replayed')).toHaveLength(49);
   });
 
-  test('is remembered for twice the skew beyond the expiry', async () => {
+  test('is kept for twice the skew after the expiry', async () => {
     const nonces = new ScriptedNonceStore();
     expect(
       await codeFor({ options: optionsAt(NOW, { nonces, clockSkewSeconds: 7 }) }),
@@ -208,7 +208,7 @@ describe('the nonce', () => {
     expect(nonces.asked).toEqual([[connectionPayload.nonce, EXPIRY + 14]]);
   });
 
-  test('whose store answers after the expiry does not count', async () => {
+  test('whose store answers after the expiry is refused', async () => {
     let now = EXPIRY;
     const nonces = new ScriptedNonceStore(() => {
       now = EXPIRY + 30;
@@ -257,7 +257,7 @@ describe('a proof of another shape', () => {
     expect(await code(proof)).toBe('signature_mismatch');
   });
 
-  test('may have members that this version does not know', async () => {
+  test('can have unknown members', async () => {
     expect(await code({ ...good, keyId: 'ignored' })).toBeUndefined();
   });
 });
@@ -275,7 +275,7 @@ describe('onDecision', () => {
   const type = 'remoteControlClientConnection';
   const seconds = expect.any(Number) as number;
 
-  test('hears once of a proof that holds', async () => {
+  test('is called once for a valid proof', async () => {
     expect(await decisionsOn(connectionPayload)).toEqual([{ code: 'accepted', type, seconds }]);
   });
 
@@ -283,7 +283,7 @@ describe('onDecision', () => {
     ['session_id_mismatch', { ...connectionPayload, sessionId: 'other' }, {}],
     ['nonce_replayed', connectionPayload, { nonces: new ScriptedNonceStore(() => false) }],
     ['nonce_store_failed', connectionPayload, { nonces: new ScriptedNonceStore(() => 'OK') }],
-  ])('hears once of a refusal: %s', async (code, payload, options) => {
+  ])('is called once for a refusal: %s', async (code, payload, options) => {
     expect(await decisionsOn(payload, options)).toEqual([{ code, type, seconds }]);
   });
 
@@ -295,7 +295,7 @@ describe('onDecision', () => {
     await expect(verification).rejects.toThrow('the disk of the metrics is full');
   });
 
-  test("does not hear of a caller's mistake", async () => {
+  test("is not called for a caller's mistake", async () => {
     const onDecision = jest.fn();
     const options = { ...optionsAt(), onDecision, clockSkewSeconds: -1 };
     await expect(codeFor({ options })).rejects.toThrow(TypeError);
@@ -303,7 +303,7 @@ describe('onDecision', () => {
   });
 });
 
-describe("a caller's mistake is a TypeError, not a verdict on the proof", () => {
+describe("a caller's mistake is a TypeError, not a result for the proof", () => {
   const verifyWith = (changes: object, expected: ExpectedProof = expectedConnection) =>
     verifyDeviceKeyProof(
       signer.signPayload(connectionPayload),

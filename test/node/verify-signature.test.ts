@@ -45,7 +45,7 @@ function* bitFlips(bytes: Uint8Array): Generator<Buffer> {
   }
 }
 
-describe('the hard cases of test/vectors/ecdsa', () => {
+describe('the edge cases of test/vectors/ecdsa', () => {
   const groups = [...new Set(vectors.map(({ group }) => group))];
 
   test.each(groups)('%s', async (group) => {
@@ -64,7 +64,7 @@ describe('the hard cases of test/vectors/ecdsa', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('hold more than 90 valid and 300 invalid signatures', () => {
+  test('include more than 90 valid and 300 invalid signatures', () => {
     expect(vectors.filter(({ valid }) => valid).length).toBeGreaterThan(90);
     expect(vectors.filter(({ valid }) => !valid).length).toBeGreaterThan(300);
   });
@@ -82,18 +82,18 @@ describe('the hard cases of test/vectors/ecdsa', () => {
     ['r = 0, s = 0', 'signature_out_of_range'],
     ['r = 1, s = n', 'signature_out_of_range'],
     ['r = 1, s = n - 1', 'signature_mismatch'],
-  ])('say what is wrong: %s', async (name, code) => {
+  ])('get the right code: %s', async (name, code) => {
     const { sig } = vectors.find((vector) => vector.name === name)!;
     expect(await codeWith({ signatureDerBase64: base64(Buffer.from(sig, 'hex')) })).toBe(code);
   });
 });
 
-describe('a good signature', () => {
-  test('yields the very bytes that were signed', () => {
+describe('a valid signature', () => {
+  test('returns the signed bytes', () => {
     expect(Buffer.from(verifyDeviceKeySignature(good)).toString()).toBe(text);
   });
 
-  test('holds for any bytes and for no others', () => {
+  test('is valid for its bytes and for no others', () => {
     const bytes = fc.uint8Array({ maxLength: 300 });
     fc.assert(
       fc.property(bytes, bytes, (signed, other) => {
@@ -218,7 +218,7 @@ describe('base64 is canonical or refused', () => {
     ['a NUL', (s) => `${s}\0`],
     ['a second text', (s) => s + s],
   ];
-  // One byte over a multiple of three, and both letters that the alphabets spell differently.
+  // One byte more than a multiple of three, and both characters that differ between the alphabets.
   const bytes = Buffer.from('fbeffbffffffff', 'hex');
   expect(base64(bytes)).toBe('++/7/////w==');
 
@@ -235,7 +235,7 @@ describe('base64 is canonical or refused', () => {
   });
 });
 
-describe('a value that is no signature', () => {
+describe('a value that is not a signature', () => {
   test.each(['ecdsa_p256_sha384', 'ES256', 'none', '', 'ECDSA_P256_SHA256'])(
     'algorithm %j',
     async (algorithm) => {
@@ -254,7 +254,7 @@ describe('a value that is no signature', () => {
     expect(code).toBe('proof_malformed');
   });
 
-  test('any bytes at all give an error of ours, never a crash', async () => {
+  test('any bytes cause a typed error, never a crash', async () => {
     const bytes = fc.uint8Array({ maxLength: 120 });
     await fc.assert(
       fc.asyncProperty(bytes, bytes, async (key, signature) => {

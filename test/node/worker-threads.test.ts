@@ -1,4 +1,4 @@
-// Stores in worker threads, and the addon loaded in more ways than one.
+// Stores in worker threads, and the addon loaded in several ways.
 import { runChild, type ChildResult } from '../support/child';
 import { TestMachine } from '../support/machine';
 import { connectionPayload } from '../support/payloads';
@@ -22,7 +22,7 @@ async function nothingIsLeftInTheTpm(): Promise<void> {
   expect(await machine.tpm.getcap('handles-loaded-session')).toBe('');
 }
 
-test('workers that sign at once share one TPM', async () => {
+test('workers that sign at the same time share one TPM', async () => {
   expect(await run('together')).toMatchObject({
     exitCode: 0,
     output: Array(4).fill({ signed: 10 }),
@@ -30,7 +30,7 @@ test('workers that sign at once share one TPM', async () => {
   await nothingIsLeftInTheTpm();
 });
 
-test('worker after worker loads the addon', async () => {
+test('each of several workers loads the addon', async () => {
   expect(await run('one after the other')).toMatchObject({
     exitCode: 0,
     output: Array(5).fill({ signed: 10 }),
@@ -38,7 +38,7 @@ test('worker after worker loads the addon', async () => {
   await nothingIsLeftInTheTpm();
 });
 
-test('workers are terminated with requests in flight, and the process lives on', async () => {
+test('workers are terminated with requests in flight, and the process continues', async () => {
   expect(await run('terminated')).toMatchObject({
     exitCode: 0,
     signal: null,

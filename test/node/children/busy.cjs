@@ -1,5 +1,5 @@
-// Has `count` signatures in flight on a TPM that hangs, with one thread in libuv's pool, and meanwhile
-// uses the event loop and the file system. Prints how far it got before any signature ended.
+// Has `count` signatures in flight with a TPM that hangs, and one thread in libuv's pool. Meanwhile
+// it uses the event loop and the file system. Prints its progress before any signature ended.
 const fs = require('node:fs/promises');
 const { DeviceKeyStore } = require('node-device-key');
 

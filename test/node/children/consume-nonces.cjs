@@ -1,5 +1,6 @@
-// Consumes the same nonces as its siblings, each in another order, and prints how many it was the
-// first for: `consume-nonces.cjs <redis|ioredis|postgres|sqlite> <socket directory or file> <count>`.
+// Consumes the same nonces as other processes, each in another order, and prints how many it
+// consumed first: `consume-nonces.cjs <redis|ioredis|postgres|sqlite> <socket directory or file>
+// <count>`.
 'use strict';
 const path = require('node:path');
 const verify = require('../../../dist/verify.js');

@@ -70,7 +70,7 @@ const flows = {
     return { types: [tokens.token_type, refreshed.token_type], sub: user.sub };
   },
 
-  // The wrapper alone: the rest of atproto's client needs its network of servers.
+  // Only the wrapper: the rest of atproto's client needs its network of servers.
   async '@atproto/oauth-client'() {
     // It is not exported.
     const file = '../../../node_modules/@atproto/oauth-client/dist/fetch-dpop.js';
@@ -80,7 +80,7 @@ const flows = {
     return plainFlow(newWrapper, (token) => `DPoP ${token}`);
   },
 
-  // A client that knows nothing of DPoP.
+  // A client that does not know DPoP.
   fetch: () =>
     plainFlow(
       () => dpopFetch(store, keyId),
@@ -88,7 +88,7 @@ const flows = {
     ),
 };
 
-// `newFetch` is called once for each server, so that each has to ask for its nonce.
+// `newFetch` is called once for each server, so that each server must request its nonce.
 async function plainFlow(newFetch, authorizationOf) {
   const [send, sendToResource] = [newFetch(), newFetch()];
   const verifier = randomBytes(32).toString('base64url');

@@ -1,6 +1,6 @@
-// What oauth4webapi, as a resource server whose clock stands at `now`, says of DPoP proofs. Reads
-// {accessToken, jwks, issuer, method, url, now, proofs} from standard input and prints for each proof
-// whether it is accepted.
+// The decisions of oauth4webapi, as a resource server whose clock shows `now`, about DPoP proofs.
+// Reads {accessToken, jwks, issuer, method, url, now, proofs} from standard input, and prints for
+// each proof whether it is accepted.
 import { text } from 'node:stream/consumers';
 
 import * as oauth from 'oauth4webapi';

@@ -1,4 +1,4 @@
-// Starts `count` signatures at once, and ends in the way that `end` names.
+// Starts `count` signatures at once, and ends as `end` says.
 const { DeviceKeyStore } = require('node-device-key');
 
 const { options, params, count, end } = JSON.parse(process.argv[2]);
@@ -7,7 +7,7 @@ let signed = 0;
 const errors = [];
 
 const ends = {
-  // Nothing: Node.js ends the process when there is nothing to wait for.
+  // Nothing: Node.js ends the process when nothing is pending.
   'of itself': () => undefined,
   'process.exit': () => process.exit(7),
   'process.exit at the first result': () => signed === 1 && process.exit(7),

@@ -1,4 +1,4 @@
-// What stores leave behind in this process, in the way that `scenario` names; prints what it counted.
+// Counts what stores leave in this process, with the given `scenario`, and prints the numbers.
 const { once } = require('node:events');
 const { readdirSync } = require('node:fs');
 const { setTimeout: delay } = require('node:timers/promises');
@@ -23,7 +23,7 @@ async function openListClose(times) {
 }
 
 const scenarios = {
-  // The first cycle loads what stays loaded.
+  // The first cycle loads code that stays loaded.
   async 'open, list and close'() {
     await openListClose(1);
     const before = held();
@@ -31,7 +31,7 @@ const scenarios = {
     return { before, after: held() };
   },
 
-  // Counted in the worker: its end would free what it has leaked.
+  // Counted in the worker, because its end would free its leaks.
   async 'open, list and close in a worker thread'() {
     const inWorker = { options, cycles, scenario: 'open, list and close' };
     const [counted] = await once(new Worker(__filename, { workerData: inWorker }), 'message');

@@ -1,4 +1,4 @@
-// Loads the package anew `times` times in one thread, and uses every copy that it got.
+// Loads the package `times` times in one thread, and uses every copy.
 const { options, params, times } = JSON.parse(process.argv[2]);
 
 async function main() {

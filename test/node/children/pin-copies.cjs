@@ -1,12 +1,12 @@
-// Reads a token's PIN from a file, gives it to a store as it is told, makes a key, closes the store,
-// and waits for its memory to be read. Run with --expose-gc.
+// Reads a token's PIN from a file, passes it to a store in the given way, makes a key, closes the
+// store, and waits for the test to read its memory. Run with --expose-gc.
 const { readFileSync } = require('node:fs');
 const { DeviceKeyStore } = require('node-device-key');
 
 const { options, pinFile, how, params } = JSON.parse(process.argv[2]);
 
 async function main() {
-  // Whichever way the store gets it, this program has the PIN as a string.
+  // This program has the PIN as a string in every case.
   const pin = readFileSync(pinFile, 'latin1');
   globalThis.gc();
   const given = { file: { pinFile }, string: { pin }, function: { pin: () => pin } }[how];

@@ -1,5 +1,6 @@
-// Makes the same calls of a key registry as its siblings, all at once, and prints how each ended:
-// `race-registry.cjs <postgres|sqlite> <socket directory or file> <enroll|rotate> <file of calls>`.
+// Makes the same calls of a key registry as other processes, all at once, and prints the result of
+// each: `race-registry.cjs <postgres|sqlite> <socket directory or file> <enroll|rotate> <file of
+// calls>`.
 'use strict';
 const { readFileSync } = require('node:fs');
 const verify = require('../../../dist/verify.js');

@@ -1,6 +1,7 @@
-// A program that uses device keys, as the test that forked it tells it to: {id, method, params} in,
+// A program that uses device keys, controlled by the test that forked it: {id, method, params} in,
 // {id, result} or {id, error} out. The method 'open' takes the store's options; with `answers`,
-// each question for a PIN gets the next of them, or its token's, and `questions` returns the questions.
+// each question for a PIN gets the next of them, or the one of its token, and `questions` returns
+// the questions.
 const { DeviceKeyStore } = require('node-device-key');
 
 let store;

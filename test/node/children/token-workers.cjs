@@ -1,5 +1,5 @@
-// Worker threads that sign with one key in a token and, in between, have Node's own crypto make,
-// use and verify keys: two copies of OpenSSL at work in one process. Prints what came of it.
+// Worker threads that sign with one key in a token, and meanwhile make, use and verify keys with
+// Node's own crypto: two copies of OpenSSL work in one process. Prints the results.
 const { createPublicKey, generateKeyPairSync, sign, verify } = require('node:crypto');
 const { Worker, isMainThread, workerData, parentPort } = require('node:worker_threads');
 const { DeviceKeyStore } = require('node-device-key');

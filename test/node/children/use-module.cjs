@@ -1,4 +1,4 @@
-// Calls the module function `call` with `params`, prints what came of it.
+// Calls the module function `call` with `params`, and prints the result.
 const deviceKeys = require('node-device-key');
 
 const { call, params } = JSON.parse(process.argv[2]);

@@ -1,4 +1,4 @@
-// Opens a store with `options`, calls `method` with `params`, prints what came of it.
+// Opens a store with `options`, calls `method` with `params`, and prints the result.
 const { DeviceKeyStore } = require('node-device-key');
 
 const { options, method, params } = JSON.parse(process.argv[2]);

@@ -1,4 +1,4 @@
-// Runs the package's own files in a vm context, as test runners and plug-in hosts do.
+// Runs the package's own files in a vm context, like test runners and plug-in hosts.
 const fs = require('node:fs');
 const path = require('node:path');
 const vm = require('node:vm');

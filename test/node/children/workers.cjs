@@ -1,4 +1,4 @@
-// Runs worker-threads that use stores, in the way that `scenario` names; prints what they report.
+// Runs worker threads that use stores, with the given `scenario`, and prints their reports.
 const { once } = require('node:events');
 const { setTimeout: delay } = require('node:timers/promises');
 const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads');
@@ -11,13 +11,13 @@ function start(job) {
 }
 
 async function report(worker) {
-  // Both from the start: a worker's last message and its end can come in one turn.
+  // Both from the start, because a worker's last message and its end can come in one turn.
   const [[message]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
   return message;
 }
 
 const scenarios = {
-  // Each with its own store, all at once.
+  // Each has its own store; all run at once.
   async together() {
     return Promise.all(Array.from({ length: 4 }, () => report(start('sign ten times'))));
   },
@@ -33,7 +33,7 @@ const scenarios = {
     for (let i = 0; i < 20; i += 1) {
       const worker = start('never stop');
       await once(worker, 'message');
-      // At another point of its work each time.
+      // At a different point of its work each time.
       await delay(i % 5);
       exitCodes.push(await worker.terminate());
     }
@@ -53,7 +53,7 @@ const jobs = {
     parentPort.postMessage({ signed: proofs.length });
   },
 
-  // Listings as well: they are delivered faster than signatures can be made.
+  // Listings as well, because they are delivered faster than signatures can be made.
   async 'never stop'(store) {
     const again = (operation) => operation().finally(() => again(operation));
     for (let i = 0; i < 100; i += 1) void again(() => store.list());
@@ -69,7 +69,7 @@ const jobs = {
 if (isMainThread) {
   scenarios[input.scenario]().then((result) => console.log(JSON.stringify(result)));
 } else {
-  // Here and not above: a worker is the first to load the addon.
+  // Here and not above, because a worker must be the first to load the addon.
   const { DeviceKeyStore } = require('node-device-key');
   void jobs[workerData.job](DeviceKeyStore.open(options));
 }

@@ -17,12 +17,12 @@ Options of every command:
 ${optionLines(commonOptions)}
 
 Exit codes:
-  0    done (doctor: keys in hardware can be used; verify: the signature holds)
-  1    refused or failed; standard error says why
-  2    the command line makes no sense
+  0    done (doctor: keys in hardware can be used; verify: the signature is valid)
+  1    refused or failed; standard error has the reason
+  2    the command line is invalid
   130  interrupted by Ctrl-C (143: by SIGTERM)
 
-\`device-key help COMMAND\` tells more and shows examples.`;
+\`device-key help COMMAND\` shows details and examples.`;
 }
 
 /** What `device-key COMMAND --help` prints. */

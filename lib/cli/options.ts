@@ -9,9 +9,9 @@ export interface OptionSpec {
 
 /** The options of every command. */
 export const commonOptions: Record<string, OptionSpec> = {
-  directory: { value: 'DIR', help: 'where key records are kept; else DEVICE_KEY_HOME' },
+  directory: { value: 'DIR', help: 'the directory of the key records; else DEVICE_KEY_HOME' },
   tcti: { value: 'TCTI', help: 'the TPM, such as device:/dev/tpmrm0; else DEVICE_KEY_TCTI' },
-  'allow-simulator': { help: 'let a TPM simulator, which protects nothing, stand in' },
+  'allow-simulator': { help: 'allow a TPM simulator, which protects nothing' },
   'pkcs11-module': { value: 'FILE', help: 'the PKCS#11 module; else DEVICE_KEY_PKCS11_MODULE' },
   'pkcs11-token': {
     value: 'TOKEN',
@@ -21,8 +21,8 @@ export const commonOptions: Record<string, OptionSpec> = {
     value: 'FILE',
     help: "a file with the token's PIN; else DEVICE_KEY_PKCS11_PIN",
   },
-  'timeout-ms': { value: 'N', help: 'how long to wait for the hardware; 30000 if not given' },
-  json: { help: 'print one JSON document, errors too' },
+  'timeout-ms': { value: 'N', help: 'time limit of an operation; default 30000' },
+  json: { help: 'print one JSON document, also for errors' },
   help: { help: 'explain the command (-h)' },
   version: { help: 'print the version of node-device-key (-V)' },
 };

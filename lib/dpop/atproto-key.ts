@@ -68,5 +68,5 @@ export async function atprotoDpopKey(
 }
 
 function refused(message: string): DeviceKeyError {
-  return new DeviceKeyError('invalid_params', `${message}: the key signs DPoP proofs alone`);
+  return new DeviceKeyError('invalid_params', `${message}: the key signs only DPoP proofs`);
 }

@@ -8,10 +8,10 @@ export const command: Command = {
   summary: 'serve device/key over standard input and output',
   usage: '[OPTIONS]',
   description: `Serves the methods device/key/create, device/key/public and device/key/sign as JSON-RPC,
-one message a line, until standard input ends. For a program that starts it as its
-child; docs/app-server.md describes the protocol.`,
+one message per line, until standard input ends. For a program that starts it as a
+child process; docs/app-server.md describes the protocol.`,
   options: {
-    listen: { value: 'URL', help: 'how requests arrive; stdio:// is the only way' },
+    listen: { value: 'URL', help: 'the transport; only stdio:// is supported' },
   },
   positionals: [],
   examples: [

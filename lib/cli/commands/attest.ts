@@ -12,10 +12,10 @@ export const command: Command = {
   summary: 'prove to a backend that a key is in a TPM',
   usage: 'KEY_ID (--challenge TEXT | --activate FILE|-) [OPTIONS]',
   description: `Proves to a backend that a key is in a TPM, in two steps. With --challenge the TPM certifies
-the key: send the result, as --json prints it, to the backend. With --activate the TPM
-decrypts the credential that the backend made from it: send the secret back. The credential
-is a JSON object with credentialBlob and encryptedSecret. Both steps need keys in a TPM on
-Linux. The result of the first identifies this machine, to everyone who gets it.`,
+the key: send the output of --json to the backend. With --activate the TPM decrypts the
+credential that the backend made from it: send the secret to the backend. The credential
+is a JSON object with credentialBlob and encryptedSecret. Both steps need a key in a TPM on
+Linux. The result of the first step identifies this machine to everyone who receives it.`,
   options: {
     challenge: { value: 'TEXT', help: "the backend's challenge: 32 to 64 bytes in base64url" },
     activate: { value: 'FILE', help: 'the credential; - is standard input' },

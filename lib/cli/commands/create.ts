@@ -10,9 +10,9 @@ export const command: Command = {
   description: `Makes an ECDSA P-256 key in this machine's secure hardware, permanently bound to one
 account and one client, and prints its id and public key.`,
   options: {
-    account: { value: 'ID', help: 'the account that the key will sign for' },
-    client: { value: 'ID', help: 'the client that the key will sign for' },
-    policy: { value: 'POLICY', help: `${policies.join(' or ')}; the former if not given` },
+    account: { value: 'ID', help: 'the account that the key signs for' },
+    client: { value: 'ID', help: 'the client that the key signs for' },
+    policy: { value: 'POLICY', help: `${policies.join(' or ')}; default: the first` },
   },
   positionals: [],
   examples: ['device-key create --account user-1 --client laptop'],

@@ -8,9 +8,9 @@ import { patiently, withStore } from '../store-session';
 export const command: Command = {
   summary: 'delete a key from this machine',
   usage: 'KEY_ID [--yes] [OPTIONS]',
-  description: `Deletes a key from this machine. Asks first, on a terminal; elsewhere, and with --json,
---yes has to be given. A copy of the key's record, such as a backup, signs again when it
-is put back on this machine: to revoke a key, remove it at the backend.`,
+  description: `Deletes a key from this machine. On a terminal it asks first; without a terminal, and with
+--json, --yes is required. A copy of the key's record, such as a backup, signs again when it
+is restored on this machine: to revoke a key, remove it at the backend.`,
   options: { yes: { help: 'do not ask' } },
   positionals: ['KEY_ID'],
   examples: ['device-key delete dk_tpm_… --yes'],

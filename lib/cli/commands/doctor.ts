@@ -11,12 +11,11 @@ import { patiently, withStore } from '../store-session';
 export const command: Command = {
   summary: 'show how keys are protected here, and how to fix problems',
   usage: '[--all] [OPTIONS]',
-  description: `Looks at the hardware, the libraries that reach it and the store of keys, and gives one
-line with a cure for each thing that is missing. Changes nothing. Exits with 0 when keys
-in hardware can be made and used by this user, else with 1. PKCS#11 modules, which may
-write messages and files, are loaded only when one is named, when nothing else can
-protect keys, or with --all.`,
-  options: { all: { help: 'ask every provider, needed or not' } },
+  description: `Checks the hardware, its libraries and the key store, and prints one line with a cure for
+each problem. Changes nothing. Exits with 0 if this user can make and use keys in
+hardware, else with 1. PKCS#11 modules, which may write messages and files, are loaded
+only if one is named, if nothing else can protect keys, or with --all.`,
+  options: { all: { help: 'check every provider, needed or not' } },
   positionals: [],
   examples: [
     'device-key doctor',

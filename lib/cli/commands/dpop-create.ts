@@ -6,15 +6,18 @@ import { isPolicy, policies, policyError } from '../policy';
 import { patiently, withStore } from '../store-session';
 
 export const command: Command = {
-  summary: 'make a key that signs DPoP proofs alone',
+  summary: 'make a key that signs only DPoP proofs',
   usage: '--client ID --origins ORIGIN[,ORIGIN...] [--policy POLICY] [OPTIONS]',
   description: `Makes an ECDSA P-256 key in this machine's secure hardware for DPoP proofs (RFC 9449), bound
 permanently to one OAuth client and to the origins of its servers. Prints its id, its public
-key and its thumbprint (jkt), which an authorization request takes as dpop_jkt.`,
+key and its thumbprint (jkt), for the dpop_jkt of an authorization request.`,
   options: {
     client: { value: 'ID', help: 'the OAuth client that the key is for' },
-    origins: { value: 'ORIGINS', help: 'where its proofs may go, such as https://as.example.com' },
-    policy: { value: 'POLICY', help: `${policies.join(' or ')}; the former if not given` },
+    origins: {
+      value: 'ORIGINS',
+      help: 'the origins of its proofs, such as https://as.example.com',
+    },
+    policy: { value: 'POLICY', help: `${policies.join(' or ')}; default: the first` },
   },
   positionals: [],
   examples: [

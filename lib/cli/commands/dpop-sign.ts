@@ -7,10 +7,10 @@ import { patiently, withStore } from '../store-session';
 export const command: Command = {
   summary: 'make a DPoP proof for one HTTP request',
   usage: 'KEY_ID [--request FILE|-] [OPTIONS]',
-  description: `Makes a DPoP proof (RFC 9449) for the request that is described as JSON: htm (the method) and
-htu (the URL), and where there are such nonce, accessToken or accessTokenSha256Base64url, and
-authorizationCode. Tokens are read from a file or a pipe, since other users can see command
-lines. Prints the value of the DPoP header.`,
+  description: `Makes a DPoP proof (RFC 9449) for a request in JSON: htm (the method) and htu (the URL), and
+optionally nonce, accessToken or accessTokenSha256Base64url, and authorizationCode. Reads
+tokens from a file or a pipe, because other users can see command lines. Prints the value
+of the DPoP header.`,
   options: { request: { value: 'FILE', help: 'the request; - or nothing is standard input' } },
   positionals: ['KEY_ID'],
   examples: [

@@ -6,8 +6,8 @@ import { withStore } from '../store-session';
 export const command: Command = {
   summary: 'list all keys of this user',
   usage: '[OPTIONS]',
-  description: `Lists all keys, and all records that cannot be read. The hardware is not asked: whether a
-key can still be used shows when it signs.`,
+  description: `Lists all keys, and all records that cannot be read. Does not use the hardware: only signing
+shows whether a key can still be used.`,
   options: {},
   positionals: [],
   examples: ['device-key list', "device-key list --json | jq -r '.keys[].keyId'"],

@@ -3,9 +3,9 @@ import { publicKeyTable } from '../key-table';
 import { withStore } from '../store-session';
 
 export const command: Command = {
-  summary: 'print the public half of a key',
+  summary: "print a key's public key",
   usage: 'KEY_ID [OPTIONS]',
-  description: `Prints a key's public half from its record; the hardware is not asked. The public key
+  description: `Prints the public key from the key's record, without the hardware. The public key
 is the base64 of its DER SubjectPublicKeyInfo.`,
   options: {},
   positionals: ['KEY_ID'],

@@ -13,9 +13,9 @@ export const command: Command = {
   summary: 'try one key on this machine, and report each step',
   usage: '[OPTIONS]',
   description: `Creates a key under the policy that allows the fallback, signs with it, verifies, signs
-again from a second process, deletes it, and looks whether the key store still has it.
-Then does so with a key for DPoP. The records are kept in a temporary directory; no other key is
-touched. Prints a report to paste into an issue. Exits with 0 when every step passed, else with 1.`,
+again from a second process, deletes it, and checks whether the key store still has it.
+Then does the same with a DPoP key. The records are kept in a temporary directory; no other key is
+changed. Prints a report to paste into an issue. Exits with 0 if every step passed, else with 1.`,
   options: {},
   positionals: [],
   examples: ['device-key self-test', 'device-key self-test --json'],

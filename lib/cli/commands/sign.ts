@@ -8,8 +8,8 @@ export const command: Command = {
   summary: 'sign a payload with a key',
   usage: 'KEY_ID [--payload FILE|-] [OPTIONS]',
   description: `Signs one of the two payloads of the device/key protocol, as JSON. Every rule about the
-payload is checked first: arbitrary bytes cannot be signed. The result holds the exact
-bytes that were signed; verifiers check these.`,
+payload is checked first: arbitrary bytes cannot be signed. The result contains the exact
+signed bytes; verifiers check these.`,
   options: { payload: { value: 'FILE', help: 'the payload; - or nothing is standard input' } },
   positionals: ['KEY_ID'],
   examples: [

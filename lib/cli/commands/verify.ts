@@ -6,11 +6,11 @@ import { printable } from '../output';
 export const command: Command = {
   summary: 'verify a signature, without the hardware',
   usage: '[--proof FILE|-] [OPTIONS]',
-  description: `Verifies the signature of a proof and prints the bytes that were signed. A proof is a JSON
-object with publicKeySpkiDerBase64, signedPayloadBase64, signatureDerBase64 and
-algorithm: what \`public\` and \`sign\` print, put together. That the signature holds does
-not say that the proof is the expected one, in force, or new: a backend finds that out
-with verifyDeviceKeyProof of node-device-key/verify.`,
+  description: `Verifies the signature of a proof and prints the signed bytes. A proof is a JSON object
+with publicKeySpkiDerBase64, signedPayloadBase64, signatureDerBase64 and algorithm: the
+joined output of \`public\` and \`sign\`. A valid signature does not show that the proof is
+the expected one, has not expired, and is new: a backend checks that with
+verifyDeviceKeyProof of node-device-key/verify.`,
   options: { proof: { value: 'FILE', help: 'the proof; - or nothing is standard input' } },
   positionals: [],
   examples: [

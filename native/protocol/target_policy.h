@@ -12,7 +12,7 @@
 namespace device_key {
 
 struct TargetPolicy {
-  // "chatgpt.com" is that host alone; "*.chatgpt.com" is every subdomain, at any depth. Each
+  // "chatgpt.com" is only that host; "*.chatgpt.com" is every subdomain, at any depth. Each
   // allows any port, or only one port when the pattern names it: "chatgpt.com:8443".
   std::vector<std::string> https_hosts;
   // http and https on localhost, 127.0.0.0/8 and [::1], any port.

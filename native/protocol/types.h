@@ -89,7 +89,7 @@ struct SignParams {
   SignPayload payload;
 };
 
-// A new key that signs DPoP proofs (RFC 9449) alone.
+// A new key that signs only DPoP proofs (RFC 9449).
 struct CreateDpopKeyParams {
   std::string client_id;
   std::vector<std::string> origins;  // where its proofs may go

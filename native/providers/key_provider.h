@@ -135,8 +135,8 @@ class KeyProvider {
                       const OperationLimits& limits) = 0;
 
   // Drops everything that is loaded for the key, but not the key itself. DeviceKeyStore calls it
-  // after a signature that did not verify, before its one retry a second later: without a resource
-  // manager, another client's key can be at our key's handle.
+  // after a signature that did not verify, before its single retry: without a resource manager,
+  // another client's key can be at our key's handle.
   virtual void Unload(const KeyId& id) = 0;
 };
 

@@ -14,7 +14,7 @@ class AppServer:
         )
         self._arrived = threading.Condition()
         self._answers = {}
-        self._to_nobody = []
+        self._without_id = []
         self._problems = []
         self._ended = False
         threading.Thread(target=self._read, daemon=True).start()
@@ -38,11 +38,11 @@ class AppServer:
             self._wait_until(lambda: key in self._answers)
             return self._answers.pop(key)
 
-    def answer_to_nobody(self):
+    def answer_without_id(self):
         """The next answer whose id is null; waits for it."""
         with self._arrived:
-            self._wait_until(lambda: self._to_nobody)
-            return self._to_nobody.pop(0)
+            self._wait_until(lambda: self._without_id)
+            return self._without_id.pop(0)
 
     def close_input(self):
         self._process.stdin.close()
@@ -55,9 +55,9 @@ class AppServer:
         return code
 
     def leftovers(self):
-        """Answers that nobody asked for, and lines that are none."""
+        """Answers without a request, and lines that are not answers."""
         with self._arrived:
-            return list(self._answers.values()) + self._to_nobody + self._problems
+            return list(self._answers.values()) + self._without_id + self._problems
 
     def kill(self):
         self._process.kill()
@@ -79,7 +79,7 @@ class AppServer:
                 self._take(self._problems.append, line)
                 continue
             if answer["id"] is None:
-                self._take(self._to_nobody.append, answer)
+                self._take(self._without_id.append, answer)
             else:
                 self._take(self._file, answer)
         with self._arrived:

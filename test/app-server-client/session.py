@@ -134,7 +134,7 @@ def notation(server):
     expect(server.answer("v")["jsonrpc"], "2.0", "jsonrpc of an answer")
     server.send({"jsonrpc": "2.0", "id": "v", "method": "nothing/like/it"})
     expect(server.answer("v")["jsonrpc"], "2.0", "jsonrpc of an error")
-    expect("jsonrpc" in server.request("w", "device/key/list"), False, "jsonrpc that nobody had")
+    expect("jsonrpc" in server.request("w", "device/key/list"), False, "jsonrpc without jsonrpc in the request")
     server.send_bytes(b'\r\n\n  \n{"id":"crlf",\t"method":"device/key/list"}\r\n')
     result_of(server.answer("crlf"))
     server.send({"method": "device/key/create", "params": {}}, {"method": "no/such/notification"})
@@ -213,7 +213,7 @@ def thousand_in_flight(server, key):
 
 
 def end_of_input(server, key):
-    """What was asked before the end is answered, a last line without a line end included."""
+    """Requests before the end are answered, also a last line without a line end."""
     request = {"method": "device/key/sign"}
     request["params"] = {"keyId": key["keyId"], "payload": connection_payload()}
     for number in range(20):
@@ -237,7 +237,7 @@ def main(command):
         notation(server)
         print("took every notation of a request")
         malformed(server, key)
-        print("refused what is malformed")
+        print("refused malformed messages")
         thousand_in_flight(server, key)
         print("answered 1000 requests in flight")
         result_of(server.request("delete", "device/key/delete", {"keyId": key["keyId"]}))
@@ -248,7 +248,7 @@ def main(command):
         print("deleted the key and created another")
         end_of_input(server, key)
         print("ended with the input")
-        expect(server.leftovers(), [], "what nobody asked for")
+        expect(server.leftovers(), [], "answers without a request")
     finally:
         server.kill()
 

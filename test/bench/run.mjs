@@ -32,7 +32,7 @@ docs/performance.svg. Parts, all unless named, each below four minutes:
 
   --quick  about a tenth of the rounds; results go to results-quick.json, the chart stays as it is
   --help   this text
-What was not measured now is taken from the results of an earlier run, with its date.`;
+Parts that were not measured now are taken from the results of an earlier run, with its date.`;
 
 function options() {
   const { values, positionals } = parseArgs({

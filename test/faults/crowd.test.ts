@@ -25,7 +25,7 @@ test('processes that create, sign, list and delete in one token do not disturb e
     report(
       `${processes} processes, a PKCS#11 token`,
       steps.length / 2,
-      `${failed.length} met a token in the middle of its own writing, no key lost`,
+      `${failed.length} read a token while it was being written, no key lost`,
     );
   } finally {
     await home.stop();

@@ -74,7 +74,7 @@ function canMount(): boolean {
 }
 const testWithMounts = canMount() ? test : test.skip;
 
-describe('a store on a disk of its own', () => {
+describe('a store on a separate disk', () => {
   let mountPoint: string;
   let store: DeviceKeyStore;
 

@@ -50,7 +50,7 @@ void CheckRaw(ByteView input) {
   Require(r.size() <= 32 && s.size() <= 32 && der->size() <= 72, "a signature fits P-256");
   const uint8_t* cursor = der->data();
   ECDSA_SIG* parsed = d2i_ECDSA_SIG(nullptr, &cursor, static_cast<long>(der->size()));
-  Require(parsed != nullptr && cursor == der->data() + der->size(), "what is made is DER");
+  Require(parsed != nullptr && cursor == der->data() + der->size(), "the result is DER");
   BIGNUM* want_r = BN_bin2bn(r.data(), static_cast<int>(r.size()), nullptr);
   BIGNUM* want_s = BN_bin2bn(s.data(), static_cast<int>(s.size()), nullptr);
   Require(BN_cmp(ECDSA_SIG_get0_r(parsed), want_r) == 0 &&

@@ -23,7 +23,7 @@ async function run(script: string) {
   return { stdout, stderr };
 }
 
-// Threads have names on Linux alone. The thread of a PKCS#11 module is the process's, not the store's.
+// Only Linux has thread names. The thread of a PKCS#11 module is the process's, not the store's.
 const testOnLinux = process.platform === 'linux' ? test : test.skip;
 
 testOnLinux('closeDefaultStore ends the threads, and the next call opens a new store', async () => {

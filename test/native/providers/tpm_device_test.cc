@@ -79,7 +79,7 @@ TEST_F(TpmDeviceTest, APseudoTerminalWithASoftwareTpmIsNoHardware) {
       ErrorCode::kHardwareUnavailable, [&] { CreateKey(provider); }, "/sys/class/tpm");
 
   EXPECT_FALSE(provider.Probe(Soon()).available());
-  EXPECT_EQ(terminal.commands(), 0) << "commands were written to what is no TPM";
+  EXPECT_EQ(terminal.commands(), 0) << "commands were written to a device that is not a TPM";
 }
 
 TEST_F(TpmDeviceTest, ALinkIsJudgedByItsTarget) {

@@ -6,7 +6,7 @@
 //   no-isolation                the software provider does not isolate keys; a status can follow
 //   generic-magic               public keys are exported with the generic ECDSA magic
 //   other-curve                 public keys are exported as if they were P-384 keys
-//   exportable                  keys are exportable whatever was asked
+//   exportable                  keys are always exportable
 //   wrong-signature             signatures are of another digest
 //   short-signature             signatures are a byte too short
 //   stale                       a provider handle that opened one key opens no other

@@ -26,30 +26,30 @@ const complaints = [];
 for (const file of readdirSync(native, { recursive: true }).filter((name) =>
   /\.(cc|h|mm)$/.test(name),
 )) {
-  const [room, provider] = file.split('/');
+  const [directory, provider] = file.split('/');
   const text = readFileSync(join(native, file), 'utf8');
   for (const [, open, include] of text.matchAll(/^\s*#\s*include\s*(["<])([^">]+)[">]/gm)) {
     const complain = (why) => complaints.push(`native/${file} includes ${include}: ${why}`);
     if (nodeHeaders.test(include)) {
-      if (room !== 'addon') complain('only addon/ may know Node.js');
+      if (directory !== 'addon') complain("only addon/ may include Node's headers");
       continue;
     }
     if (open === '<') continue;
-    const [toRoom, toProvider] = include.split('/');
-    if (!(toRoom in mayInclude)) {
-      complain('paths start with a room of native/');
-    } else if (toRoom !== room) {
-      const excepted = exceptions.some((e) => e.from === room && e.include === include);
-      if (!excepted && !mayInclude[room]?.includes(toRoom)) {
-        complain(`${room}/ may not include ${toRoom}/`);
+    const [toDirectory, toProvider] = include.split('/');
+    if (!(toDirectory in mayInclude)) {
+      complain('paths start with a directory of native/');
+    } else if (toDirectory !== directory) {
+      const excepted = exceptions.some((e) => e.from === directory && e.include === include);
+      if (!excepted && !mayInclude[directory]?.includes(toDirectory)) {
+        complain(`${directory}/ may not include ${toDirectory}/`);
       }
     } else if (
-      room === 'providers' &&
+      directory === 'providers' &&
       file.split('/').length > 2 &&
       include.split('/').length > 2 &&
       provider !== toProvider
     ) {
-      complain('a provider does not know another');
+      complain('a provider must not include another');
     }
   }
 }

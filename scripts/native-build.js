@@ -20,13 +20,13 @@ const { env } = process;
 function sources(os) {
   const files = listedSources(os);
   if (os !== 'linux') return files;
-  const rooms = new Map();
+  const directories = new Map();
   for (const file of files) {
-    const room = path.posix.dirname(file);
-    rooms.set(room, [...(rooms.get(room) ?? []), file]);
+    const directory = path.posix.dirname(file);
+    directories.set(directory, [...(directories.get(directory) ?? []), file]);
   }
-  return Array.from(rooms, ([room, members]) => {
-    const unit = `build/units/${room.replaceAll('/', '_')}.cc`;
+  return Array.from(directories, ([directory, members]) => {
+    const unit = `build/units/${directory.replaceAll('/', '_')}.cc`;
     const text = members.map((file) => `#include "../../${file}"\n`).join('');
     const target = path.join(root, unit);
     // Rewriting a file would cause it to be compiled again.

@@ -225,8 +225,8 @@ export async function startBackend({
       nonce: newNonce(),
       sessionId: `ws_${randomBytes(16).toString('base64url')}`,
     };
-    const impatience = setTimeout(() => socket.close(1008, 'no proof in time'), PROOF_WAIT_MS);
-    socket.on('close', () => clearTimeout(impatience));
+    const proofTimeout = setTimeout(() => socket.close(1008, 'no proof in time'), PROOF_WAIT_MS);
+    socket.on('close', () => clearTimeout(proofTimeout));
     socket.on('error', () => socket.terminate());
 
     /** For the first message; later messages wait for it. @type {Promise<void> | undefined} */
@@ -236,7 +236,7 @@ export async function startBackend({
       if (!proof) {
         proof = checkConnectionProof(session, challenge, data);
         await proof;
-        clearTimeout(impatience);
+        clearTimeout(proofTimeout);
         return { type: 'ready' };
       }
       await proof;

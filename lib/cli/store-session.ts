@@ -47,11 +47,11 @@ function pkcs11Options(invocation: Invocation): Pkcs11Options {
   if (pinFile !== undefined) options.pinFile = pinFile;
 
   const chosen = token ?? process.env['DEVICE_KEY_PKCS11_TOKEN'] ?? '';
-  const pinIsSaid =
+  const hasPin =
     pinFile !== undefined ||
     Boolean(process.env['DEVICE_KEY_PKCS11_PIN']) ||
     /[?&]pin-(source|value)=/.test(chosen);
-  if (!pinIsSaid && process.stdin.isTTY && process.stderr.isTTY) {
+  if (!hasPin && process.stdin.isTTY && process.stderr.isTTY) {
     options.pin = (question) => askForPin(question, invocation.signal);
   }
   return options;
@@ -82,7 +82,7 @@ export async function patiently<Result>(
   { output }: Invocation,
   work: Promise<Result>,
 ): Promise<Result> {
-  const wondering = setTimeout(() => {
+  const noteTimer = setTimeout(() => {
     if (process.stderr.isTTY && !isAsking()) {
       output.note('waiting for the hardware, which can take a while; Ctrl-C cancels');
     }
@@ -90,6 +90,6 @@ export async function patiently<Result>(
   try {
     return await work;
   } finally {
-    clearTimeout(wondering);
+    clearTimeout(noteTimer);
   }
 }

@@ -39,7 +39,7 @@ const AccountBinding& AccountOf(const KeyRecord& record) {
   if (binding != nullptr) return *binding;
   throw DeviceKeyError(ErrorCode::kBindingMismatch,
                        "keyId: expected a key for connection and enrollment payloads; " +
-                           record.key_id.str() + " signs DPoP proofs alone");
+                           record.key_id.str() + " signs only DPoP proofs");
 }
 
 const DpopBinding& DpopOf(const KeyRecord& record) {

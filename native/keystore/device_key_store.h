@@ -57,7 +57,7 @@ class DeviceKeyStore {
   CreateResponse CreateUnbound(const CreateUnboundParams& params, const OperationLimits& limits,
                                const std::function<bool()>& commit);
 
-  // As Create, but the key signs DPoP proofs alone, for one OAuth client and these origins.
+  // As Create, but the key signs only DPoP proofs, for one OAuth client and these origins.
   CreateResponse CreateDpopKey(const CreateDpopKeyParams& params, const OperationLimits& limits,
                                const std::function<bool()>& commit);
 

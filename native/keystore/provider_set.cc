@@ -9,8 +9,8 @@
 namespace device_key {
 namespace {
 
-// Lasting errors: the same call would fail again tomorrow, on this machine and for this user.
-bool IsLasting(ErrorCode code) {
+// Permanent errors: the same call would fail again tomorrow, on this machine and for this user.
+bool IsPermanent(ErrorCode code) {
   switch (code) {
     case ErrorCode::kHardwareUnavailable:
     case ErrorCode::kLibraryMissing:
@@ -122,7 +122,7 @@ MadeKey ProviderSet::Create(ProtectionPolicy policy, const AuthValue& auth,
     } catch (const PassingError&) {
       throw;
     } catch (const DeviceKeyError& error) {
-      if (!IsLasting(error.code())) throw;
+      if (!IsPermanent(error.code())) throw;
       failure = failure ? DeviceKeyError(failure->code(),
                                          std::string(failure->what()) + "; " +
                                              std::string(provider->name()) + ": " + error.what(),

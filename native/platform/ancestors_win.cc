@@ -53,9 +53,9 @@ void CheckAncestor(const std::wstring& path, bool is_root, PSID user) {
     ThrowWindows(what + " cannot be examined", error);
   }
   const FileSecurity security = SecurityOf(directory.get(), what);
-  const AncestorKind kind = is_root                           ? AncestorKind::kRoot
-                            : LeadsElsewhere(directory.get()) ? AncestorKind::kLink
-                                                              : AncestorKind::kDirectory;
+  const AncestorKind kind = is_root                   ? AncestorKind::kRoot
+                            : IsLink(directory.get()) ? AncestorKind::kLink
+                                                      : AncestorKind::kDirectory;
   PSID other = FindWhoMayReplace(security.owner, security.list, kind, user);
   if (other == nullptr) return;
   const std::string name = IcaclsName(other);

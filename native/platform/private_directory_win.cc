@@ -118,7 +118,7 @@ UniqueHandle OpenChecked(const fs::path& path) {
   if (!GetFileInformationByHandleEx(directory.get(), FileBasicInfo, &info, sizeof info)) {
     ThrowWindows(what + " cannot be read", GetLastError());
   }
-  if (LeadsElsewhere(directory.get())) {
+  if (IsLink(directory.get())) {
     ThrowInsecure(what + " is a link, which is never followed: name the directory itself");
   }
   if ((info.FileAttributes & FILE_ATTRIBUTE_DIRECTORY) == 0) {
@@ -309,7 +309,7 @@ std::optional<FileStamp> PrivateDirectory::Stat(const std::string& name) const {
 std::optional<FileContents> PrivateDirectory::Read(const std::string& name) const {
   const UniqueHandle file = OpenForReading(path_, name, GENERIC_READ | READ_CONTROL);
   if (!file.valid()) return std::nullopt;
-  if (LeadsElsewhere(file.get())) {
+  if (IsLink(file.get())) {
     ThrowInsecure(PathOf(name) + " is a link, which is never followed: remove it");
   }
   FILE_BASIC_INFO info{};

@@ -14,7 +14,7 @@ std::wstring ExtendedPath(const std::filesystem::path& path) {
   return L"\\\\?\\" + text;
 }
 
-bool LeadsElsewhere(HANDLE file) {
+bool IsLink(HANDLE file) {
   FILE_ATTRIBUTE_TAG_INFO info{};
   return GetFileInformationByHandleEx(file, FileAttributeTagInfo, &info, sizeof info) &&
          (info.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0 &&

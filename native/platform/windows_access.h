@@ -27,7 +27,7 @@ std::wstring ExtendedPath(const std::filesystem::path& path);
 
 // Whether it is a junction or a symbolic link, which lead to another place. Other reparse points
 // (OneDrive's, deduplicated files) are the file itself.
-bool LeadsElsewhere(HANDLE file);
+bool IsLink(HANDLE file);
 
 struct Sid {
   std::vector<uint8_t> bytes;

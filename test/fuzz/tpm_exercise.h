@@ -19,8 +19,8 @@ inline void ExerciseTpm(const std::string& tcti) {
   Tpm2Provider provider(
       {.tcti = tcti, .allow_simulator = true, .environment = Environment::None()});
   const KeyId id = *KeyId::Parse("dk_tpm_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA");
-  const AuthValue nobody = AuthValueOf(AccountBinding{});
-  const AuthValue somebody = AuthValueOf(AccountBinding{"account-1", "client-1"});
+  const AuthValue unbound = AuthValueOf(AccountBinding{});
+  const AuthValue bound = AuthValueOf(AccountBinding{"account-1", "client-1"});
   const OperationLimits limits{std::chrono::steady_clock::now() + std::chrono::seconds(10)};
   const auto attempt = [](auto work) {
     try {
@@ -30,22 +30,21 @@ inline void ExerciseTpm(const std::string& tcti) {
   };
   provider.Probe(limits);
   std::optional<ProviderKey> key;
-  attempt([&] { key = provider.Create(id, nobody, limits); });
+  attempt([&] { key = provider.Create(id, unbound, limits); });
   if (!key) return;
   // Create returns a key that a record can store and DeviceKeyStore can verify with.
   const P256PublicKey public_key = P256PublicKey::FromSpki(key->spki_der);
   const Sha256Digest digest = Sha256(AsBytes("message"));
   attempt(
-      [&] { public_key.Verify(digest, provider.Sign(id, key->handle, nobody, digest, limits)); });
-  attempt([&] { key->handle = provider.Bind(id, key->handle, nobody, somebody, limits); });
-  attempt([&] { provider.Sign(id, key->handle, somebody, digest, limits); });
+      [&] { public_key.Verify(digest, provider.Sign(id, key->handle, unbound, digest, limits)); });
+  attempt([&] { key->handle = provider.Bind(id, key->handle, unbound, bound, limits); });
+  attempt([&] { provider.Sign(id, key->handle, bound, digest, limits); });
   provider.Unload(id);
-  attempt([&] { provider.Sign(id, key->handle, somebody, digest, limits); });
+  attempt([&] { provider.Sign(id, key->handle, bound, digest, limits); });
   attempt([&] {
     const nlohmann::json attestation_key = provider.CreateAttestationKey(limits);
-    attempt([&] {
-      provider.Attest(id, key->handle, somebody, attestation_key, Bytes(32, 0x5A), limits);
-    });
+    attempt(
+        [&] { provider.Attest(id, key->handle, bound, attestation_key, Bytes(32, 0x5A), limits); });
     // Well-formed for a P-256 endorsement key.
     attempt([&] {
       Bytes encrypted_secret{0, 68};

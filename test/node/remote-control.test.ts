@@ -690,7 +690,12 @@ describe('the module’s own functions', () => {
     expect(codes).toEqual(Array(4).fill('invalid_params'));
   });
 
-  const theFour = ['createDeviceKey', 'deleteDeviceKey', 'getDeviceKeyPublic', 'signDeviceKey'];
+  const functionNames = [
+    'createDeviceKey',
+    'deleteDeviceKey',
+    'getDeviceKeyPublic',
+    'signDeviceKey',
+  ];
 
   test('are all that node-device-key/remote-control/module exports', async () => {
     const { stdout } = await promisify(execFile)(
@@ -701,7 +706,7 @@ describe('the module’s own functions', () => {
       ],
       { cwd: root },
     );
-    expect(stdout.trim().split(',')).toEqual(theFour);
+    expect(stdout.trim().split(',')).toEqual(functionNames);
   });
 
   test('are loaded as ./remote-control-device-key.node from a directory of that name', async () => {
@@ -718,7 +723,7 @@ describe('the module’s own functions', () => {
     );
     const { stdout } = await promisify(execFile)(process.execPath, [path.join(app, 'main.js')]);
     await rm(app, { recursive: true });
-    expect(stdout.trim().split(',')).toEqual(theFour);
+    expect(stdout.trim().split(',')).toEqual(functionNames);
   });
 
   test('can be imported as well', async () => {

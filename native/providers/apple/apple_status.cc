@@ -132,7 +132,7 @@ Meaning MeaningIn(const std::string& domain, CFIndex code) {
   return {ErrorCode::kPlatformError, nullptr};
 }
 
-std::string WordsFor(OSStatus status) {
+std::string StatusText(OSStatus status) {
   const ScopedCf<CFStringRef> words(SecCopyErrorMessageString(status, nullptr));
   return words ? TextOf(words.get()) : std::string();
 }
@@ -167,7 +167,7 @@ void Explain(CFErrorRef error, int depth, Explanation* explanation) {
   const CFIndex code = CFErrorGetCode(error);
   std::string& answer = explanation->answer;
   if (depth == 0) {
-    answer = domain == kOsStatusDomain ? WordsFor(static_cast<OSStatus>(code)) : domain;
+    answer = domain == kOsStatusDomain ? StatusText(static_cast<OSStatus>(code)) : domain;
   } else {
     answer += (answer.empty() ? "" : ", ") + domain + " " + std::to_string(code);
   }
@@ -204,7 +204,7 @@ DeviceKeyError WithoutReason(std::string_view attempt) {
 }  // namespace
 
 DeviceKeyError AppleError(std::string_view attempt, OSStatus status) {
-  return Described(attempt, status, {WordsFor(status), MeaningOf(status)});
+  return Described(attempt, status, {StatusText(status), MeaningOf(status)});
 }
 
 DeviceKeyError AppleError(std::string_view attempt, CFErrorRef error) {

@@ -76,7 +76,7 @@ ProviderKey MakeIn(Way way, const std::string& tag, bool user_presence) {
 // entitlement. The data-protection keychain exports software keys regardless of their attributes
 // (SecKeyGeneratePrivateAttributeDictionary and SecECPrivateKeyCopyExternalRepresentation in
 // Apple's published SecKey.m and SecECKey.m).
-bool MayWorkOtherwise(const DeviceKeyError& error) {
+bool ShouldTryNextWay(const DeviceKeyError& error) {
   return HasStatus(error, errSecAuthFailed) || HasStatus(error, errSecItemNotFound) ||
          error.code() == ErrorCode::kMissingEntitlement || error.code() == ErrorCode::kCryptoError;
 }
@@ -92,7 +92,7 @@ Made Make(const std::string& tag, bool user_presence) {
   for (const Way way : {Way::kAccessControl, Way::kNoAccessControl, Way::kFileKeychain}) {
     // Only an access control can ask for user presence.
     if (user_presence && way != Way::kAccessControl) break;
-    // The login keychain would be refused for the same reason.
+    // The same keychain without an access control would fail for the same reason.
     if (way == Way::kNoAccessControl && failure->code() == ErrorCode::kMissingEntitlement) continue;
     try {
       return {MakeIn(way, tag, user_presence), std::move(refusals)};
@@ -100,7 +100,7 @@ Made Make(const std::string& tag, bool user_presence) {
       failure = error;
       if (!refusals.empty()) refusals += "; ";
       refusals += std::string(NameOf(way)) + ": " + error.what();
-      if (!MayWorkOtherwise(error)) break;
+      if (!ShouldTryNextWay(error)) break;
     }
   }
   // A Mac that exports all kinds of keys is not broken; it has no fallback.

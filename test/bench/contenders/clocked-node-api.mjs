@@ -5,11 +5,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { nativeProgram } from '../support/paths.mjs';
 import { nodeApi } from './node-api.mjs';
 
-const room = 2 ** 14; // commands; more than in a burst
+const capacity = 2 ** 14; // commands; more than in a burst
 
 export async function clockedNodeApi(tcti, directory) {
   const file = `${directory}.clock`;
-  await writeFile(file, new BigUint64Array(1 + room));
+  await writeFile(file, new BigUint64Array(1 + capacity));
   const worker = await nodeApi(tcti, directory, {
     LD_PRELOAD: nativeProgram('tpm_clock.so'),
     DEVICE_KEY_TPM_CLOCK: file,
@@ -23,14 +23,14 @@ export async function clockedNodeApi(tcti, directory) {
 
   /** The time of each operation without its one TPM command. */
   async function run(operation, count) {
-    if (count > room) throw new RangeError(`at most ${room} commands`);
+    if (count > capacity) throw new RangeError(`at most ${capacity} commands`);
     const { commands: before } = await read();
     const total = await worker.run(operation, count);
     const { commands, nanoseconds } = await read();
     if (commands - before !== count) {
       throw new Error(`${count} × ${operation} took ${commands - before} commands to the TPM`);
     }
-    return total.map((spent, i) => spent - Number(nanoseconds[(before + i) % room]));
+    return total.map((spent, i) => spent - Number(nanoseconds[(before + i) % capacity]));
   }
 
   try {

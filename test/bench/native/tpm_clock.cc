@@ -28,7 +28,7 @@ using Clock = std::chrono::steady_clock;
 struct Record {
   std::atomic<uint64_t>* commands;
   std::atomic<uint64_t>* nanoseconds;
-  size_t room;
+  size_t capacity;
 };
 
 [[noreturn]] void Fail(const char* what) {
@@ -77,7 +77,7 @@ EXPORT ssize_t send(int fd, const void* data, size_t size, int flags) {
   static const auto next = Next<decltype(send)>("send");
   const Record& record = TheRecord();
   const uint64_t number = record.commands->fetch_add(1);
-  command = {fd, Clock::now(), &record.nanoseconds[number % record.room]};
+  command = {fd, Clock::now(), &record.nanoseconds[number % record.capacity]};
   return next(fd, data, size, flags);
 }
 

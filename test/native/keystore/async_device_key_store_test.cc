@@ -67,7 +67,7 @@ class BlockingProvider : public SoftwareProvider {
 };
 
 // Waits until it is interrupted.
-class PatientProvider : public SoftwareProvider {
+class WaitingProvider : public SoftwareProvider {
  public:
   Availability Probe(const OperationLimits& limits) override {
     ++waiting;
@@ -527,7 +527,7 @@ TEST_F(AsyncDeviceKeyStoreTest, AFullQueueCanBeClosed) {
 // Abandoning.
 
 TEST_F(AsyncDeviceKeyStoreTest, AbandonInterruptsAWaitingProvider) {
-  const auto provider = std::make_shared<PatientProvider>();
+  const auto provider = std::make_shared<WaitingProvider>();
   const auto store = Open(provider);
   store->Support();
   while (provider->waiting == 0) std::this_thread::yield();

@@ -139,7 +139,7 @@ TEST_F(DeviceKeyStoreTest, KeepsTheRecordOfAKeyWhoseProviderIsMissing) {
 
 TEST_F(DeviceKeyStoreTest, ChecksTheStoreBeforeItUsesHardware) {
   fs::create_directory(directory_);
-  LetOthersWrite(directory_);
+  AllowOthersToWrite(directory_);
 
   ExpectError(ErrorCode::kStoreInsecure, [&] { Create(store_); });
   EXPECT_EQ(provider_->creations, 0);
@@ -170,7 +170,7 @@ TEST_F(DeviceKeyStoreTest, AsksWhetherToCommitWhenTheKeyExistsAndTheRecordDoesNo
 TEST_F(DeviceKeyStoreTest, DeletesTheKeyWhenItsRecordCannotBeWritten) {
   ExpectError(ErrorCode::kStoreInsecure, [&] {
     store_.Create({.account_user_id = "account-1", .client_id = "client-1"}, NoHurry(), [&] {
-      LetOthersWrite(directory_);
+      AllowOthersToWrite(directory_);
       return true;
     });
   });
@@ -189,7 +189,7 @@ TEST_F(DeviceKeyStoreTest, ReportsTheRecordsErrorWhenTheKeyCannotBeDeletedEither
 }
 
 TEST_F(DeviceKeyStoreTest, RefusesAnInvalidPublicKeyFromHardware) {
-  class Garbled : public SoftwareProvider {
+  class InvalidKeyProvider : public SoftwareProvider {
    public:
     ProviderKey Create(const KeyId& id, const AuthValue& auth,
                        const OperationLimits& limits) override {
@@ -198,11 +198,11 @@ TEST_F(DeviceKeyStoreTest, RefusesAnInvalidPublicKeyFromHardware) {
       return key;
     }
   };
-  const auto garbled = std::make_shared<Garbled>();
-  DeviceKeyStore store = Open({garbled});
+  const auto provider = std::make_shared<InvalidKeyProvider>();
+  DeviceKeyStore store = Open({provider});
 
   ExpectError(ErrorCode::kCryptoError, [&] { Create(store); });
-  EXPECT_EQ(garbled->keys(), 0u);
+  EXPECT_EQ(provider->keys(), 0u);
   EXPECT_EQ(CountEntries(directory_), 0u);
 }
 
@@ -299,26 +299,26 @@ TEST_F(DeviceKeyStoreTest, RefusesAPayloadThatExpiredInTheQueue) {
 }
 
 TEST_F(DeviceKeyStoreTest, ReloadsTheKeyOnceWhenASignatureDoesNotVerify) {
-  const auto liar = std::make_shared<LyingProvider>(1);
-  DeviceKeyStore store = Open({liar});
+  const auto provider = std::make_shared<WrongKeyProvider>(1);
+  DeviceKeyStore store = Open({provider});
   const CreateResponse created = Create(store);
 
   const SignResponse response = Sign(store, created.key_id);
 
   EXPECT_TRUE(P256PublicKey::FromSpki(created.public_key_spki_der)
                   .Verify(Sha256(AsBytes(response.signed_bytes)), response.signature_der));
-  EXPECT_EQ(liar->unloads, 1);
+  EXPECT_EQ(provider->unloads, 1);
 }
 
 TEST_F(DeviceKeyStoreTest, NeverReturnsASignatureThatDoesNotVerify) {
-  const auto liar = std::make_shared<LyingProvider>(1000);
-  DeviceKeyStore store = Open({liar});
+  const auto provider = std::make_shared<WrongKeyProvider>(1000);
+  DeviceKeyStore store = Open({provider});
   const KeyId key_id = Create(store).key_id;
 
   ExpectError(
       ErrorCode::kCryptoError, [&] { Sign(store, key_id); }, key_id.str());
-  EXPECT_EQ(liar->signatures, 2);
-  EXPECT_EQ(liar->unloads, 1);
+  EXPECT_EQ(provider->signatures, 2);
+  EXPECT_EQ(provider->unloads, 1);
 }
 
 TEST_F(DeviceKeyStoreTest, DoesNotUnloadAKeyThatSignsCorrectly) {
@@ -477,10 +477,10 @@ TEST_F(DeviceKeyStoreTest, AKeyStaysUnboundWhenItsHardwareCannotBindIt) {
 
 TEST_F(DeviceKeyStoreTest, AKeyStaysUnboundWhenItsRecordCannotBeWritten) {
   const KeyId key_id = CreateUnbound();
-  provider_->after_bind = [&] { LetOthersWrite(directory_); };
+  provider_->after_bind = [&] { AllowOthersToWrite(directory_); };
 
   ExpectError(ErrorCode::kStoreInsecure, [&] { Enroll(store_, key_id); });
-  KeepOthersOut(directory_);
+  RestrictToThisUser(directory_);
 
   EXPECT_EQ(AccountOf(key_id), "");
   EXPECT_NO_THROW(Enroll(store_, key_id, "account-2"));
@@ -554,7 +554,7 @@ TEST_F(DeviceKeyStoreTest, SupportReportsTheStoreAndCreatesNothing) {
 
 TEST_F(DeviceKeyStoreTest, SupportReportsWhyTheStoreCannotBeUsed) {
   fs::create_directory(directory_);
-  LetOthersWrite(directory_);
+  AllowOthersToWrite(directory_);
 
   const nlohmann::ordered_json store = store_.Support(NoHurry())["store"];
 
@@ -801,8 +801,8 @@ TEST_F(DpopKeyStoreTest, AKeyForPayloadsRefusesDpopProofs) {
 }
 
 TEST_F(DpopKeyStoreTest, VerifiesTheHardwaresSignature) {
-  const auto liar = std::make_shared<LyingProvider>(2);
-  DeviceKeyStore store = Open({liar});
+  const auto provider = std::make_shared<WrongKeyProvider>(2);
+  DeviceKeyStore store = Open({provider});
   const CreateResponse key = store.CreateDpopKey(
       {.client_id = "client-1", .origins = {"https://a.example"}}, NoHurry(), Commit);
 

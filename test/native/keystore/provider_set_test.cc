@@ -36,7 +36,7 @@ TEST_F(ProviderSetTest, NamesTheClassInTheKeyId) {
 }
 
 // Has answered before, but cannot be reached now.
-class DisturbedProvider : public SoftwareProvider {
+class LostConnectionProvider : public SoftwareProvider {
  public:
   ProviderKey Create(const KeyId&, const AuthValue&, const OperationLimits&) override {
     throw PassingError(ErrorCode::kHardwareUnavailable, "lost the connection");
@@ -47,7 +47,7 @@ TEST_F(ProviderSetTest, UsesNoFallbackForHardwareThatHasAnsweredBefore) {
   ExpectError(
       ErrorCode::kHardwareUnavailable,
       [&] {
-        Create(kAllowFallback, {std::make_shared<DisturbedProvider>(), fallback_});
+        Create(kAllowFallback, {std::make_shared<LostConnectionProvider>(), fallback_});
       },
       "lost the connection");
   EXPECT_EQ(fallback_->creations, 0);

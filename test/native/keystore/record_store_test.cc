@@ -127,7 +127,7 @@ TEST_F(RecordStoreTest, ChecksTheDirectoryEachTimeAlsoForCachedRecords) {
   const KeyRecord record = WriteNewRecord();
   store_.Read(record.key_id);
 
-  LetOthersWrite(directory_);
+  AllowOthersToWrite(directory_);
 
   ExpectError(ErrorCode::kStoreInsecure, [&] { store_.Read(record.key_id); });
 }
@@ -159,7 +159,7 @@ TEST_F(RecordStoreTest, ChecksTheFileEachTimeAlsoForCachedRecords) {
   const KeyRecord record = WriteNewRecord();
   store_.Read(record.key_id);
 
-  LetOthersWrite(FileOf(record));
+  AllowOthersToWrite(FileOf(record));
 
   ExpectError(ErrorCode::kStoreInsecure, [&] { store_.Read(record.key_id); });
 }
@@ -286,7 +286,7 @@ TEST_F(RecordStoreTest, ListsBrokenRecordsWithTheirErrorsAmongTheOthers) {
   const KeyRecord broken = WriteNewRecord();
   const KeyRecord insecure = WriteNewRecord();
   WriteFile(FileOf(broken), "half a rec");
-  LetOthersWrite(FileOf(insecure));
+  AllowOthersToWrite(FileOf(insecure));
 
   int checked = 0;
   for (const ListedKey& key : store_.List()) {

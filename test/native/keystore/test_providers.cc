@@ -89,13 +89,13 @@ size_t SoftwareProvider::keys() const {
   return keys_.size();
 }
 
-Bytes LyingProvider::Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue& auth,
-                          const Sha256Digest& digest, const OperationLimits& limits) {
+Bytes WrongKeyProvider::Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue& auth,
+                             const Sha256Digest& digest, const OperationLimits& limits) {
   const Bytes honest = SoftwareProvider::Sign(id, handle, auth, digest, limits);
   return remaining_ > 0 ? SignWith(NewSoftwareKey().get(), digest) : honest;
 }
 
-void LyingProvider::Unload(const KeyId& id) {
+void WrongKeyProvider::Unload(const KeyId& id) {
   SoftwareProvider::Unload(id);
   --remaining_;
 }

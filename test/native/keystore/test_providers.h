@@ -91,9 +91,9 @@ class FailingProvider : public KeyProvider {
 // Signs with the wrong key until it has been unloaded often enough, like a TPM in which another
 // client's key is at our key's handle.
 // slot another client's key lies.
-class LyingProvider : public SoftwareProvider {
+class WrongKeyProvider : public SoftwareProvider {
  public:
-  explicit LyingProvider(int unloads_until_honest) : remaining_(unloads_until_honest) {}
+  explicit WrongKeyProvider(int unloads_until_correct) : remaining_(unloads_until_correct) {}
 
   Bytes Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue& auth,
              const Sha256Digest& digest, const OperationLimits& limits) override;

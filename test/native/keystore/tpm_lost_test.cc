@@ -37,7 +37,7 @@ class TpmLostTest : public ::testing::Test {
 };
 
 TEST_F(TpmLostTest, TwoLostConnectionsMakeNoWeakerKey) {
-  proxy_.Inject(faults::HangUp(), {.command = TPM2_CC_Create, .times = 2});
+  proxy_.Inject(faults::CloseConnection(), {.command = TPM2_CC_Create, .times = 2});
   ExpectError(
       ErrorCode::kHardwareUnavailable, [&] { CreateWithFallback(); }, "lost the TPM");
 
@@ -46,13 +46,13 @@ TEST_F(TpmLostTest, TwoLostConnectionsMakeNoWeakerKey) {
 
 TEST_F(TpmLostTest, ATpmThatHasAnsweredAndIsGoneMakesNoWeakerKey) {
   EXPECT_EQ(CreateWithFallback(), ProtectionClass::kHardwareTpm);
-  proxy_.Inject(faults::HangUp(), {});
+  proxy_.Inject(faults::CloseConnection(), {});
   ExpectError(
       ErrorCode::kHardwareUnavailable, [&] { CreateWithFallback(); }, "lost the TPM");
 }
 
 TEST_F(TpmLostTest, ATpmThatNeverAnswersAllowsTheFallback) {
-  proxy_.Inject(faults::HangUp(), {});
+  proxy_.Inject(faults::CloseConnection(), {});
   EXPECT_EQ(CreateWithFallback(), ProtectionClass::kOsProtectedNonextractable);
 }
 

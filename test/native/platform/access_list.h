@@ -8,10 +8,10 @@
 namespace device_key {
 
 // Grants everyone every right.
-void LetOthersWrite(const std::filesystem::path& path);
+void AllowOthersToWrite(const std::filesystem::path& path);
 
 // Grants every right to this user, and no right to anyone else.
-void KeepOthersOut(const std::filesystem::path& path);
+void RestrictToThisUser(const std::filesystem::path& path);
 
 // The access list in Windows' notation (SDDL), with "ME" for this user: "D:P(A;OICI;FA;;;ME)".
 std::string AccessList(const std::filesystem::path& path);

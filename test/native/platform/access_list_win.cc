@@ -35,9 +35,13 @@ std::string Replaced(std::string text, const std::string& what, const std::strin
 
 }  // namespace
 
-void LetOthersWrite(const std::filesystem::path& path) { SetAccessList(path, "D:P(A;;FA;;;WD)"); }
+void AllowOthersToWrite(const std::filesystem::path& path) {
+  SetAccessList(path, "D:P(A;;FA;;;WD)");
+}
 
-void KeepOthersOut(const std::filesystem::path& path) { SetAccessList(path, "D:P(A;;FA;;;ME)"); }
+void RestrictToThisUser(const std::filesystem::path& path) {
+  SetAccessList(path, "D:P(A;;FA;;;ME)");
+}
 
 std::string AccessList(const std::filesystem::path& path) {
   PSECURITY_DESCRIPTOR descriptor = nullptr;

@@ -42,7 +42,7 @@ class PrivateDirectoryTest : public testing::Test {
   }
 
   // Needs root.
-  void GiveAway(const fs::path& path) { ASSERT_EQ(lchown(path.c_str(), 12345, 12345), 0); }
+  void ChangeOwner(const fs::path& path) { ASSERT_EQ(lchown(path.c_str(), 12345, 12345), 0); }
 
   TemporaryDirectory scratch_;
   const fs::path path_ = scratch_ / "keys";
@@ -185,7 +185,7 @@ TEST_F(PrivateDirectoryTest, RefusesADirectoryAboveThatBelongsToAnotherUser) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can give a directory away";
   const fs::path above = scratch_ / "above";
   fs::create_directory(above);
-  GiveAway(above);
+  ChangeOwner(above);
 
   ExpectError(
       ErrorCode::kStoreInsecure, [&] { PrivateDirectory::OpenOrCreate(above / "keys"); },
@@ -212,7 +212,7 @@ TEST_F(PrivateDirectoryTest, RefusesALinkAboveThatBelongsToAnotherUser) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can give a link away";
   fs::create_directory(scratch_ / "real");
   fs::create_directory_symlink(scratch_ / "real", scratch_ / "link");
-  GiveAway(scratch_ / "link");
+  ChangeOwner(scratch_ / "link");
 
   ExpectError(
       ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(scratch_ / "link" / "keys"); },
@@ -242,7 +242,7 @@ TEST_F(PrivateDirectoryTest, RefusesADirectoryOfAnotherUser) {
   fs::path foreign = "/";  // root's, for every other user
   if (geteuid() == 0) {
     fs::create_directory(path_);
-    GiveAway(path_);
+    ChangeOwner(path_);
     foreign = path_;
   }
 
@@ -385,7 +385,7 @@ TEST_F(PrivateDirectoryTest, StatsNoFileByPathInADirectoryOfAnotherUser) {
     return;
   }
   OpenOrCreate().WriteNew("file", "contents");
-  GiveAway(path_);
+  ChangeOwner(path_);
 
   EXPECT_FALSE(PrivateDirectory::StatByPath(path_, "file"));
 }
@@ -442,7 +442,7 @@ TEST_F(PrivateDirectoryTest, RefusesAFileOfAnotherUser) {
   if (geteuid() == 0) {
     const PrivateDirectory directory = OpenOrCreate();
     directory.WriteNew("file", "contents");
-    GiveAway(path_ / "file");
+    ChangeOwner(path_ / "file");
     ExpectError(
         ErrorCode::kStoreInsecure, [&] { directory.Read("file"); }, "belongs to user 12345");
   } else {

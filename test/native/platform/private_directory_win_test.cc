@@ -67,21 +67,21 @@ TEST_F(PrivateDirectoryWinTest, CreatesFilesOnlyForThisUser) {
 
 TEST_F(PrivateDirectoryWinTest, RefusesADirectoryThatOthersCanWriteAndNamesTheCure) {
   OpenOrCreate();
-  LetOthersWrite(path_);
+  AllowOthersToWrite(path_);
 
   ExpectError(
       ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(path_); }, "icacls \"");
   ExpectError(
       ErrorCode::kStoreInsecure, [&] { OpenOrCreate(); },
       "/inheritance:r /remove:g \"*S-1-1-0\" /grant:r \"*S-1-5-");
-  KeepOthersOut(path_);
+  RestrictToThisUser(path_);
   EXPECT_TRUE(PrivateDirectory::Open(path_));
 }
 
 TEST_F(PrivateDirectoryWinTest, RefusesADirectoryBelowOneThatOthersCanRenameAndNamesTheCure) {
   const fs::path above = scratch_ / "above";
   PrivateDirectory::OpenOrCreate(above / "between" / "keys");
-  LetOthersWrite(above);
+  AllowOthersToWrite(above);
 
   ExpectError(
       ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(above / "between" / "keys"); },
@@ -89,7 +89,7 @@ TEST_F(PrivateDirectoryWinTest, RefusesADirectoryBelowOneThatOthersCanRenameAndN
   ExpectError(ErrorCode::kStoreInsecure,
               [&] { PrivateDirectory::OpenOrCreate(above / "between" / "new"); });
   EXPECT_FALSE(fs::exists(above / "between" / "new"));
-  KeepOthersOut(above);
+  RestrictToThisUser(above);
   EXPECT_TRUE(PrivateDirectory::Open(above / "between" / "keys"));
 }
 
@@ -103,13 +103,13 @@ TEST_F(PrivateDirectoryWinTest, RefusesWhatOthersCanReadAndNamesTheCure) {
   SetAccessList(path_, "D:P(A;OICI;FA;;;ME)(A;OICI;FR;;;WD)");
   ExpectError(
       ErrorCode::kStoreInsecure, [&] { PrivateDirectory::Open(path_); }, "/remove:g \"*S-1-1-0\"");
-  KeepOthersOut(path_);
+  RestrictToThisUser(path_);
 }
 
 TEST_F(PrivateDirectoryWinTest, RefusesAFileThatOthersCanWrite) {
   const PrivateDirectory directory = OpenOrCreate();
   directory.WriteNew("file", "contents");
-  LetOthersWrite(path_ / "file");
+  AllowOthersToWrite(path_ / "file");
 
   ExpectError(
       ErrorCode::kStoreInsecure, [&] { directory.Read("file"); }, "icacls \"");

@@ -50,11 +50,11 @@ inline void RemoveTree(const std::filesystem::path& path) {
   std::filesystem::remove_all(path, ignored);
 }
 
-inline void LetOthersWrite(const std::filesystem::path& path) {
+inline void AllowOthersToWrite(const std::filesystem::path& path) {
   chmod(path.c_str(), std::filesystem::is_directory(path) ? 0777 : 0666);
 }
 
-inline void KeepOthersOut(const std::filesystem::path& path) {
+inline void RestrictToThisUser(const std::filesystem::path& path) {
   chmod(path.c_str(), std::filesystem::is_directory(path) ? 0700 : 0600);
 }
 
@@ -88,7 +88,7 @@ inline std::string ReadFile(const std::filesystem::path& path) {
 
 inline void WriteFile(const std::filesystem::path& path, const std::string& contents) {
   std::ofstream(path, std::ios::binary) << contents;
-  KeepOthersOut(path);
+  RestrictToThisUser(path);
 }
 
 // The number of entries of a directory, including hidden ones.

@@ -72,7 +72,7 @@ TEST_P(Tpm2AttestRefusedTest, LeavesNothingInTheTpm) {
       } catch (const DeviceKeyError&) {
       }
     });
-    proxy_.Heal();
+    proxy_.ClearFaults();
   }
   EXPECT_GT(proxy_.hits(), 0);
   ExpectActivationReachesTheCredential();
@@ -88,7 +88,7 @@ INSTANTIATE_TEST_SUITE_P(Commands, Tpm2AttestRefusedTest,
 
 // A session has no name that would identify it (docs/design.md).
 TEST_F(Tpm2AttestTest, SessionsWhoseStartWasLostStayInTheTpm) {
-  proxy_.Inject(faults::HangUp(), {.command = TPM2_CC_StartAuthSession, .times = 3});
+  proxy_.Inject(faults::CloseConnection(), {.command = TPM2_CC_StartAuthSession, .times = 3});
   ExpectError(ErrorCode::kHardwareUnavailable, [&] { Activate(); });  // after two attempts
 
   ExpectError(

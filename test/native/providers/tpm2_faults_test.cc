@@ -232,7 +232,7 @@ TEST_F(NoTpmTest, ADirectoryIsRefused) {
 }
 
 // Like ExpectUnavailable, in a process without root's rights.
-int RefusalAsNobody(const std::string& tcti, const std::string& cure) {
+int RefusalWithoutPrivileges(const std::string& tcti, const std::string& cure) {
   const pid_t child = fork();
   if (child == 0) {
     int result = 1;
@@ -260,7 +260,7 @@ TEST_F(NoTpmTest, ANodeWithoutPermissionNamesTheGroup) {
   WriteFile(node, "");
   chmod(node.c_str(), 0);
 
-  EXPECT_EQ(RefusalAsNobody("device:" + node, "usermod -aG tss"), 0);
+  EXPECT_EQ(RefusalWithoutPrivileges("device:" + node, "usermod -aG tss"), 0);
 }
 
 TEST_F(NoTpmTest, ASocketWithoutPermissionIsReported) {
@@ -268,7 +268,7 @@ TEST_F(NoTpmTest, ASocketWithoutPermissionIsReported) {
   chmod(server.socket_path().c_str(), 0);
   chmod(std::filesystem::path(server.socket_path()).parent_path().c_str(), 0755);
 
-  EXPECT_EQ(RefusalAsNobody(server.tcti(), "read and write access to the socket"), 0);
+  EXPECT_EQ(RefusalWithoutPrivileges(server.tcti(), "read and write access to the socket"), 0);
 }
 
 // Malformed responses cause a typed error before the deadline, and no read past the received bytes

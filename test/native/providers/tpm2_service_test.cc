@@ -76,7 +76,7 @@ TEST_P(ServiceRecoveryTest, AfterFaultsInOneCommand) {
   const auto& [fault, command] = GetParam();
   proxy_.Inject(fault.fault, {.command = command.code});
   for (int i = 0; i < 2; ++i) UseEverything(Within(milliseconds(40)));
-  proxy_.Heal();
+  proxy_.ClearFaults();
 
   ExpectFullService();
   ExpectEmptyTpm();
@@ -87,7 +87,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Combine(
         ::testing::Values(NamedFault{"DropCommand", faults::DropCommand()},
                           NamedFault{"DropAnswer", faults::DropAnswer()},
-                          NamedFault{"HangUp", faults::HangUp()},
+                          NamedFault{"CloseConnection", faults::CloseConnection()},
                           NamedFault{"Delay", faults::Delay(milliseconds(60))},
                           NamedFault{"Refuse", faults::Refuse(TPM2_RC_FAILURE)},
                           NamedFault{"RefuseForMemory", faults::Refuse(TPM2_RC_OBJECT_MEMORY)},

@@ -4,7 +4,7 @@
 //   const auto provider = ProviderAt(proxy.tcti());
 //   proxy.Inject(faults::DropAnswer(), {.command = TPM2_CC_Load, .times = 3});
 //   ... the provider's next three TPM2_Load are executed, and their answers lost ...
-//   proxy.Heal();
+//   proxy.ClearFaults();
 #ifndef DEVICE_KEY_TEST_SUPPORT_TPM_PROXY_H_
 #define DEVICE_KEY_TEST_SUPPORT_TPM_PROXY_H_
 
@@ -67,7 +67,7 @@ inline TpmFault DropAnswer() {
   };
 }
 // The TPM executes the command, and the connection ends before the response.
-inline TpmFault HangUp() {
+inline TpmFault CloseConnection() {
   return [](ByteView, const auto& forward) {
     forward();
     return Bytes{};
@@ -155,7 +155,7 @@ class TpmProxy {
   }
 
   // Removes all faults.
-  void Heal() {
+  void ClearFaults() {
     const std::lock_guard lock(mutex_);
     injected_.clear();
   }

@@ -108,14 +108,14 @@ class TpmServer {
   // False when the connection has ended.
   bool ServeCommand(int client) {
     const Bytes command = ReadTpmMessage(client);
-    const std::optional<Bytes> response = command.empty() ? Bytes{} : AnswerOrHangUp(command);
+    const std::optional<Bytes> response = command.empty() ? Bytes{} : AnswerOrClose(command);
     if (!response.has_value()) return true;
     if (response->empty()) return false;
     send(client, response->data(), response->size(), MSG_NOSIGNAL);
     return true;
   }
 
-  std::optional<Bytes> AnswerOrHangUp(ByteView command) {
+  std::optional<Bytes> AnswerOrClose(ByteView command) {
     try {
       return answer_(command);
     } catch (const std::exception&) {

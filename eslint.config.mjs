@@ -25,12 +25,12 @@ export default tseslint.config(
     rules: {
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
-      // process.env['X'] says that nobody declared X.
+      // process.env['X'] shows that X is not declared.
       '@typescript-eslint/dot-notation': ['error', { allowIndexSignaturePropertyAccess: true }],
-      // `type` and `interface` each have their place, and a Record cannot be recursive.
+      // `type` and `interface` both have their uses, and a Record cannot be recursive.
       '@typescript-eslint/consistent-type-definitions': 'off',
       '@typescript-eslint/consistent-indexed-object-style': 'off',
-      // Promise<void> functions handed over as callbacks are Node's and Jest's everyday.
+      // Node.js and Jest accept callbacks that return Promise<void>.
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],
     },
   },

@@ -1,6 +1,7 @@
 'use strict';
 
-// In-process too (test/support/platform.ts): the modules of this machine are none of the tests' business.
+// Also for code in this process (test/support/platform.ts): tests must not use the modules of this
+// machine.
 process.env.DEVICE_KEY_PKCS11_MODULE ??= '/nonexistent/pkcs11.so';
 
 /** @type {import('jest').Config} */
@@ -12,7 +13,8 @@ module.exports = {
   transform: {
     '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.test.json', diagnostics: false }],
   },
-  // Real TPMs (software ones, and one behind a kernel in a virtual machine) set the pace.
+  // Generous, because the tests use real TPMs (software TPMs, and one behind a kernel in a virtual
+  // machine).
   testTimeout: 60_000,
   maxWorkers: 2,
 };

@@ -1,6 +1,6 @@
 'use strict';
-// For scripts/test-hosts.mjs: the tests of the API, of the package that is installed in the directory that
-// DEVICE_KEY_INSTALLED names, instead of this checkout's.
+// For scripts/test-hosts.mjs: runs the tests of the API with the package that is installed in the
+// directory DEVICE_KEY_INSTALLED, instead of this checkout's.
 
 /** @type {import('jest').Config} */
 module.exports = {

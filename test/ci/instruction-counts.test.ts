@@ -1,6 +1,7 @@
-// What the parts of a signature that wait for nothing cost, counted in instructions, which a busy
-// machine does not change. The limits are a quarter above what g++ 12 at -O2, glibc 2.36 and OpenSSL
-// 3.0 need: a regression shows, another patch release of theirs does not. Lower them with the code.
+// The cost of the parts of a signature without I/O, in instructions, which do not depend on the
+// machine's load. The limits are a quarter above the counts with g++ 12 at -O2, glibc 2.36 and
+// OpenSSL 3.0: a regression exceeds them, another patch release of these does not. Lower the limits
+// when the code gets faster.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';

@@ -38,14 +38,14 @@ test('doctor succeeds with a TPM', async () => {
   expect(code).toBe(0);
 });
 
-test('doctor names the cure where there is no TPM', async () => {
+test('doctor names the cure if there is no TPM', async () => {
   behave('no-tpm');
   const { code, stdout } = await user.run(['doctor']);
   expect(stdout).toMatch(/no TPM that Windows can use; enable it .* in the firmware's set-up/);
   expect(code).toBe(1);
 });
 
-test('doctor says that a TPM is not ready, also where Windows cannot tell whether there is one', async () => {
+test('doctor reports that a TPM is not ready, also if Windows cannot tell whether there is one', async () => {
   behave('not-ready', 'no-tbs');
   const { code, stdout } = await user.run(['doctor']);
   expect(stdout).toMatch(/The TPM is not ready/);

@@ -20,7 +20,7 @@ afterEach(() => machine.stop());
 
 const sign = (keyId: string) => machine.open().sign({ keyId, payload: connectionPayload() });
 
-test('a key in the TPM signs, also with a store directory whose name is in no code page', async () => {
+test('a key in the TPM signs, also with a store directory name outside every code page', async () => {
   expect(machine.directory).toMatch(/鍵/);
   const key = await machine.open().create(binding);
   expect(key).toMatchObject({
@@ -58,7 +58,7 @@ test('a key that is gone from the key store is lost, and its record can be delet
 });
 
 describe('the fallback', () => {
-  test('has to be allowed', async () => {
+  test('must be allowed', async () => {
     behave('no-tpm');
     expect(await outcome(machine.open().create(binding))).toBe('degraded_protection_not_allowed');
   });
@@ -66,14 +66,14 @@ describe('the fallback', () => {
   test.each([
     ['there is no TPM', 'no-tpm'],
     ['the TPM is a 1.2', 'tpm-1.2'],
-  ])('signs where %s', async (_, behaviour) => {
+  ])('signs if %s', async (_, behaviour) => {
     behave(behaviour);
     const key = await machine.open().create(software);
     expect(key.protectionClass).toBe('os_protected_nonextractable');
     expect(verifies(key.publicKeySpkiDerBase64, await sign(key.keyId))).toBe(true);
   });
 
-  test('is plain where Windows has no isolation', async () => {
+  test('is a plain key if Windows has no isolation', async () => {
     behave('no-tpm', 'no-isolation');
     const key = await machine.open().create(software);
     expect(verifies(key.publicKeySpkiDerBase64, await sign(key.keyId))).toBe(true);
@@ -84,7 +84,7 @@ describe('the fallback', () => {
     ['NCryptFinalizeKey=0x80280922', 'device_busy'],
     ['NCryptFinalizeKey=0x80280921', 'tpm_lockout'],
     ['NCryptFinalizeKey=0x80290407', 'platform_error'],
-  ])('is not taken for a fault that passes: %s', async (behaviour, code) => {
+  ])('is not used for a temporary fault: %s', async (behaviour, code) => {
     behave(behaviour);
     const before = storedKeys();
     expect(await outcome(machine.open().create(software))).toBe(code);
@@ -126,7 +126,7 @@ test('a signature that does not verify is not returned', async () => {
   expect(await outcome(sign(keyId))).toBe('crypto_error');
 });
 
-test('a key that is made too late is undone', async () => {
+test('a key that is made too late is deleted', async () => {
   const before = storedKeys();
   const store = machine.open({ timeoutMs: 300 });
   behave('slow=1500');
@@ -172,7 +172,7 @@ test('an id that differs in upper and lower case is not found, though the disk o
   expect(await outcome(machine.open().public({ keyId: other }))).toBe('key_not_found');
 });
 
-test('records may have paths of more than 260 characters', async () => {
+test('records can have paths of more than 260 characters', async () => {
   const directory = path.join(machine.directory, ...Array<string>(8).fill('x'.repeat(40)));
   expect(directory.length).toBeGreaterThan(260);
   const { keyId } = await machine.open({ directory }).create(binding);

@@ -54,7 +54,7 @@ test.each([
   expect(readdirSync(temporary)).toEqual([]);
 });
 
-test('a key store that keeps the deleted key is found out, and the report names the key', async () => {
+test('a key store that keeps the deleted key is detected, and the report names the key', async () => {
   behave('keeps-deleted');
   const { code, report } = await selfTest();
   expect(code).toBe(1);

@@ -55,9 +55,13 @@ export function signalOf(
         try {
           addEventListener.call(signal, 'abort', listener, { once: true });
         } catch (cause) {
-          throw new DeviceKeyError('invalid_params', 'options.signal: cannot be listened to', {
-            cause,
-          });
+          throw new DeviceKeyError(
+            'invalid_params',
+            'options.signal: its events cannot be listened to',
+            {
+              cause,
+            },
+          );
         }
         watch = { actions, listener };
         watches.set(signal, watch);

@@ -512,7 +512,7 @@ export class DeviceKeyStore {
     try {
       pin = await this.#askPin(question);
     } catch (cause) {
-      throw new DeviceKeyError('user_canceled', `${error.message}; asking for it failed`, {
+      throw new DeviceKeyError('user_canceled', `${error.message}; the pin function failed`, {
         cause,
       });
     }

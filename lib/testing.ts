@@ -230,7 +230,7 @@ class MemoryStore implements InMemoryDeviceKeyStore {
       throw new DeviceKeyError(
         'degraded_protection_not_allowed',
         `only ${protectionClass} is available, which the policy hardware_only does not allow; this ` +
-          'in-memory store plays a machine with hardware when given another protectionClass',
+          'in-memory store acts like a machine with hardware if given another protectionClass',
       );
     }
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

@@ -76,7 +76,7 @@ export function parseArguments(
   if (!flags.has('help') && !flags.has('version')) {
     const missing = names[positionals.length];
     if (missing !== undefined) throw new UsageError(`${missing} is missing`);
-    if (positionals.length > names.length) throw new UsageError('there is an argument too many');
+    if (positionals.length > names.length) throw new UsageError('there are too many arguments');
   }
   return { values, flags, positionals };
 }

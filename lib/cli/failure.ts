@@ -64,7 +64,7 @@ export function reportFailure(error: unknown, output: Output, signal: AbortSigna
   }
   const lines = [`code ${code}`];
   if (platformStatus !== undefined) lines.push(`status ${platformStatus}`);
-  if (machineCodes.has(code)) lines.push('`device-key doctor` looks at the whole machine');
+  if (machineCodes.has(code)) lines.push('`device-key doctor` checks the whole machine');
   output.failure(
     { code, message, ...(platformStatus !== undefined && { platformStatus }) },
     lines.join(', '),

@@ -340,7 +340,7 @@ describe('with a software TPM', () => {
     );
     expect(code).toBe(1);
     expect(report.store).toMatchObject({ exists: false, writable: false });
-    expect(text).toMatch(/^ {2}state {15}cannot be made$/m);
+    expect(text).toMatch(/^ {2}state {15}cannot be created$/m);
     expect(report.findings).toContainEqual({
       severity: 'error',
       code: 'store_unwritable',

@@ -103,7 +103,7 @@ describe('errors in the command line', () => {
       ['attest', 'a', '--challenge', 'b', '--activate', 'c'],
       'give one of them',
     ],
-    ['two keys', ['public', 'a', 'b'], 'an argument too many'],
+    ['two keys', ['public', 'a', 'b'], 'too many arguments'],
     ['an unknown policy', ['create', ...account, ...client, '--policy', 'any'], 'hardware_only or'],
     ['a timeout that is no number', ['list', '--timeout-ms', 'soon'], '--timeout-ms: expected'],
     [

@@ -122,7 +122,7 @@ describe('with a PKCS#11 token', () => {
     expect(code).toBe(0);
     expect(report.protectionClass).toBe('os_protected_nonextractable');
     expect(passedSteps(report)).toEqual(everyStep);
-    expect(report.checks.at(-2)?.detail).toMatch(/a copy of its record leads to key_lost/);
+    expect(report.checks.at(-2)?.detail).toMatch(/a copy of its record fails with key_lost/);
     expect(await hsm.tool(['--token-label', 'device keys', '--list-objects'])).not.toMatch(
       /dk_osn_/,
     );

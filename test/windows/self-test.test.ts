@@ -49,7 +49,7 @@ test.each([
   expect(code).toBe(0);
   expect(report).toMatchObject({ protectionClass, leftBehind: null });
   const looked = report.checks.find(({ name }) => name === 'look for the deleted key');
-  expect(looked?.detail).toMatch(/a copy of its record leads to key_lost/);
+  expect(looked?.detail).toMatch(/a copy of its record fails with key_lost/);
   expect(storedKeys()).toEqual(others);
   expect(readdirSync(temporary)).toEqual([]);
 });

@@ -56,7 +56,7 @@ export function report(
     findings.unshift({
       severity: 'error',
       code: 'hardware_unavailable',
-      message: `node-device-key knows no secure hardware on ${versions.platform}; use it on Linux or Windows with a TPM 2.0, or on a Mac`,
+      message: `node-device-key supports no secure hardware on ${versions.platform}; use it on Linux or Windows with a TPM 2.0, or on a Mac`,
     });
   }
   return {
@@ -96,7 +96,7 @@ function providerFindings(provider: DeviceKeyProviderSupport, hardware: boolean)
         // One kind of hardware is enough.
         severity: isHardware && !hardware ? 'error' : 'note',
         code: code ?? 'platform_error',
-        message: withCommandLineNames(message ?? 'it cannot be used, and does not say why'),
+        message: withCommandLineNames(message ?? 'it cannot be used, for an unknown reason'),
       },
     ];
   }

@@ -95,7 +95,7 @@ interface Pkcs11TokenDetails {
 const pinSources: Record<string, string> = {
   value: 'given',
   file: 'read from a file',
-  prompt: 'asked for when it is needed',
+  prompt: 'will be asked for when needed',
 };
 
 function tokenText(token: Pkcs11TokenDetails, chosen: boolean): string {
@@ -120,7 +120,10 @@ function text(value: unknown): string {
 function storeText(store: NonNullable<DoctorReport['store']>, paint: Painter): string {
   const rows = [['directory', printable(store.directory)]];
   if (!store.exists) {
-    rows.push(['state', store.writable ? 'will be made with the first key' : 'cannot be made']);
+    rows.push([
+      'state',
+      store.writable ? 'will be created with the first key' : 'cannot be created',
+    ]);
   } else if (store.mode !== null) {
     const owner = store.owner === process.getuid?.() ? 'this user' : `user ${store.owner ?? '?'}`;
     rows.push(['permissions', `${store.mode}, belongs to ${owner}`]);
@@ -142,7 +145,7 @@ function verdict({ usable, protectionClass, providers }: DoctorReport, paint: Pa
   if (!usable) {
     const none = paint.red('Keys in hardware cannot be used.');
     if (protectionClass === null || protectionClass.startsWith('hardware_')) return none;
-    return `${none}\nKeys of the class ${protectionClass} can, for those who accept them: --policy allow_os_protected_nonextractable.`;
+    return `${none}\nKeys of the class ${protectionClass} can be used, if you allow them: --policy allow_os_protected_nonextractable.`;
   }
   const used = providers.find(({ available }) => available);
   return used?.details.simulator === true

@@ -151,7 +151,7 @@ function expectClass(key: DeviceKeyCreateResponse, support: DeviceKeySupport | u
   if (expected === undefined || key.protectionClass === expected) return;
   throw new CommandError(
     'unexpected_protection',
-    `the key is protected as ${key.protectionClass}, but support() said ${expected ?? 'that nothing can make keys'}`,
+    `the key is protected as ${key.protectionClass}, but support() said ${expected ?? 'that no key can be made'}`,
   );
 }
 
@@ -190,7 +190,7 @@ function verify(
   const bytes = verifyDeviceKeySignature({ publicKeySpkiDerBase64, ...signed });
   const statement = JSON.parse(new TextDecoder().decode(bytes)) as { payload: unknown };
   if (!isDeepStrictEqual(statement.payload, payload)) {
-    throw new CommandError('wrong_payload', 'the signed bytes do not hold the payload');
+    throw new CommandError('wrong_payload', 'the signed bytes do not contain the payload');
   }
 }
 
@@ -259,7 +259,7 @@ async function lookForDeleted(
     const { code } = error as FailureDocument;
     if (code !== 'key_lost' && code !== 'key_not_found') throw error;
     await rm(recordPath);
-    return `gone: a copy of its record leads to ${code}`;
+    return `gone: signing with a copy of its record fails with ${code}`;
   }
   throw new CommandError(
     'key_survived',

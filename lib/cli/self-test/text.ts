@@ -49,7 +49,7 @@ function failureText({ name, error }: Check, paint: Painter): string {
 
 export function leftBehindText({ directory, keyIds }: LeftBehind): string {
   return (
-    `These keys may be left behind: ${keyIds.join(', ')}. Their records are in ${printable(directory)}; ` +
+    `These keys may still exist: ${keyIds.join(', ')}. Their records are in ${printable(directory)}; ` +
     'to delete one: device-key delete KEY_ID --directory DIR'
   );
 }

@@ -9,10 +9,11 @@ import { DeviceKeyError } from './errors';
 
 /**
  * A copy of an object's own enumerable members. Each is read once, so the copy
- * does not change. The copy has no prototype. Null and undefined have no members.
+ * does not change. The copy has no prototype. Null, undefined and what is no object have no members.
  */
 export function ownMembers<T extends object>(value: T | null | undefined): Partial<T> {
-  return { __proto__: null, ...value } as unknown as Partial<T>;
+  const members = typeof value === 'object' ? value : undefined;
+  return { __proto__: null, ...members } as unknown as Partial<T>;
 }
 
 /**

@@ -108,7 +108,7 @@ class MemoryStore implements InMemoryDeviceKeyStore {
 
   constructor(options: InMemoryDeviceKeyStoreOptions) {
     const { targets, protectionClass = 'os_protected_nonextractable' } = readOptions(options);
-    if (!Object.hasOwn(KEY_ID_PREFIXES, protectionClass)) {
+    if (typeof protectionClass !== 'string' || !Object.hasOwn(KEY_ID_PREFIXES, protectionClass)) {
       const expected = Object.keys(KEY_ID_PREFIXES).join(', ');
       throw new DeviceKeyError('invalid_params', `protectionClass: expected one of ${expected}`);
     }

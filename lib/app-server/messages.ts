@@ -45,17 +45,18 @@ export const UNKNOWN_ADDRESSEE: Addressee = { id: null, versioned: false };
 
 /** Classifies a parsed message. Checks only the envelope: the store checks the params. */
 export function readMessage(message: unknown, unknownAddressee = UNKNOWN_ADDRESSEE): Message {
-  if (Array.isArray(message)) {
-    return malformed(
-      unknownAddressee,
-      'batches are not supported: expected one object, not an array',
-    );
-  }
   if (typeof message !== 'object' || message === null) {
     return malformed(unknownAddressee, 'expected an object with the members id, method and params');
   }
   let members: Record<string, unknown>;
   try {
+    // Of a proxy, `isArray` can throw as well.
+    if (Array.isArray(message)) {
+      return malformed(
+        unknownAddressee,
+        'batches are not supported: expected one object, not an array',
+      );
+    }
     members = ownMembers(message as Record<string, unknown>);
   } catch {
     return malformed(unknownAddressee, 'expected an object whose members can be read');

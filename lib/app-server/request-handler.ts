@@ -75,12 +75,13 @@ export function createDeviceKeyRequestHandler(
   if (typeof store !== 'object' || (store as unknown) === null) {
     throw new DeviceKeyError('invalid_params', 'store: expected a DeviceKeyStore');
   }
-  if (transport === undefined || !Object.hasOwn(LOCAL, transport)) {
+  if (typeof transport !== 'string' || !Object.hasOwn(LOCAL, transport)) {
     throw new DeviceKeyError(
       'invalid_params',
       `transport: expected one of ${Object.keys(LOCAL).join(', ')}`,
     );
   }
+  requireCallback(onUnexpectedError);
   const refused = !LOCAL[transport] && allowRemoteTransport !== true;
 
   return async (received, callOptions) => {
@@ -95,6 +96,12 @@ export function createDeviceKeyRequestHandler(
       return failureOf(message, error, onUnexpectedError);
     }
   };
+}
+
+export function requireCallback(onUnexpectedError: unknown): void {
+  if (onUnexpectedError !== undefined && typeof onUnexpectedError !== 'function') {
+    throw new DeviceKeyError('invalid_params', 'onUnexpectedError: expected a function');
+  }
 }
 
 function refusalOfTransport(message: Exclude<Message, { kind: 'notification' }>): JsonRpcResponse {

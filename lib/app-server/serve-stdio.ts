@@ -1,7 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 
-import { readOptions } from '../own';
+import { DeviceKeyError } from '../errors';
+import { ownMembers, readOptions } from '../own';
 import type { DeviceKeyStore } from '../store';
 import { thisPackage } from '../this-package';
 import { AnswerWriter } from './answer-writer';
@@ -16,7 +17,7 @@ import {
   type Request,
   type RequestId,
 } from './messages';
-import { callMethod, type DeviceKeyRequestStore } from './request-handler';
+import { callMethod, requireCallback, type DeviceKeyRequestStore } from './request-handler';
 
 export interface ServeStdioOptions {
   /** The server does not close it. Default: a separate store with the default options. */
@@ -41,11 +42,11 @@ export interface ServeStdioOptions {
  * resolves when every request is answered. Also resolves when the reader of the output closes it:
  * its outstanding requests are canceled. docs/app-server.md describes the protocol.
  *
- * Rejects if there is no build of the addon to open a store with, or if the input or the output
- * fails.
+ * Rejects with `invalid_params` for a malformed option; also if there is no build of the addon to
+ * open a store with, or if the input or the output fails.
  */
 export async function serveStdio(options: ServeStdioOptions = {}): Promise<void> {
-  const own = readOptions(options);
+  const own = usableOptions(options);
   if (own.store) return new StdioServer(own.store, own).run();
   const store = openStore();
   try {
@@ -53,6 +54,44 @@ export async function serveStdio(options: ServeStdioOptions = {}): Promise<void>
   } finally {
     await store.close();
   }
+}
+
+function usableOptions(options: ServeStdioOptions): ServeStdioOptions {
+  const own = readOptions(options);
+  const { store, input, output, server, maxRequestsInFlight, onUnexpectedError } = own;
+  const isObject = (value: unknown) => typeof value === 'object' && value !== null;
+  const check = (name: string, expected: string, isUsable: () => boolean) => {
+    try {
+      if (isUsable()) return;
+    } catch {
+      // An object that throws when it is read.
+    }
+    throw new DeviceKeyError('invalid_params', `${name}: expected ${expected}`);
+  };
+  check('store', 'a DeviceKeyStore', () => {
+    if (store === undefined) return true;
+    return isObject(store) && ['string', 'undefined'].includes(typeof store.directory);
+  });
+  check('input', 'a readable stream', () => {
+    return input === undefined || typeof input[Symbol.asyncIterator] === 'function';
+  });
+  check('output', 'a writable stream', () => {
+    if (output === undefined) return true;
+    const methods = ['on', 'off', 'write'] as const;
+    return methods.every((name) => typeof output[name] === 'function');
+  });
+  check('server', 'an object with a name and a version, which are strings', () => {
+    if (server === undefined) return true;
+    const { name, version } = ownMembers(server);
+    return typeof name === 'string' && typeof version === 'string';
+  });
+  // With room for none, the server would wait for ever.
+  check('maxRequestsInFlight', 'a whole number of 1 or more', () => {
+    if (maxRequestsInFlight === undefined) return true;
+    return Number.isSafeInteger(maxRequestsInFlight) && maxRequestsInFlight >= 1;
+  });
+  requireCallback(onUnexpectedError);
+  return own;
 }
 
 // Loaded on demand: a caller that passes a store may have no build of the addon.

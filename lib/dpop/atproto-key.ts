@@ -1,7 +1,8 @@
 import { DeviceKeyError } from '../errors';
-import { ownMembers } from '../own';
+import { readOptions } from '../own';
 import type { DeviceKeyStore } from '../store';
 import { jwkOf } from '../verify/jwk';
+import { requireSigner } from './signer';
 import type { DpopJwk } from './types';
 
 /** The members of `Key` of `@atproto/jwk` that `@atproto/oauth-client` uses to make DPoP proofs. */
@@ -32,6 +33,7 @@ export async function atprotoDpopKey(
   store: Pick<DeviceKeyStore, 'public' | 'signDpop'>,
   keyId: string,
 ): Promise<AtprotoDpopKey> {
+  requireSigner(store, ['public', 'signDpop']);
   const { publicKeySpkiDerBase64 } = await store.public({ keyId });
   const jwk = Object.freeze(jwkOf(publicKeySpkiDerBase64));
   return {
@@ -41,8 +43,8 @@ export async function atprotoDpopKey(
     alg: 'ES256',
     algorithms: Object.freeze(['ES256'] as const),
     async createJwt(header, payload) {
-      const { typ, alg } = ownMembers(header);
-      const claims = ownMembers(payload);
+      const { typ, alg } = readOptions(header, 'header');
+      const claims = readOptions(payload, 'payload');
       if (typ !== 'dpop+jwt') throw refused('header.typ: expected dpop+jwt');
       if (alg !== 'ES256') throw refused('header.alg: expected ES256');
       for (const [name, value] of Object.entries(claims)) {

@@ -2,6 +2,7 @@ import { DeviceKeyError } from '../errors';
 import { ownMembers, readOptions } from '../own';
 import type { DeviceKeyStore } from '../store';
 import { OriginNonces } from './origin-nonces';
+import { requireSigner } from './signer';
 
 /** A maker of proofs: a `DeviceKeyStore`, or the in-memory store of `node-device-key/testing`. */
 export type DpopSigner = Pick<DeviceKeyStore, 'signDpop'>;
@@ -32,6 +33,7 @@ export function dpopFetch(store: DpopSigner, keyId: string, options?: DpopFetchO
   if (typeof send !== 'function') {
     throw new DeviceKeyError('invalid_params', 'options.fetch: expected a function');
   }
+  requireSigner(store, ['signDpop']);
   const nonces = new OriginNonces();
 
   return async (input, init) => {

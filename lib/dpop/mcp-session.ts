@@ -1,7 +1,9 @@
-import { ownMembers } from '../own';
+import { readOptions } from '../own';
 import type { DeviceKeyStore } from '../store';
 import { jwkOf, jwkThumbprint } from '../verify/jwk';
-import { OriginNonces } from './origin-nonces';
+import { DeviceKeyError } from '../errors';
+import { OriginNonces, urlOf } from './origin-nonces';
+import { requireSigner } from './signer';
 import type { DpopJwk } from './types';
 
 /** The members of `DpopSession` that the Model Context Protocol's TypeScript client uses. */
@@ -29,6 +31,7 @@ export async function mcpDpopSession(
   store: Pick<DeviceKeyStore, 'public' | 'signDpop'>,
   keyId: string,
 ): Promise<McpDpopSession> {
+  requireSigner(store, ['public', 'signDpop']);
   const publicJwk = jwkOf((await store.public({ keyId })).publicKeySpkiDerBase64);
   const nonces = new OriginNonces();
   return {
@@ -43,8 +46,11 @@ export async function mcpDpopSession(
       nonces.observe(url, response);
     },
     async buildProof(request) {
-      const { htm, htu, accessToken, nonce } = ownMembers(request) as typeof request;
-      const { origin, pathname } = new URL(htu);
+      const { htm, htu, accessToken, nonce } = readOptions(request, 'request') as typeof request;
+      if (typeof htm !== 'string') {
+        throw new DeviceKeyError('invalid_params', 'htm: expected the HTTP method');
+      }
+      const { origin, pathname } = urlOf(htu);
       const { proof } = await store.signDpop({
         keyId,
         htm: htm.toUpperCase(),

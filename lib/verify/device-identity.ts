@@ -1,5 +1,6 @@
 import type { DeviceKeyPublicResponse } from '../../types/v2';
-import { ownMembers, toJson } from '../own';
+import { toJson } from '../own';
+import { readArgument } from './arguments';
 
 /**
  * What `deviceIdentitySha256Base64url` of an enrollment payload says about a key: SHA-256, in unpadded
@@ -12,7 +13,7 @@ import { ownMembers, toJson } from '../own';
  * @throws TypeError when one of the four is not a string.
  */
 export function deviceIdentitySha256(key: DeviceKeyPublicResponse): string {
-  const { algorithm, keyId, protectionClass, publicKeySpkiDerBase64 } = ownMembers(key);
+  const { algorithm, keyId, protectionClass, publicKeySpkiDerBase64 } = readArgument(key, 'key');
   const identity = { algorithm, keyId, protectionClass, publicKeySpkiDerBase64 };
   for (const [name, value] of Object.entries(identity)) {
     if (typeof value !== 'string') throw new TypeError(`key.${name} must be a string`);

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-import { ownMembers } from '../own';
+import { clockOf, isBytes, readArgument } from './arguments';
 import { base64UrlByteLength } from './base64';
 
 const TIME_BYTES = 6;
@@ -24,8 +24,9 @@ export class DpopServerNonces {
    * @param options.now the time in Unix seconds; default the system clock
    */
   constructor(secret: Uint8Array, options: { lifetimeSeconds?: number; now?: () => number } = {}) {
-    const { lifetimeSeconds = 300, now = () => Date.now() / 1000 } = ownMembers(options);
-    if (!(secret instanceof Uint8Array) || secret.length < 32) {
+    const own = readArgument(options, 'options');
+    const { lifetimeSeconds = 300 } = own;
+    if (!isBytes(secret) || secret.length < 32) {
       throw new TypeError('secret must have at least 32 bytes');
     }
     if (!Number.isFinite(lifetimeSeconds) || lifetimeSeconds <= 0) {
@@ -33,7 +34,7 @@ export class DpopServerNonces {
     }
     this.#secret = Uint8Array.from(secret);
     this.#lifetimeSeconds = lifetimeSeconds;
-    this.#now = now;
+    this.#now = clockOf(own);
   }
 
   /** A nonce for a `DPoP-Nonce` header: 30 characters of base64url. */

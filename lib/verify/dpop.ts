@@ -3,6 +3,7 @@ import { createHash, createPublicKey, verify, type KeyObject } from 'node:crypto
 import type { DpopJwk } from '../dpop/types';
 import { jwkThumbprint } from './jwk';
 import { ownMembers } from '../own';
+import { clockOf, hasMethod, readArgument } from './arguments';
 import { base64UrlByteLength } from './base64';
 import { DeviceKeyVerificationError, type DeviceKeyVerificationCode } from './error';
 import type { NonceStore } from './nonce-store';
@@ -292,7 +293,7 @@ function normalizedHtu(text: string): string | undefined {
 type UsableExpectation = ReturnType<typeof usableExpectation>;
 
 function usableExpectation(expected: ExpectedDpopProof) {
-  const { htm, htu, accessToken, jkt, nonce } = ownMembers(expected);
+  const { htm, htu, accessToken, jkt, nonce } = readArgument(expected, 'expected');
   if (typeof htm !== 'string' || htm === '') throw new TypeError('expected.htm must be a method');
   const normalized = typeof htu === 'string' ? normalizedHtu(htu) : undefined;
   if (normalized === undefined) {
@@ -308,20 +309,16 @@ function usableExpectation(expected: ExpectedDpopProof) {
     throw new TypeError('expected.jkt must say which key the access token is bound to');
   }
   const isNonce =
-    nonce === undefined ||
-    (typeof nonce === 'string' ? nonce !== '' : typeof nonce.accepts === 'function');
+    nonce === undefined || (typeof nonce === 'string' ? nonce !== '' : hasMethod(nonce, 'accepts'));
   if (!isNonce) throw new TypeError('expected.nonce must be a nonce or a DpopServerNonces');
   return { htm, htu: normalized, accessToken, jkt, nonce };
 }
 
 function usableOptions(options: VerifyDpopProofOptions) {
-  const {
-    nonces,
-    now = () => Date.now() / 1000,
-    clockWindowSeconds = 300,
-    clockSkewSeconds = 30,
-  } = ownMembers(options);
-  if (typeof nonces?.consume !== 'function') {
+  const own = readArgument(options, 'options');
+  const { nonces, clockWindowSeconds = 300, clockSkewSeconds = 30 } = own;
+  const now = clockOf(own);
+  if (nonces === undefined || !hasMethod(nonces, 'consume')) {
     throw new TypeError('options.nonces must be a NonceStore');
   }
   for (const [name, seconds] of Object.entries({ clockWindowSeconds, clockSkewSeconds })) {

@@ -4,6 +4,7 @@ import type {
   DeviceKeySignResponse,
 } from '../../types/v2';
 import { ownMembers, toJson } from '../own';
+import { readArgument } from './arguments';
 import { base64UrlByteLength } from './base64';
 import { deviceIdentitySha256 } from './device-identity';
 import { DeviceKeyVerificationError } from './error';
@@ -238,8 +239,9 @@ export abstract class DeviceKeyRegistry {
     if (predecessor === undefined) throw notEnrolled();
     const { publicKeySpkiDerBase64 } = predecessor;
     const { values, key } = this.#newRow(successor, publicKeySpkiDerBase64);
-    const { nonce, challengeId, challengeExpiresAt, targetOrigin, targetPath } = ownMembers(
+    const { nonce, challengeId, challengeExpiresAt, targetOrigin, targetPath } = readArgument(
       challenge,
+      'challenge',
     ) as RotationChallenge;
     await verifyDeviceKeyProof(
       proof,
@@ -262,7 +264,7 @@ export abstract class DeviceKeyRegistry {
 
   /** What {@link insertedColumns} get, after all checks of what the client and the backend say. */
   #newRow(toEnroll: DeviceKeyToEnroll, predecessor: string | null) {
-    const { key: given, attestation = null } = ownMembers(toEnroll);
+    const { key: given, attestation = null } = readArgument(toEnroll, 'the key to enroll');
     const { accountUserId, clientId } = usableOwner(toEnroll);
     const key = usableKey(given);
     const { publicKeySpkiDerBase64: publicKey, keyId, protectionClass } = key;
@@ -342,7 +344,7 @@ function requireText(name: string, value: unknown): asserts value is string {
 }
 
 function usableOwner(owner: Owner): Owner {
-  const { accountUserId, clientId } = ownMembers(owner);
+  const { accountUserId, clientId } = readArgument(owner, 'the owner');
   requireId('accountUserId', accountUserId);
   requireId('clientId', clientId);
   return { accountUserId, clientId };
@@ -377,7 +379,12 @@ function usableKey(given: DeviceKeyPublicResponse | undefined): DeviceKeyPublicR
   if (typeof given !== 'object' || (given as unknown) === null) {
     throw malformed('key must be an object');
   }
-  const key = ownMembers(given) as DeviceKeyPublicResponse;
+  let key: DeviceKeyPublicResponse;
+  try {
+    key = ownMembers(given) as DeviceKeyPublicResponse;
+  } catch {
+    throw malformed('key must be an object whose members can be read');
+  }
   const { algorithm, keyId, protectionClass, publicKeySpkiDerBase64 } = key;
   for (const name of ['keyId', 'protectionClass', 'publicKeySpkiDerBase64'] as const) {
     if (typeof key[name] !== 'string') throw malformed(`key.${name} must be a string`);
@@ -404,9 +411,10 @@ function attestationText(attestation: object, publicKey: string): string {
     throw new TypeError('attestation must be an object');
   }
   // A TpmKeyProof names the key that it is about.
-  const { publicKeySpkiDerBase64: about = publicKey } = ownMembers(attestation) as {
-    publicKeySpkiDerBase64?: unknown;
-  };
+  const { publicKeySpkiDerBase64: about = publicKey } = readArgument(
+    attestation,
+    'attestation',
+  ) as { publicKeySpkiDerBase64?: unknown };
   if (about !== publicKey) throw new TypeError('attestation must be about the key');
   try {
     return toJson(attestation, 'attestation');

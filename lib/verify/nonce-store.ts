@@ -1,4 +1,4 @@
-import { ownMembers } from '../own';
+import { clockOf, readArgument } from './arguments';
 
 /** Remembers which nonces were used. Shared by every process that verifies proofs of one backend. */
 export interface NonceStore {
@@ -8,6 +8,14 @@ export interface NonceStore {
    * reads `expiresAtUnixSeconds`, and must reject when it cannot promise that.
    */
   consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean>;
+}
+
+/** @throws TypeError for what no database can keep as a nonce and its expiry */
+export function requireUse(nonce: unknown, expiresAtUnixSeconds: unknown): void {
+  if (typeof nonce !== 'string') throw new TypeError('nonce must be a string');
+  if (typeof expiresAtUnixSeconds !== 'number') {
+    throw new TypeError('expiresAtUnixSeconds must be a number');
+  }
 }
 
 /**
@@ -27,12 +35,13 @@ export class InMemoryNonceStore implements NonceStore {
    * @param options.now the time in Unix seconds; default the system clock
    */
   constructor(options: { capacity?: number; now?: () => number } = {}) {
-    const { capacity = 100_000, now = () => Date.now() / 1000 } = ownMembers(options);
+    const own = readArgument(options, 'options');
+    const { capacity = 100_000 } = own;
     if (!Number.isSafeInteger(capacity) || capacity < 1) {
       throw new TypeError('capacity must be a positive integer');
     }
     this.#capacity = capacity;
-    this.#now = now;
+    this.#now = clockOf(own);
   }
 
   /** The number of nonces held, including expired ones that were not yet swept. */
@@ -43,6 +52,7 @@ export class InMemoryNonceStore implements NonceStore {
   // Async, so that an error becomes a rejection. It awaits nothing, and is therefore atomic.
   // eslint-disable-next-line @typescript-eslint/require-await
   async consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean> {
+    requireUse(nonce, expiresAtUnixSeconds);
     const now = this.#now();
     // An expired nonce may have been swept already, so "not held" would not mean "not used".
     if (!(expiresAtUnixSeconds > now) || this.#expiryByNonce.has(nonce)) return false;

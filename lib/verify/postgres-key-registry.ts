@@ -1,4 +1,4 @@
-import { ownMembers } from '../own';
+import { clockOf, readArgument } from './arguments';
 import {
   DeviceKeyRegistry,
   deviceKeysSchema,
@@ -20,8 +20,7 @@ export class PostgresKeyRegistry extends DeviceKeyRegistry {
    * @param options.now the time in Unix seconds; default the system clock
    */
   constructor(pool: PostgresPool, options: { now?: () => number } = {}) {
-    const { now = () => Date.now() / 1000 } = ownMembers(options);
-    super(now);
+    super(clockOf(readArgument(options, 'options')));
     requirePool(pool);
     this.#pool = pool;
   }

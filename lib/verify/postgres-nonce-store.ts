@@ -1,4 +1,4 @@
-import type { NonceStore } from './nonce-store';
+import { requireUse, type NonceStore } from './nonce-store';
 import { requirePool, schemaLock, type PostgresPool } from './postgres';
 
 /**
@@ -26,6 +26,7 @@ export class PostgresNonceStore implements NonceStore {
   }
 
   async consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean> {
+    requireUse(nonce, expiresAtUnixSeconds);
     // An expired nonce may have been swept already, so it is never the first. In PostgreSQL NaN is
     // greater than every number.
     const { rowCount } = await this.#pool.query(

@@ -1,10 +1,12 @@
+import { hasMethod } from './arguments';
+
 /** A `Pool` of the package `pg`. */
 export interface PostgresPool {
   query(text: string, values: unknown[]): Promise<{ rowCount: number | null; rows: unknown[] }>;
 }
 
 export function requirePool(pool: unknown): void {
-  if (typeof (pool as Partial<PostgresPool> | undefined)?.query !== 'function') {
+  if (!hasMethod(pool, 'query')) {
     throw new TypeError('pool must be a Pool of the package pg');
   }
 }

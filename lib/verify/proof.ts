@@ -3,8 +3,8 @@ import type {
   DeviceKeySignPayload,
   DeviceKeySignResponse,
 } from '../../types/v2';
-import { ownMembers } from '../own';
 import { isPayloadType, PAYLOADS } from '../protocol/payload-types';
+import { clockOf, copyOfArray, hasMethod, readArgument } from './arguments';
 import { base64UrlByteLength } from './base64';
 import { DeviceKeyVerificationError, type DeviceKeyVerificationCode } from './error';
 import type { NonceStore } from './nonce-store';
@@ -122,8 +122,7 @@ export async function verifyDeviceKeyProof<Expected extends ExpectedProof>(
   expected: Expected,
   options: VerifyDeviceKeyProofOptions,
 ): Promise<PayloadOf<Expected>> {
-  const wanted = ownMembers(expected) as Expected;
-  requireUsableExpectation(wanted);
+  const wanted = usableExpectation(expected);
   const usable = usableOptions(options);
   const { onDecision } = usable;
   if (onDecision === undefined) return decide(proof, wanted, usable);
@@ -248,14 +247,10 @@ async function consume(nonces: NonceStore, nonce: string, expiresAt: number): Pr
 }
 
 function usableOptions(options: VerifyDeviceKeyProofOptions) {
-  const {
-    nonces,
-    now = () => Date.now() / 1000,
-    clockSkewSeconds = 30,
-    maxLifetimeSeconds = 900,
-    onDecision,
-  } = ownMembers(options);
-  if (typeof nonces?.consume !== 'function') {
+  const own = readArgument(options, 'options');
+  const { nonces, clockSkewSeconds = 30, maxLifetimeSeconds = 900, onDecision } = own;
+  const now = clockOf(own);
+  if (nonces === undefined || !hasMethod(nonces, 'consume')) {
     throw new TypeError('options.nonces must be a NonceStore');
   }
   for (const [name, seconds] of Object.entries({ clockSkewSeconds, maxLifetimeSeconds })) {
@@ -270,10 +265,11 @@ function usableOptions(options: VerifyDeviceKeyProofOptions) {
 }
 
 /**
- * Checks the expectation against the rules of the protocol. A payload that is equal to it then obeys them
+ * A copy of the expectation, checked against the rules of the protocol. A payload that is equal to it then obeys them
  * too. This also finds a missing member, which JavaScript would compare as undefined.
  */
-function requireUsableExpectation(expected: ExpectedProof): void {
+function usableExpectation<Expected extends ExpectedProof>(given: Expected): Expected {
+  const expected = readArgument(given, 'expected') as Expected;
   if (!isPayloadType(expected.type)) throw new TypeError('expected.type must be a payload type');
   const { audience, digest, expiry } = PAYLOADS[expected.type];
   const wanted = expected as unknown as Record<string, unknown>;
@@ -288,16 +284,18 @@ function requireUsableExpectation(expected: ExpectedProof): void {
   if ((base64UrlByteLength(expected.nonce) ?? 0) < 32) {
     throw new TypeError('expected.nonce must be unpadded base64url of at least 32 bytes');
   }
-  if (base64UrlByteLength(wanted[digest] as string) !== 32) {
+  if (base64UrlByteLength(wanted[digest]) !== 32) {
     throw new TypeError(`expected.${digest} must be unpadded base64url of 32 bytes`);
   }
   if (expected.type === 'remoteControlClientConnection') {
-    const { scopes } = expected;
-    if (!Array.isArray(scopes) || scopes.length === 0) {
+    const scopes = copyOfArray(expected.scopes);
+    if (scopes === undefined || scopes.length === 0) {
       throw new TypeError('expected.scopes must be an array that is not empty');
     }
+    wanted.scopes = scopes;
   }
   if (wanted[expiry] !== undefined && !Number.isSafeInteger(wanted[expiry])) {
     throw new TypeError(`expected.${expiry} must be a whole number of Unix seconds`);
   }
+  return expected;
 }

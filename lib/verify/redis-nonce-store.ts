@@ -1,5 +1,5 @@
-import { ownMembers } from '../own';
-import type { NonceStore } from './nonce-store';
+import { hasMethod, readArgument } from './arguments';
+import { requireUse, type NonceStore } from './nonce-store';
 
 /** A client of the package `redis` (node-redis 4 or later), connected. */
 export interface NodeRedisClient {
@@ -29,11 +29,12 @@ export class RedisNonceStore implements NonceStore {
    * @param options.keyPrefix the prefix of the store's keys in Redis; default `device-key-nonce:`
    */
   constructor(client: NodeRedisClient | IoredisClient, options: { keyPrefix?: string } = {}) {
-    const { keyPrefix = 'device-key-nonce:' } = ownMembers(options);
+    const { keyPrefix = 'device-key-nonce:' } = readArgument(options, 'options');
+    if (typeof keyPrefix !== 'string') throw new TypeError('options.keyPrefix must be a string');
     // Both have `sendCommand`; that of ioredis takes a Command object.
-    if (typeof (client as Partial<IoredisClient>).call === 'function') {
+    if (hasMethod(client, 'call')) {
       this.#send = (command, ...args) => (client as IoredisClient).call(command, ...args);
-    } else if (typeof (client as Partial<NodeRedisClient>).sendCommand === 'function') {
+    } else if (hasMethod(client, 'sendCommand')) {
       this.#send = (...command) => (client as NodeRedisClient).sendCommand(command);
     } else {
       throw new TypeError('client must be a client of the package redis or ioredis');
@@ -42,6 +43,7 @@ export class RedisNonceStore implements NonceStore {
   }
 
   async consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean> {
+    requireUse(nonce, expiresAtUnixSeconds);
     const key = this.#keyPrefix + nonce;
     const expiresAt = String(Math.ceil(expiresAtUnixSeconds * 1000));
     // Both are sent at once; the commands of a connection run in order.

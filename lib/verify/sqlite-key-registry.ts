@@ -1,4 +1,4 @@
-import { ownMembers } from '../own';
+import { clockOf, readArgument } from './arguments';
 import {
   DeviceKeyRegistry,
   deviceKeysSchema,
@@ -22,8 +22,7 @@ export class SqliteKeyRegistry extends DeviceKeyRegistry {
    * @param options.now the time in Unix seconds; default the system clock
    */
   constructor(database: SqliteDatabase, options: { now?: () => number } = {}) {
-    const { now = () => Date.now() / 1000 } = ownMembers(options);
-    super(now);
+    super(clockOf(readArgument(options, 'options')));
     requireSqlite(database);
     database.exec(deviceKeysSchema);
     this.#database = database;

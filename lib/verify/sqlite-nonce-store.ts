@@ -1,5 +1,5 @@
-import { ownMembers } from '../own';
-import type { NonceStore } from './nonce-store';
+import { clockOf, readArgument } from './arguments';
+import { requireUse, type NonceStore } from './nonce-store';
 import {
   requireNoTransaction,
   requireSqlite,
@@ -28,7 +28,7 @@ export class SqliteNonceStore implements NonceStore {
    * @param options.now the time in Unix seconds; default the system clock
    */
   constructor(database: SqliteDatabase, options: { now?: () => number } = {}) {
-    const { now = () => Date.now() / 1000 } = ownMembers(options);
+    const now = clockOf(readArgument(options, 'options'));
     requireSqlite(database);
     database.exec(`
       CREATE TABLE IF NOT EXISTS device_key_nonces (
@@ -47,6 +47,7 @@ export class SqliteNonceStore implements NonceStore {
   // Async, so that an error becomes a rejection. It awaits nothing.
   // eslint-disable-next-line @typescript-eslint/require-await
   async consume(nonce: string, expiresAtUnixSeconds: number): Promise<boolean> {
+    requireUse(nonce, expiresAtUnixSeconds);
     requireNoTransaction(this.#database);
     // An expired nonce may have been swept already, so it is never the first.
     if (!(expiresAtUnixSeconds > this.#now())) return false;

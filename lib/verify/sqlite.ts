@@ -1,3 +1,5 @@
+import { hasMethod } from './arguments';
+
 /** A `DatabaseSync` of `node:sqlite`, or a `Database` of the package `better-sqlite3`. */
 export interface SqliteDatabase {
   exec(sql: string): unknown;
@@ -14,7 +16,7 @@ export interface SqliteStatement {
 }
 
 export function requireSqlite(database: unknown): void {
-  if (typeof (database as Partial<SqliteDatabase> | undefined)?.prepare !== 'function') {
+  if (!hasMethod(database, 'prepare')) {
     throw new TypeError('database must be one of node:sqlite or of the package better-sqlite3');
   }
 }

@@ -1,7 +1,7 @@
-import { verify, type X509Certificate } from 'node:crypto';
+import { verify, X509Certificate } from 'node:crypto';
 
 import type { DeviceKeyAttestation } from '../../../types/extensions';
-import { ownMembers } from '../../own';
+import { copyOfArray, readArgument } from '../arguments';
 import { decodeBase64 } from '../base64';
 import { DeviceKeyVerificationError, type DeviceKeyVerificationCode } from '../error';
 import { verificationKey } from '../pool';
@@ -62,7 +62,8 @@ const MAX_ENDORSEMENT_KEYS = 8;
  * @param trust the roots to check the endorsement key's certificate against; null to accept an endorsement
  *   key without a certificate, which then identifies a TPM and proves nothing about its maker
  * @throws DeviceKeyVerificationError
- * @throws TypeError for a challenge that `attestDeviceKey` would not have taken
+ * @throws TypeError for a challenge that `attestDeviceKey` would not have taken, for a trust that has no
+ *   lists of certificates, and for an invalid date
  */
 export function verifyTpmKeyAttestation(
   attestation: DeviceKeyAttestation,
@@ -70,8 +71,10 @@ export function verifyTpmKeyAttestation(
   trust: EndorsementTrust | null,
   now: Date,
 ): CheckedAttestation {
-  const { challenge, publicKeySpkiDerBase64 = '' } = ownMembers(expected);
+  const { challenge, publicKeySpkiDerBase64 = '' } = readArgument(expected, 'expected');
   const issued = decodeChallenge(challenge);
+  const usableTrust = trust === null ? null : trustOf(trust);
+  requireDate(now);
   const parts = decodeAttestation(attestation);
   const statement = parseCertifyStatement(parts.attest);
   const { hash, rs } = parseEcdsaSignature(parts.signature);
@@ -103,7 +106,11 @@ export function verifyTpmKeyAttestation(
   }
   requireDeviceKey(key, publicKeySpkiDerBase64);
 
-  const { endorsementKey, certificate } = chooseEndorsementKey(parts.endorsementKeys, trust, now);
+  const { endorsementKey, certificate } = chooseEndorsementKey(
+    parts.endorsementKeys,
+    usableTrust,
+    now,
+  );
   return {
     attestationKeyName: nameOf(attestationKey),
     endorsementKey,
@@ -114,6 +121,28 @@ export function verifyTpmKeyAttestation(
     restartCount: statement.restartCount,
     clockSafe: statement.clockSafe,
   };
+}
+
+function trustOf(trust: EndorsementTrust): EndorsementTrust {
+  const given = readArgument(trust, 'trust');
+  const listOf = (name: 'roots' | 'intermediates') => {
+    const list = copyOfArray(given[name] ?? []);
+    // Of another realm (a vm context) they are no instances, and are looked at where they are used.
+    if (!list?.every((certificate) => typeof certificate === 'object' && certificate !== null)) {
+      throw new TypeError(`trust.${name} must be an array of X509Certificate`);
+    }
+    return list as X509Certificate[];
+  };
+  return { roots: listOf('roots'), intermediates: listOf('intermediates') };
+}
+
+function requireDate(now: unknown): void {
+  try {
+    if (!Number.isNaN(Date.prototype.getTime.call(now))) return;
+  } catch {
+    // No Date, of whatever realm.
+  }
+  throw new TypeError('now must be a valid Date');
 }
 
 /** An empty challenge would let in any statement that was made without one. */
@@ -215,8 +244,8 @@ function chooseEndorsementKey(
 function decodeAttestation(attestation: DeviceKeyAttestation) {
   const members = objectOf(attestation, 'the attestation');
   if (members['format'] !== 'tpm2') throw malformed('format must be "tpm2"');
-  const endorsementKeys = members['endorsementKeys'];
-  if (!Array.isArray(endorsementKeys) || endorsementKeys.length > MAX_ENDORSEMENT_KEYS) {
+  const endorsementKeys = copyOfArray(members['endorsementKeys']);
+  if (endorsementKeys === undefined || endorsementKeys.length > MAX_ENDORSEMENT_KEYS) {
     throw malformed(`endorsementKeys must be an array of at most ${MAX_ENDORSEMENT_KEYS}`);
   }
   return {
@@ -224,8 +253,7 @@ function decodeAttestation(attestation: DeviceKeyAttestation) {
     signature: decodeBuffer(members, 'signature'),
     keyPublicArea: decodeBuffer(members, 'keyPublicArea'),
     attestationKeyPublicArea: decodeBuffer(members, 'attestationKeyPublicArea'),
-    // Unlike map, this visits holes too.
-    endorsementKeys: Array.from(endorsementKeys, (value: unknown, index): DecodedEndorsementKey => {
+    endorsementKeys: endorsementKeys.map((value, index): DecodedEndorsementKey => {
       const name = `endorsementKeys[${index}]`;
       const key = objectOf(value, name);
       const area = decodeBuffer(key, 'publicArea');
@@ -239,7 +267,11 @@ function decodeAttestation(attestation: DeviceKeyAttestation) {
 /** A copy of the own members, so that none can change between two looks. */
 function objectOf(value: unknown, name: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null) throw malformed(`${name} must be an object`);
-  return { __proto__: null, ...value };
+  try {
+    return { __proto__: null, ...value };
+  } catch {
+    throw malformed(`${name} must be an object whose members can be read`);
+  }
 }
 
 function decodeBuffer(

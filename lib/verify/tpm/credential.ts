@@ -9,7 +9,7 @@ import {
   type RsaPublicKey,
 } from 'node:crypto';
 
-import { ownMembers } from '../../own';
+import { isBytes, readArgument } from '../arguments';
 import { DeviceKeyVerificationError } from '../error';
 import type { TpmHash } from './algorithms';
 import {
@@ -44,7 +44,7 @@ export function makeTpmCredential(credential: {
   objectName: Uint8Array;
   secret: Uint8Array;
 }): TpmCredential {
-  const { endorsementKeyPublicArea, objectName, secret } = ownMembers(credential);
+  const { endorsementKeyPublicArea, objectName, secret } = readArgument(credential, 'credential');
   if (!isBytes(endorsementKeyPublicArea) || !isBytes(objectName) || !isBytes(secret)) {
     throw new TypeError('endorsementKeyPublicArea, objectName and secret must be bytes');
   }
@@ -146,10 +146,6 @@ function eccSeed(key: EccPublicArea): Seed {
     seed: kdfe(key.nameHash, shared, 'IDENTITY', x, key.x, key.nameHash.bytes * 8),
     encryptedSecret: Buffer.concat([sizedBuffer(x), sizedBuffer(y)]),
   };
-}
-
-function isBytes(value: unknown): value is Uint8Array {
-  return value instanceof Uint8Array;
 }
 
 function noKey(): DeviceKeyVerificationError {

@@ -1,7 +1,8 @@
 import { createHash, randomBytes, timingSafeEqual, X509Certificate } from 'node:crypto';
 
 import type { DeviceKeyAttestation } from '../../../types/extensions';
-import { ownMembers, toJson } from '../../own';
+import { toJson } from '../../own';
+import { clockOf, copyOfArray, hasMethod, readArgument } from '../arguments';
 import { decodeBase64 } from '../base64';
 import { DeviceKeyVerificationError } from '../error';
 import { importPublicKey } from '../public-key';
@@ -53,17 +54,23 @@ export class InMemoryAttestationStateStore implements AttestationStateStore {
    * @param options.now the time in Unix seconds; default the system clock
    */
   constructor(options: { capacity?: number; now?: () => number } = {}) {
-    const { capacity = 10_000, now = systemSeconds } = ownMembers(options);
+    const own = readArgument(options, 'options');
+    const { capacity = 10_000 } = own;
     if (!Number.isSafeInteger(capacity) || capacity < 1) {
       throw new TypeError('capacity must be a positive integer');
     }
     this.#capacity = capacity;
-    this.#now = now;
+    this.#now = clockOf(own);
   }
 
   // Async so that what is thrown rejects.
   // eslint-disable-next-line @typescript-eslint/require-await
   async put(id: string, state: string, expiresAtUnixSeconds: number): Promise<void> {
+    // What has a member `then` would be awaited by take.
+    if (typeof state !== 'string') throw new TypeError('state must be a string');
+    if (typeof expiresAtUnixSeconds !== 'number') {
+      throw new TypeError('expiresAtUnixSeconds must be a number');
+    }
     if (this.#states.size >= this.#capacity) this.#sweep();
     if (this.#states.size >= this.#capacity) {
       throw new Error(`${this.#capacity} attestations are under way; raise the store's capacity`);
@@ -136,8 +143,9 @@ export class TpmAttestationExchange {
 
   /** @throws TypeError when an option is not usable, such as a root that is no certificate */
   constructor(options: TpmAttestationExchangeOptions) {
-    const { states, trust, lifetimeSeconds = 300, now = systemSeconds } = ownMembers(options);
-    if (typeof states?.put !== 'function' || typeof states.take !== 'function') {
+    const own = readArgument(options, 'options');
+    const { states, trust, lifetimeSeconds = 300 } = own;
+    if (states === undefined || !hasMethod(states, 'put') || !hasMethod(states, 'take')) {
       throw new TypeError('options.states must be an AttestationStateStore');
     }
     if (!Number.isFinite(lifetimeSeconds) || lifetimeSeconds <= 0) {
@@ -147,7 +155,7 @@ export class TpmAttestationExchange {
     if (trust === undefined) throw new TypeError('options.trust must name roots, or be null');
     this.#trust = trust === null ? null : trustOf(trust);
     this.#lifetimeSeconds = lifetimeSeconds;
-    this.#now = now;
+    this.#now = clockOf(own);
   }
 
   /**
@@ -159,7 +167,7 @@ export class TpmAttestationExchange {
   async challenge(key: {
     publicKeySpkiDerBase64: string;
   }): Promise<{ attestationId: string; challenge: string; expiresAt: number }> {
-    const publicKeySpkiDerBase64 = ownMembers(key).publicKeySpkiDerBase64 ?? '';
+    const publicKeySpkiDerBase64 = readArgument(key, 'key').publicKeySpkiDerBase64 ?? '';
     importPublicKey(publicKeySpkiDerBase64);
     const challenge = randomBytes(32).toString('base64url');
     const expiresAt = Math.floor(this.#now()) + this.#lifetimeSeconds;
@@ -262,9 +270,17 @@ export class TpmAttestationExchange {
 }
 
 function trustOf(trust: NonNullable<TpmAttestationExchangeOptions['trust']>): EndorsementTrust {
-  const { roots, intermediates = [] } = ownMembers(trust);
-  if (!Array.isArray(roots) || roots.length === 0) {
+  const { roots: givenRoots, intermediates: givenIntermediates = [] } = readArgument(
+    trust,
+    'options.trust',
+  );
+  const roots = copyOfArray(givenRoots);
+  if (roots === undefined || roots.length === 0) {
     throw new TypeError('options.trust.roots must be an array of certificates, or trust be null');
+  }
+  const intermediates = copyOfArray(givenIntermediates);
+  if (intermediates === undefined) {
+    throw new TypeError('options.trust.intermediates must be an array of certificates');
   }
   return {
     roots: certificates(roots, 'roots'),
@@ -272,10 +288,10 @@ function trustOf(trust: NonNullable<TpmAttestationExchangeOptions['trust']>): En
   };
 }
 
-function certificates(list: readonly (string | Uint8Array)[], name: string): X509Certificate[] {
+function certificates(list: readonly unknown[], name: string): X509Certificate[] {
   return list.map((certificate, index) => {
     try {
-      return new X509Certificate(certificate);
+      return new X509Certificate(certificate as string | Uint8Array);
     } catch (cause) {
       throw new TypeError(`options.trust.${name}[${index}] must be a certificate in PEM or DER`, {
         cause,
@@ -286,8 +302,4 @@ function certificates(list: readonly (string | Uint8Array)[], name: string): X50
 
 function sha256Hex(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
-}
-
-function systemSeconds(): number {
-  return Date.now() / 1000;
 }

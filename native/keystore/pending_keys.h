@@ -22,7 +22,7 @@ namespace device_key {
 class PendingKeys {
  public:
   // Longer than any operation may take, so no operation is still working on an older file.
-  static constexpr int64_t kAbandonedAfterSeconds = 2 * 3600;
+  static constexpr int64_t kAbandonedAfterSeconds = int64_t{2} * 3600;
   static constexpr int64_t kSweepIntervalSeconds = 3600;
 
   explicit PendingKeys(const std::filesystem::path& directory);

@@ -130,7 +130,7 @@ MadeKey ProviderSet::Create(ProtectionPolicy policy, const AuthValue& auth,
                         : error;
     }
   }
-  throw *failure;
+  throw DeviceKeyError(*failure);
 }
 
 KeyProvider& ProviderSet::Named(const std::string& name) const {

@@ -18,7 +18,7 @@ constexpr int kOpenFlags = RTLD_NOW | RTLD_LOCAL;
 #endif
 
 std::string LoaderError() {
-  const char* text = dlerror();
+  const char* text = dlerror();  // NOLINT(concurrency-mt-unsafe): each thread has its own text
   return text != nullptr ? text : "the loader gave no reason";
 }
 

@@ -402,6 +402,7 @@ std::vector<std::string> PrivateDirectory::List() const {
 
   std::vector<std::string> names;
   errno = 0;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread has this stream
   while (const dirent* entry = readdir(stream.get())) {
     const std::string name = entry->d_name;
     if (name.starts_with(kTemporaryPrefix)) {

@@ -119,11 +119,11 @@ ProtectionPolicy TakeProtectionPolicy(Members& params) {
   if (policy == nullptr || policy->is_null() || *policy == "hardware_only") {
     return ProtectionPolicy::kHardwareOnly;
   }
-  if (*policy == "allow_os_protected_nonextractable") {
-    return ProtectionPolicy::kAllowOsProtectedNonextractable;
+  if (*policy != "allow_os_protected_nonextractable") {
+    params.Refuse("protectionPolicy",
+                  "\"hardware_only\", \"allow_os_protected_nonextractable\" or null");
   }
-  params.Refuse("protectionPolicy",
-                "\"hardware_only\", \"allow_os_protected_nonextractable\" or null");
+  return ProtectionPolicy::kAllowOsProtectedNonextractable;
 }
 
 ConnectionPayload TakeConnection(Members& payload) {

@@ -66,7 +66,7 @@ nlohmann::json EncodeHandle(const LoadableKey& key) {
 }
 
 LoadableKey DecodeHandle(const nlohmann::json& handle) {
-  const LoadableKey key = DecodeAnyKey(handle);
+  LoadableKey key = DecodeAnyKey(handle);
   // Somebody may have edited the record and put in a key that can leave the TPM.
   if (!IsDeviceKey(key.blob.public_area.publicArea)) {
     throw StoreCorrupt("the stored TPM key lacks the attributes that keep it inside the TPM");
@@ -75,7 +75,7 @@ LoadableKey DecodeHandle(const nlohmann::json& handle) {
 }
 
 LoadableKey DecodeAttestationKey(const nlohmann::json& handle) {
-  const LoadableKey key = DecodeAnyKey(handle);
+  LoadableKey key = DecodeAnyKey(handle);
   if (!IsAttestationKey(key.blob.public_area.publicArea)) {
     throw StoreCorrupt("the stored attestation key is not a restricted signing key of a TPM");
   }

@@ -7,8 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <memory>
+#include <string>
+#include <system_error>
 
 #include "platform/error.h"
 
@@ -16,7 +17,7 @@ namespace device_key {
 namespace {
 
 [[noreturn]] void ThrowConnectSwtpm(const std::string& where, int error) {
-  const std::string reason = where + ": " + strerror(error);
+  const std::string reason = where + ": " + std::generic_category().message(error);
   if (error == EACCES || error == EPERM) {
     throw DeviceKeyError(ErrorCode::kPermissionDenied,
                          "no permission to use the TPM simulator at " + reason +

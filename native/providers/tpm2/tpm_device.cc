@@ -9,8 +9,9 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
+#include <string>
+#include <system_error>
 
 #include "platform/error.h"
 
@@ -18,7 +19,7 @@ namespace device_key {
 namespace {
 
 [[noreturn]] void ThrowOpenDevice(const std::string& path, int error) {
-  const std::string reason = path + ": " + strerror(error);
+  const std::string reason = path + ": " + std::generic_category().message(error);
   switch (error) {
     case EACCES:
     case EPERM:

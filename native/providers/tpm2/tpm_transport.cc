@@ -7,7 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "providers/tpm2/swtpm_socket.h"
@@ -60,7 +61,7 @@ void TpmTransport::AwaitResponse(const OperationLimits& limits) {
     } else if (count == 0) {
       ThrowLost("it closed the connection");
     } else if (errno != EINTR && errno != EAGAIN) {
-      ThrowLost(strerror(errno));
+      ThrowLost(std::generic_category().message(errno));
     }
   }
 }
@@ -119,7 +120,7 @@ void TpmTransport::WaitReadable(const OperationLimits& limits) {
       pollfd{fd_.get(), POLLIN, 0},
       pollfd{limits.interrupt != nullptr ? limits.interrupt->wait_fd() : -1, POLLIN, 0}};
   const int ready = poll(waits.data(), waits.size(), timeout);
-  if (ready < 0 && errno != EINTR) ThrowLost(strerror(errno));
+  if (ready < 0 && errno != EINTR) ThrowLost(std::generic_category().message(errno));
   if (ready > 0 && waits[1].revents != 0) {
     throw DeviceKeyError(ErrorCode::kClosed, "the key store was closed during the operation");
   }

@@ -55,9 +55,13 @@ const Tss2Library& Tss2Library::Get() {
       ThrowMissing(error);
     }
   }
+  // cppcheck-suppress nullPointerRedundantCheck  ; ThrowMissing does not return
   return *loaded;
 }
 
-void Tss2Library::Silence() { setenv("TSS2_LOG", "all+NONE", /*overwrite=*/0); }
+void Tss2Library::Silence() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): a duty of the caller
+  setenv("TSS2_LOG", "all+NONE", /*overwrite=*/0);
+}
 
 }  // namespace device_key

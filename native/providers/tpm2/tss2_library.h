@@ -66,6 +66,7 @@ namespace device_key {
 
 // The functions of libtss2-sys, libtss2-mu and libtss2-rc, under their own names.
 struct Tss2Library {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a declared name cannot have any
 #define DEVICE_KEY_DECLARE(name) decltype(&::name) name = nullptr;
   DEVICE_KEY_SYS_SYMBOLS(DEVICE_KEY_DECLARE)
   DEVICE_KEY_MU_SYMBOLS(DEVICE_KEY_DECLARE)

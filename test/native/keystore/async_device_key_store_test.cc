@@ -314,12 +314,13 @@ TEST_F(AsyncDeviceKeyStoreTest, RefusesRequestsWhenItsQueueIsFull) {
 // Time limits, which start with the call.
 
 TEST_F(AsyncDeviceKeyStoreTest, ARequestThatTimesOutInTheQueueNeverReachesTheHardware) {
-  const auto store = Open(blocking_, 100, milliseconds(50));
+  // Long enough for the first request to reach the gate on a busy machine.
+  const auto store = Open(blocking_, 100, milliseconds(1000));
   const uint64_t running = store->Support();
   blocking_->gate.AwaitArrivals(1);
   std::vector<uint64_t> waiting;
   for (int i = 0; i < 20; ++i) waiting.push_back(store->Create(kCreateParams));
-  std::this_thread::sleep_for(milliseconds(60));
+  std::this_thread::sleep_for(milliseconds(1010));
   blocking_->gate.Open();
 
   settlements_.Await(running);

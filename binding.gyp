@@ -5,25 +5,14 @@
       "sources": ["<!@(node scripts/native-build.js sources <(OS))"],
       # Before Node.js's own headers, which have another OpenSSL among them.
       "include_dirs+": ["native", "<!@(node scripts/native-build.js include_dirs <(OS) <(target_arch))"],
-      "defines": [
-        "NDEBUG",
-        "NAPI_VERSION=8",
-        "NAPI_CPP_EXCEPTIONS",
-        # A failed call in a worker that is being terminated cannot be thrown; without this,
-        # node-addon-api ends the process over it.
-        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
-        "NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED"
-      ],
-      # Node.js asks for -O3. This makes the stripped addon 4 % smaller: sections, so that --gc-sections
-      # finds what to leave out, and no filling up to multiples of 16 bytes.
+      "defines": ["<!@(node scripts/native-build.js definitions <(OS))"],
+      # Node.js asks for -O3. This makes the stripped addon 4 % smaller; so does not filling up to
+      # multiples of 16 bytes.
       "cflags!": ["-O3"],
-      # The second half is hardening: canaries on the stack, checked copies, and landing pads for
-      # indirect jumps. test/node/hardening.test.ts looks at the result.
-      "cflags": ["-O2", "-ffunction-sections", "-fdata-sections",
-                 "-fno-align-functions", "-fno-align-loops", "-fno-align-jumps",
-                 "-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"],
+      "cflags": ["-O2", "-fno-align-functions", "-fno-align-loops", "-fno-align-jumps",
+                 "<!@(node scripts/native-build.js options <(OS) <(target_arch))"],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17"],
-      "cflags_cc": ["-std=c++20", "-fexceptions", "-frtti", "-fvisibility=hidden", "-Wall", "-Wextra"],
+      "cflags_cc": ["-std=c++20", "-fexceptions", "-frtti"],
       "conditions": [
         ["OS=='linux'", {
           "ldflags": [
@@ -34,18 +23,13 @@
             "-Wl,-z,relro,-z,now",
             "-Wl,-z,noexecstack"
           ],
-          "libraries": ["-l:libcrypto.a", "-ldl", "-lpthread"],
-          "conditions": [
-            ["target_arch=='x64'", {"cflags": ["-fcf-protection=full"]}],
-            ["target_arch=='arm64'", {"cflags": ["-mbranch-protection=standard"]}]
-          ]
+          "libraries": ["-l:libcrypto.a", "-ldl", "-lpthread"]
         }],
         # Written for MSVC; not run yet (docs/windows.md). node-gyp's own delay-load hook maps node.exe
         # to the host.
         ["OS=='win'", {
           # Under it, MSVC's std::exception keeps the pointer that it was given, not the text.
           "defines!": ["_HAS_EXCEPTIONS=0"],
-          "defines": ["WIN32_LEAN_AND_MEAN", "NOMINMAX", "_WIN32_WINNT=0x0A00"],
           "libraries": [
             "-l<!(node scripts/native-build.js libcrypto <(OS) <(target_arch))",
             "-ladvapi32.lib", "-lbcrypt.lib", "-lcrypt32.lib", "-luser32.lib", "-lws2_32.lib"
@@ -78,7 +62,7 @@
             "GCC_ENABLE_CPP_RTTI": "YES",
             "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
             "DEAD_CODE_STRIPPING": "YES",
-            "OTHER_CFLAGS": ["-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"],
+            "OTHER_CFLAGS": ["<!@(node scripts/native-build.js options <(OS) <(target_arch))"],
             "OTHER_LDFLAGS": [
               "-Wl,-exported_symbol,_napi_register_module_v1",
               "-Wl,-exported_symbol,_node_api_module_get_api_version_v1"

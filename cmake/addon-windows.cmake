@@ -1,7 +1,5 @@
-# The addon for Windows, as device_key.node. -DNODE_ADDON_API and -DNODE_API_HEADERS name the
-# directories of the two npm packages.
-file(STRINGS native/sources.txt addon_source_lines REGEX "^addon ")
-list(TRANSFORM addon_source_lines REPLACE "^[a-z]+ +" "" OUTPUT_VARIABLE addon_sources)
+# The addon for Windows, compiled with mingw-w64, as device_key.node. -DNODE_ADDON_API and
+# -DNODE_API_HEADERS name the directories of the two npm packages.
 
 # Delay-loaded, so that the hook maps "node.exe" to the host executable and loads bcrypt.dll (OpenSSL's
 # randomness) from System32.
@@ -20,8 +18,7 @@ add_library(addon MODULE ${addon_sources} native/addon/delay_load_win.cc ${delay
 set_target_properties(addon PROPERTIES PREFIX "" OUTPUT_NAME device_key SUFFIX .node
   LINK_DEPENDS "${delay_imports}")
 target_include_directories(addon SYSTEM PRIVATE ${NODE_ADDON_API} ${NODE_API_HEADERS}/include)
-target_compile_definitions(addon PRIVATE NAPI_VERSION=8 NAPI_CPP_EXCEPTIONS
-  NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED)
+target_compile_definitions(addon PRIVATE ${addon_definitions})
 # Hardening: canaries on the stack and checked copies. scripts/test-windows looks at the result. Whatever
 # links the core needs GCC's libssp.
 foreach(target device_key addon)

@@ -1,10 +1,10 @@
 'use strict';
-// The values that binding.gyp cannot compute: the source list, which CMake uses too, and the paths
-// of headers and libcrypto.
+// The values that binding.gyp cannot compute: the lists of sources, definitions and options, which
+// CMake uses too, and the paths of headers and libcrypto.
 //
-//   node scripts/native-build.js sources|include_dirs|libcrypto OS ARCH
+//   node scripts/native-build.js sources|definitions|options|include_dirs|libcrypto OS ARCH
 //
-// OS and ARCH are gyp's <(OS) and <(target_arch). Prints a list of paths with forward slashes,
+// OS and ARCH are gyp's <(OS) and <(target_arch). Prints a list, of paths with forward slashes,
 // quoted if they contain spaces, because gyp splits the output by the rules of a POSIX shell, also
 // on Windows.
 const fs = require('node:fs');
@@ -38,13 +38,16 @@ function sources(os) {
   });
 }
 
-function listedSources(os) {
+const listedSources = (os) => listed('native/sources.txt', ['all', 'addon', os]);
+
+// The lines of a file for these places, each "<where> <what>".
+function listed(file, places) {
   return fs
-    .readFileSync(path.join(root, 'native/sources.txt'), 'utf8')
+    .readFileSync(path.join(root, file), 'utf8')
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
-    .filter(([where, file]) => file && ['all', 'addon', os].includes(where))
-    .map(([, file]) => file);
+    .filter(([where, what]) => what && places.includes(where))
+    .map(([, what]) => what);
 }
 
 // Homebrew for this processor, then any other Homebrew, then MacPorts.
@@ -149,6 +152,8 @@ function includeDirs(os, arch) {
 
 const answers = {
   sources,
+  definitions: (os) => listed('native/definitions.txt', ['all', os]),
+  options: (os, arch) => listed('native/options.txt', ['all', `${os}-${arch}`]),
   include_dirs: includeDirs,
   libcrypto: (os, arch) => [openssl(os, arch).library],
 };

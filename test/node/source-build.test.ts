@@ -32,7 +32,8 @@ let checkout: string;
 beforeEach(() => {
   // With a space, as in "C:/Program Files".
   checkout = mkdtempSync(path.join(tmpdir(), 'source build-'));
-  for (const file of ['binding.gyp', 'scripts/native-build.js', 'native/sources.txt']) {
+  const lists = ['sources', 'definitions', 'options'].map((name) => `native/${name}.txt`);
+  for (const file of ['binding.gyp', 'scripts/native-build.js', ...lists]) {
     cpSync(path.join(root, file), path.join(checkout, file));
   }
   symlinkSync(path.join(root, 'node_modules'), path.join(checkout, 'node_modules'));
@@ -118,6 +119,8 @@ describe('on Windows', () => {
     put(packed, 'own/lib/VC/x64/MT/libcrypto_static.lib');
     const release = evaluate('win', 'x64', { OPENSSL_ROOT_DIR: at('own') });
     expect(release.defines).not.toContain('_HAS_EXCEPTIONS=0');
+    // Of native/definitions.txt.
+    expect(release.defines).toEqual(expect.arrayContaining(['NAPI_VERSION=8', 'NOMINMAX']));
     expect(release.msvs_settings['VCCLCompilerTool']).toMatchObject({
       ExceptionHandling: '1',
       RuntimeTypeInfo: 'true',

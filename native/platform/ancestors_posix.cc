@@ -6,13 +6,16 @@
 #include <sys/xattr.h>
 #endif
 
-#include <fstream>
+#include <charconv>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "platform/ancestors.h"
 #include "platform/error.h"
+#include "platform/text_file.h"
 
 namespace device_key {
 namespace {
@@ -27,20 +30,30 @@ namespace fs = std::filesystem;
 }
 
 #if defined(__linux__)
+std::vector<uint64_t> NumbersIn(const fs::path& file) {
+  const std::string text = ReadTextFile(file);
+  std::vector<uint64_t> numbers;
+  const char* const end = text.data() + text.size();
+  for (const char* at = text.data(); at != end;) {
+    uint64_t number = 0;
+    const auto [next, error] = std::from_chars(at, end, number);
+    if (error == std::errc()) numbers.push_back(number);
+    at = error == std::errc() ? next : at + 1;
+  }
+  return numbers;
+}
+
 // Whether `id` is the id that the kernel shows for unmapped owners in this user namespace
 // (user_namespaces(7), "Unmapped user and group IDs").
 bool IsUnmappedOwner(uid_t id) {
-  uint64_t overflow = 0;
-  std::ifstream("/proc/sys/kernel/overflowuid") >> overflow;
-  if (id != overflow) return false;
-  std::ifstream map("/proc/self/uid_map");
-  uint64_t first = 0, outside = 0, count = 0;
-  bool any = false;
-  while (map >> first >> outside >> count) {
-    any = true;
-    if (id >= first && id - first < count) return false;
+  const std::vector<uint64_t> overflow = NumbersIn("/proc/sys/kernel/overflowuid");
+  if (overflow.empty() || id != overflow.front()) return false;
+  // Three in a row: the first id here, the first id outside, and how many.
+  const std::vector<uint64_t> map = NumbersIn("/proc/self/uid_map");
+  for (size_t at = 0; at + 2 < map.size(); at += 3) {
+    if (id >= map[at] && id - map[at] < map[at + 2]) return false;
   }
-  return any;
+  return !map.empty();
 }
 
 bool HasAccessList(const fs::path& path) {

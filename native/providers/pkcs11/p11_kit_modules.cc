@@ -2,14 +2,15 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <fstream>
 #include <iterator>
 #include <map>
 #include <system_error>
 
 #include "platform/environment.h"
+#include "platform/text_file.h"
 
 namespace device_key {
 namespace {
@@ -30,13 +31,14 @@ std::string_view Trimmed(std::string_view text) {
 }
 
 Settings ReadSettings(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
+  const std::string text = ReadTextFile(file);
   Settings settings;
-  for (std::string line; std::getline(stream, line);) {
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
     const size_t colon = line.find(':');
-    if (Trimmed(line).starts_with('#') || colon == std::string::npos) continue;
-    settings[std::string(Trimmed(std::string_view(line).substr(0, colon)))] =
-        Trimmed(std::string_view(line).substr(colon + 1));
+    if (Trimmed(line).starts_with('#') || colon == std::string_view::npos) continue;
+    settings[std::string(Trimmed(line.substr(0, colon)))] = Trimmed(line.substr(colon + 1));
   }
   return settings;
 }

@@ -49,6 +49,10 @@ const hosts = [
   },
 ];
 
+if (!existsSync(hosts[0].target)) {
+  console.error(`test-hosts: ${hosts[0].target} is missing: run \`npm run prebuild\``);
+  process.exit(1);
+}
 const scratch = mkdtempSync(path.join(tmpdir(), 'dk-hosts-'));
 const endings = [];
 process.on('exit', () => {
@@ -73,6 +77,7 @@ function pack() {
   symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
   execFileSync('npm', ['pack', '--loglevel=error', `--pack-destination=${scratch}`], {
     cwd: copy,
+    env: { ...process.env, DEVICE_KEY_PACK_WITHOUT_PREBUILDS: '1' }, // those that were built are there
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const { name, version } = JSON.parse(readFileSync('package.json', 'utf8'));

@@ -23,7 +23,7 @@ describe('the npm package', () => {
     scratch = await mkdtemp(path.join(tmpdir(), 'dk-pack-'));
     const copy = path.join(scratch, 'checkout');
     const notCopied =
-      /^(\.git|node_modules|build|build-\w+|\.cache|dist|prebuilds|coverage|.*\.tgz)$/;
+      /^(\.git|node_modules|build|build-\w+|\.cache|dist|prebuilds\/[^.]*|coverage|.*\.tgz)$/;
     await cp(root, copy, {
       recursive: true,
       filter: (source) => !notCopied.test(path.relative(root, source)),
@@ -31,6 +31,7 @@ describe('the npm package', () => {
     await symlink(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
     const { stdout } = await run('npm', ['pack', '--json', '--loglevel=error'], {
       cwd: copy,
+      env: { ...process.env, DEVICE_KEY_PACK_WITHOUT_PREBUILDS: '1' },
       maxBuffer: 2 ** 24,
     });
     // The lines of the prepack script come before the report.
@@ -79,7 +80,7 @@ describe('the npm package', () => {
 
   test('has only the files of the repository that users read, compile or import', () => {
     const published =
-      /^((types|docs|examples|native)\/.*|scripts\/(install\.js|build-native\.mjs|native-build\.js|node-api\/common\.gypi)|package\.json|binding\.gyp|LICENSE|[A-Z]+\.md)$/;
+      /^((types|docs|examples|native)\/.*|scripts\/(install\.js|build-native\.mjs|native-build\.js|node-api\/common\.gypi)|prebuilds\/(README\.md|manifest\.json)|package\.json|binding\.gyp|LICENSE|[A-Z]+\.md)$/;
     const expected = inRepository().filter((file) => published.test(file));
     const generated = /^(dist|vendor)\//;
     expect(files.filter((file) => !generated.test(file)).sort()).toEqual(expected.sort());
@@ -91,6 +92,18 @@ describe('the npm package', () => {
       return [`dist/${name!}.${module!}js`, `dist/${name!}.d.${module!}ts`];
     });
     expect(files.filter((file) => file.startsWith('dist/')).sort()).toEqual(expected.sort());
+  });
+
+  test('is not packed without its prebuilt addons by accident', async () => {
+    const pack = run('npm', ['pack', '--loglevel=error'], {
+      cwd: path.join(scratch, 'checkout'),
+      env: { ...process.env, DEVICE_KEY_PACK_WITHOUT_PREBUILDS: '' },
+    });
+    await expect(pack).rejects.toMatchObject({
+      stderr: expect.stringMatching(
+        /^pack: linux-x64-glibc: .*\n(.*\n)*pack: run `npm run prebuild` first, or set /,
+      ) as string,
+    });
   });
 
   // The information for bundlers and TypeScript about its entries.
@@ -279,6 +292,35 @@ describe('the addon', () => {
   });
 });
 
+const targets = JSON.parse(
+  readFileSync(path.join(root, 'cmake/toolchains/targets.json'), 'utf8'),
+) as Record<string, { file: string }>;
+
+describe('a prebuilt addon', () => {
+  // The addon of this machine stands for a mistake in the recipe: it needs more of the system.
+  test('is refused when it needs more of Linux than it may', () => {
+    const program = `
+      import { inspect } from './scripts/prebuild/inspect.mjs';
+      console.log(JSON.stringify(inspect('linux-x64-glibc', process.argv[1])));`;
+    const complaints = JSON.parse(
+      execFileSync(process.execPath, ['--input-type=module', '-e', program, addon], {
+        cwd: root,
+        encoding: 'utf8',
+      }),
+    ) as string[];
+    expect(complaints).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^has \d+ bytes, more than/),
+        expect.stringMatching(/^needs \S+ of glibc 2\.\d+, newer than 2\.28$/),
+        expect.stringMatching(/^needs \S+ of GLIBCXX_/),
+        'needs the library libstdc++.so.6',
+        'is not stripped',
+      ]),
+    );
+    expect(complaints.filter((text) => text.startsWith('imports'))).toEqual([]);
+  });
+});
+
 describe('the addon is loaded', () => {
   let installed: string;
   const target = `${process.platform}-${process.arch}`;
@@ -318,10 +360,21 @@ describe('the addon is loaded', () => {
     return file;
   }
 
-  test('from where scripts/prebuild puts it', () => {
-    const prebuilds = path.join(installed, 'prebuilds');
-    execFileSync(path.join(root, 'scripts/prebuild'), [prebuilds], { stdio: 'ignore' });
-    expect(path.dirname(load())).toBe(path.join(prebuilds, target));
+  test('from where scripts/prebuild.mjs puts it', async () => {
+    const file = path.join(installed, 'prebuilds', targets[`${target}-glibc`]!.file);
+    await mkdir(path.dirname(file), { recursive: true });
+    await cp(addon, file);
+    expect(load()).toBe(file);
+  });
+
+  test('for each target of cmake/toolchains/targets.json', () => {
+    const loader = readFileSync(path.join(root, 'lib/native.ts'), 'utf8');
+    const named = Array.from(
+      loader.matchAll(/case '([^']+)':\s+return checked\(require\('\.\.\/prebuilds\/([^']+)'/g),
+      ([, name, file]) => [name!, file!],
+    );
+    const expected = Object.entries(targets).map(([name, { file }]) => [name, file]);
+    expect(named).toEqual(expect.arrayContaining(expected));
   });
 
   test('from the build of this machine', async () => {

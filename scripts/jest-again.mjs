@@ -53,7 +53,7 @@ writeFileSync(report, JSON.stringify(merged));
 process.exit(second.success ? 0 : 1);
 
 function hasFailed({ status }) {
-  return status !== 'passed';
+  return status === 'failed';
 }
 
 function readReport(file) {

@@ -46,7 +46,7 @@ export function checkSignPayload(
   const { id, digest, expiry } = PAYLOADS[payload.type];
   const members = payload as unknown as Record<string, unknown>;
   if (members[id] === '') refusePayload(id, 'a string that is not empty');
-  if (base64UrlByteLength(members[digest] as string) !== DIGEST_BYTES) {
+  if (base64UrlByteLength(members[digest]) !== DIGEST_BYTES) {
     refusePayload(digest, 'a SHA-256 digest (32 bytes) in canonical, unpadded base64url');
   }
   const isConnection = payload.type === 'remoteControlClientConnection';

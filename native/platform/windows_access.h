@@ -21,7 +21,7 @@ struct LocalFreeing {
 template <class T>
 using LocalPtr = std::unique_ptr<T, LocalFreeing>;
 
-// The extended form of an absolute path, which may have more than 260 characters. Its prefix \\?\
+// The extended form of an absolute path, which may have more than 260 characters. Its \\?\ prefix
 // also turns off special names: "nul" and trailing dots are ordinary.
 std::wstring ExtendedPath(const std::filesystem::path& path);
 

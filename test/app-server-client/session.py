@@ -162,7 +162,7 @@ def malformed(server, key):
     ]
     for line, error in to_nobody:
         server.send_bytes(line + b"\n")
-        expect(error_of(server.answer_to_nobody()), error, repr(line[:40]))
+        expect(error_of(server.answer_without_id()), error, repr(line[:40]))
 
     nobodys_key = key["keyId"][:7] + base64url(bytes(32))
     sign = lambda **changes: {"keyId": key["keyId"], "payload": connection_payload(**changes)}

@@ -9,7 +9,7 @@ import { DeviceKeyError } from './errors';
 
 /**
  * A copy of an object's own enumerable members. Each is read once, so the copy
- * does not change. The copy has no prototype. Null, undefined and what is no object have no members.
+ * does not change. The copy has no prototype. Null, undefined and values that are not objects have no members.
  */
 export function ownMembers<T extends object>(value: T | null | undefined): Partial<T> {
   const members = typeof value === 'object' ? value : undefined;

@@ -23,7 +23,7 @@ export class OriginNonces {
   }
 }
 
-/** @throws DeviceKeyError `invalid_params` for what is no URL */
+/** @throws DeviceKeyError `invalid_params` for a value that is not a URL */
 export function urlOf(url: string | URL): URL {
   try {
     return new URL(url);

@@ -1,6 +1,6 @@
 /**
- * Reads the arguments that a backend passes. What is not usable is the backend's own mistake, and gets a
- * TypeError that names it; nothing that an argument's getters or traps throw reaches the caller as it is.
+ * Reads the arguments of a backend. An unusable argument is a mistake of the backend and gets a TypeError
+ * that names it. Errors of the argument's own getters and traps never reach the caller directly.
  */
 import { ownMembers } from '../own';
 
@@ -25,7 +25,7 @@ export function hasMethod(value: unknown, name: string): boolean {
   }
 }
 
-/** A copy of an array; undefined for what is none, and for one that cannot be read. */
+/** A copy of an array; undefined for a value that is not an array or cannot be read. */
 export function copyOfArray(value: unknown): unknown[] | undefined {
   try {
     return Array.isArray(value) ? Array.from(value as unknown[]) : undefined;

@@ -140,7 +140,7 @@ function requireDate(now: unknown): void {
   try {
     if (!Number.isNaN(Date.prototype.getTime.call(now))) return;
   } catch {
-    // No Date, of whatever realm.
+    // Not a Date of any realm.
   }
   throw new TypeError('now must be a valid Date');
 }

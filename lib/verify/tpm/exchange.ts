@@ -66,7 +66,7 @@ export class InMemoryAttestationStateStore implements AttestationStateStore {
   // Async so that what is thrown rejects.
   // eslint-disable-next-line @typescript-eslint/require-await
   async put(id: string, state: string, expiresAtUnixSeconds: number): Promise<void> {
-    // What has a member `then` would be awaited by take.
+    // A state with a member `then` would be awaited by take.
     if (typeof state !== 'string') throw new TypeError('state must be a string');
     if (typeof expiresAtUnixSeconds !== 'number') {
       throw new TypeError('expiresAtUnixSeconds must be a number');

@@ -60,7 +60,7 @@ function inspectElf(target, file) {
     if (!libraries.test(library)) complaints.push(`needs the library ${library}`);
   }
 
-  // Hardening, and that nobody else's library is found beside it.
+  // Hardening. No search path: the addon must not load a library that lies beside it.
   if (!/GNU_RELRO/.test(programs) || !/\(FLAGS(_1)?\).*NOW/.test(dynamic)) {
     complaints.push('leaves the tables of the dynamic linker writable');
   }

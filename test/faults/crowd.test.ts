@@ -16,17 +16,10 @@ test('processes that create, sign, list and delete in one token do not disturb e
       Array.from({ length: processes }, () => live(home, { lives: whole ? 200 : 4 })),
     );
     const steps = lives.flatMap((life) => life.steps);
-    const failed = steps.filter(({ state }) => state === 'failed');
-    // At each login SoftHSM truncates its token's own file and rewrites it: a process that reads it
-    // at this moment sees no token.
-    expect(failed.filter(({ errorCode }) => errorCode !== 'token_missing')).toEqual([]);
+    expect(steps.filter(({ state }) => state === 'failed')).toEqual([]);
     expect(lives.map(({ ended }) => ended)).toEqual(Array(processes).fill('exit 0'));
     await expectNothingLost(home, steps);
-    report(
-      `${processes} processes, a PKCS#11 token`,
-      steps.length / 2,
-      `${failed.length} read a token while it was being written, no key lost`,
-    );
+    report(`${processes} processes, a PKCS#11 token`, steps.length / 2, 'no error, no key lost');
   } finally {
     await home.stop();
   }

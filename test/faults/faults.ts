@@ -95,6 +95,7 @@ export interface Step {
   keyId: string;
   errorName: string | undefined;
   errorCode: string | undefined;
+  errorMessage: string;
 }
 
 export interface Life {
@@ -131,7 +132,7 @@ export async function live(home: Home, disturbance: Disturbance): Promise<Life> 
       cwd: root,
       env: { ...essentialEnvironment, ...home.environment, ...disturbance.env },
       stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: 120_000,
+      timeout: whole ? 1_200_000 : 120_000,
       killSignal: 'SIGKILL',
     },
   );
@@ -157,8 +158,15 @@ async function sleep(ms: number): Promise<void> {
 export function toSteps(progress: string): Step[] {
   const lines = progress.split('\n').slice(0, -1);
   return lines.map((line) => {
-    const [name = '', state = '', keyId = '', errorName, errorCode] = line.split(' ');
-    return { name, state: state as Step['state'], keyId, errorName, errorCode };
+    const [name = '', state = '', keyId = '', errorName, errorCode, ...message] = line.split(' ');
+    return {
+      name,
+      state: state as Step['state'],
+      keyId,
+      errorName,
+      errorCode,
+      errorMessage: message.join(' '),
+    };
   });
 }
 

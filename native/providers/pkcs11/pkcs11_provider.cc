@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "providers/pkcs11/key_objects.h"
@@ -21,6 +23,8 @@ constexpr bool kFindsPlainNames = true;
 #endif
 constexpr char kHandleMember[] = "token";
 constexpr std::chrono::seconds kUnloadTimeout{5};
+// After these pauses a missing token is looked for again.
+constexpr int kLookAgainAfterMs[] = {20, 40, 80};
 
 std::optional<TokenUri> ResolveToken(const Pkcs11Options& options) {
   if (options.token) return TokenUri::Parse(*options.token, "options.pkcs11.token");
@@ -83,6 +87,22 @@ DeviceKeyError TokenMissing(const std::string& module, const std::vector<Token>&
                                                       Shown(module, present) + ")");
 }
 
+// The tokens that are present. Looks again while none of them is `wanted`: SoftHSM truncates a
+// token's file at each login and writes it again, so that a process which initializes the module at
+// this moment sees a token without a name that has not been initialized. A module that shows no
+// token at all, such as a reader without a card, is believed.
+std::vector<Token> LookFor(ModuleState& state, const std::function<bool(const Token&)>& wanted) {
+  for (const int pause : kLookAgainAfterMs) {
+    std::vector<Token> present = state.Tokens();
+    const bool found = std::any_of(present.begin(), present.end(), wanted);
+    // The module is not initialized again under open sessions: Recovering does that.
+    if (found || present.empty() || !state.sessions().empty()) return present;
+    state.Reset();
+    std::this_thread::sleep_for(std::chrono::milliseconds(pause));
+  }
+  return state.Tokens();
+}
+
 // The first token in `present` that matches `wanted`.
 Token FindToken(const std::string& module, const std::vector<Token>& present,
                 const TokenUri& wanted) {
@@ -141,11 +161,13 @@ Pkcs11Provider::Pkcs11Provider(const Pkcs11Options& options)
                                choice_->pin.kind() != "none")) {}
 
 Token Pkcs11Provider::ChooseToken(ModuleState& state, const Choice& choice) {
-  const std::vector<Token> present = state.Tokens();
-  std::vector<Token> wanted;
-  std::copy_if(present.begin(), present.end(), std::back_inserter(wanted), [&](const Token& token) {
+  const auto matches = [&](const Token& token) {
     return !choice.token || choice.token->Matches(token.identity);
-  });
+  };
+  const std::vector<Token> present =
+      LookFor(state, [&](const Token& token) { return matches(token) && token.obstacle.empty(); });
+  std::vector<Token> wanted;
+  std::copy_if(present.begin(), present.end(), std::back_inserter(wanted), matches);
   if (choice.token && wanted.empty()) {
     throw TokenMissing(state.name(), present, *choice.token);
   }
@@ -176,7 +198,9 @@ TokenSession& Pkcs11Provider::OpenRecorded(ModuleState& state, const Choice& cho
   TokenSession* session =
       state.FindSession([&](const TokenIdentity& identity) { return recorded.Matches(identity); });
   if (session == nullptr) {
-    session = &state.SessionWith(FindToken(state.name(), state.Tokens(), recorded));
+    const std::vector<Token> present =
+        LookFor(state, [&](const Token& token) { return recorded.Matches(token.identity); });
+    session = &state.SessionWith(FindToken(state.name(), present, recorded));
   }
   // The PIN belongs to the chosen token; another token would count it as a wrong one.
   const bool is_chosen = !choice.token || choice.token->Matches(session->token().identity);

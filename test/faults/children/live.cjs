@@ -13,7 +13,7 @@ async function step(name, keyId, run) {
     note(name, 'done', keyId || (result?.keyId ?? ''));
     return result;
   } catch (error) {
-    note(name, 'failed', keyId, error.name, error.code);
+    note(name, 'failed', keyId, error.name, error.code, error.message.replaceAll('\n', ' '));
     return null;
   }
 }

@@ -5,6 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
 #include "crypto/p256.h"
 #include "platform/dynamic_library.h"
 #include "platform/expect_error.h"
@@ -122,6 +126,20 @@ TEST_F(Pkcs11ProviderTest, FindsAndDeletesAKeyThatWasNeverRecorded) {
   provider.Delete(id_, place, Limits());
   ExpectError(
       ErrorCode::kKeyLost, [&] { Signs(provider, key); }, "does not have the key any more");
+}
+
+// SoftHSM truncates the token's file at each login and writes it again, so a process that
+// initializes the module at this moment sees no token.
+TEST_F(Pkcs11ProviderTest, WaitsForATokenThatIsMissingForAMoment) {
+  const std::filesystem::path file = hsm_.TokenFile();
+  const std::filesystem::path elsewhere = file.string() + ".moved";
+  std::filesystem::rename(file, elsewhere);
+  std::thread back([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    std::filesystem::rename(elsewhere, file);
+  });
+  EXPECT_NO_THROW(Pkcs11Provider(Options()).Create(id_, {}, Limits()));
+  back.join();
 }
 
 TEST_F(Pkcs11ProviderTest, RefusesAModuleWithARelativePath) {

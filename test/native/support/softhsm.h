@@ -42,6 +42,12 @@ class SoftHsm {
   SoftHsm(const SoftHsm&) = delete;
   SoftHsm& operator=(const SoftHsm&) = delete;
 
+  // SoftHSM's description of the token. Without it the token does not exist.
+  std::filesystem::path TokenFile() const {
+    const std::filesystem::directory_iterator tokens(directory_ / "tokens");
+    return begin(tokens)->path() / "token.object";
+  }
+
  private:
   std::filesystem::path directory_;
 };

@@ -1,10 +1,16 @@
 // Recovery without a restart: after any fault in any command, with a TPM without a resource
 // manager, the next operations succeed and no object stays in the TPM's slots.
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <chrono>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <random>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "providers/tpm2_fixture.h"
 #include "support/tpm_proxy.h"
@@ -111,6 +117,59 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) {
       return std::string(std::get<0>(info.param).name) + "Of" + std::get<1>(info.param).name;
     });
+
+// One answer in five is spoilt, in any of these ways. With DEVICE_KEY_FAULTS_TABLE
+// (scripts/test-faults) the test is longer, and adds a row to that file.
+TEST_F(ProxiedTpmTest, RandomFaultsLeaveFullService) {
+  const char* table = ::getenv("DEVICE_KEY_FAULTS_TABLE");
+  const int rounds = table != nullptr ? 250 : 2;
+  constexpr int kOperations = 20;
+  constexpr unsigned kSeed = 20240601;
+  const std::vector<TpmFault> kinds = {faults::DropAnswer(),
+                                       faults::CloseConnection(),
+                                       faults::Refuse(TPM2_RC_FAILURE),
+                                       faults::Refuse(TPM2_RC_OBJECT_MEMORY),
+                                       faults::Misreport(TPM2_RC_FAILURE),
+                                       faults::Truncate(5),
+                                       faults::Append(5),
+                                       faults::ChangeHandle(),
+                                       faults::ChangeRandomByte(kSeed)};
+  std::mt19937 which_key(kSeed);
+  std::mt19937 which_fault(kSeed);  // used by the proxy's thread
+  int spoilt = 0;
+  const TpmFault now_and_then = [&](ByteView command, const std::function<Bytes()>& forward) {
+    if (which_fault() % 5 != 0) return std::optional(forward());
+    ++spoilt;
+    return kinds[which_fault() % kinds.size()](command, forward);
+  };
+
+  std::map<ErrorCode, int> errors;
+  for (int round = 0; round < rounds; ++round) {
+    proxy_.Inject(now_and_then, {});
+    for (int i = 0; i < kOperations; ++i) {
+      const OperationLimits limits = Within(milliseconds(100));
+      try {
+        if (i % 5 == 0) {
+          provider_->Create(new_key_.id, new_key_.auth(), limits);
+        } else {
+          Sign(*provider_, keys_[which_key() % std::size(keys_)], "message", limits);
+        }
+      } catch (const DeviceKeyError& error) {
+        ++errors[error.code()];
+      }
+    }
+    proxy_.ClearFaults();
+    ExpectFullService();
+  }
+  ExpectEmptyTpm();
+  const int busy = errors[ErrorCode::kDeviceBusy];
+  EXPECT_LT(busy, rounds * kOperations / 4);
+  if (table != nullptr) {
+    std::ofstream(table, std::ios::app)
+        << "answers of a bare TPM, in " << rounds * kOperations << " operations\t" << spoilt << '\t'
+        << busy << " ended in device_busy; full service after each of " << rounds << " rounds\n";
+  }
+}
 
 // The name of the parent is unknown until its first derivation.
 TEST_F(Tpm2Test, LostAnswersOfTheFirstCreatePrimaryDoNotUseUpTheTpmsSlots) {

@@ -15,7 +15,7 @@ import {
 } from './faults';
 
 jest.setTimeout(3_600_000);
-const randomKills = whole ? 450 : 8;
+const randomKills = whole ? 800 : 8;
 const callsBetweenKills = whole ? 1 : 15;
 
 let scratch: string;

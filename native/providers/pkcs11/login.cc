@@ -108,7 +108,11 @@ bool LogIn(TokenSession& session, const PinSource& source, RefusedPins& refused)
                        : session.module().C_Login(session.handle(), CKU_USER, nullptr, 0);
   if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN) return true;
   if (IsWrongPin(rv) && pin) refused.Add(token.identity, *pin);
-  throw AsLoginError(Pkcs11Error("log in to " + NameOf(token), rv));
+  const DeviceKeyError error = Pkcs11Error("log in to " + NameOf(token), rv);
+  // The token had a PIN a moment ago: SoftHSM has read the token's file while another process wrote
+  // it, and has to be initialized again. The PIN has not been compared.
+  if (rv == CKR_USER_PIN_NOT_INITIALIZED && token.has(CKF_USER_PIN_INITIALIZED)) throw error;
+  throw AsLoginError(error);
 }
 
 }  // namespace device_key

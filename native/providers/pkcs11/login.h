@@ -44,7 +44,7 @@ std::optional<DeviceKeyError> LoginObstacle(const Token& token, CK_FLAGS flags,
 // C_Login as the user, unless the token needs no login or is logged in. Uses the token's PIN pad
 // when it has one and `source` has no PIN. Returns whether this call has logged in. Throws
 // `pin_required`, `pin_incorrect`, `pin_locked`, also when a wrong PIN would lock the token, and
-// other LoginErrors.
+// other LoginErrors; or Pkcs11Error when the module's state of the token is stale.
 bool LogIn(TokenSession& session, const PinSource& source, RefusedPins& refused);
 
 }  // namespace device_key

@@ -23,8 +23,8 @@ constexpr bool kFindsPlainNames = true;
 #endif
 constexpr char kHandleMember[] = "token";
 constexpr std::chrono::seconds kUnloadTimeout{5};
-// After these pauses a missing token is looked for again.
-constexpr int kLookAgainAfterMs[] = {20, 40, 80};
+constexpr std::chrono::milliseconds kLookAgainAfter[] = {
+    std::chrono::milliseconds(20), std::chrono::milliseconds(40), std::chrono::milliseconds(80)};
 
 std::optional<TokenUri> ResolveToken(const Pkcs11Options& options) {
   if (options.token) return TokenUri::Parse(*options.token, "options.pkcs11.token");
@@ -88,17 +88,17 @@ DeviceKeyError TokenMissing(const std::string& module, const std::vector<Token>&
 }
 
 // The tokens that are present. Looks again while none of them is `wanted`: SoftHSM truncates a
-// token's file at each login and writes it again, so that a process which initializes the module at
-// this moment sees a token without a name that has not been initialized. A module that shows no
-// token at all, such as a reader without a card, is believed.
+// token's file at each login and writes it again, and a process that reads it at this moment sees a
+// token without a name that is not initialized. A module that shows no token at all, such as a
+// reader without a card, is believed.
 std::vector<Token> LookFor(ModuleState& state, const std::function<bool(const Token&)>& wanted) {
-  for (const int pause : kLookAgainAfterMs) {
+  for (const std::chrono::milliseconds pause : kLookAgainAfter) {
     std::vector<Token> present = state.Tokens();
     const bool found = std::any_of(present.begin(), present.end(), wanted);
     // The module is not initialized again under open sessions: Recovering does that.
     if (found || present.empty() || !state.sessions().empty()) return present;
     state.Reset();
-    std::this_thread::sleep_for(std::chrono::milliseconds(pause));
+    std::this_thread::sleep_for(pause);
   }
   return state.Tokens();
 }

@@ -93,6 +93,7 @@ bool IsStaleSession(CK_RV rv) {
     case CKR_TOKEN_NOT_PRESENT:
     case CKR_TOKEN_NOT_RECOGNIZED:
     case CKR_USER_NOT_LOGGED_IN:
+    case CKR_USER_PIN_NOT_INITIALIZED:
     case CKR_CRYPTOKI_NOT_INITIALIZED:
       return true;
     default:

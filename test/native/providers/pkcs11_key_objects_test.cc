@@ -101,6 +101,24 @@ TEST_F(KeyObjectsTest, ReportsAKeyThatTheTokenKeepsAfterItsDestruction) {
       ErrorCode::kPlatformError, [&] { DestroyKey(*session, id_); }, "still shows the key");
 }
 
+CK_RV LoginWithoutUserPin(CK_SESSION_HANDLE, CK_ULONG, CK_UTF8CHAR*, CK_ULONG) {
+  return CKR_USER_PIN_NOT_INITIALIZED;
+}
+
+// SoftHSM answers so when it was initialized while another process wrote the token's file.
+TEST_F(KeyObjectsTest, APinThatIsMissingAlthoughTheTokenHadOneIsStaleState) {
+  CK_FUNCTION_LIST module = library_.Functions();
+  module.C_Login = LoginWithoutUserPin;
+  try {
+    Open(module);
+    FAIL() << "expected an error";
+  } catch (const LoginError&) {
+    FAIL() << "expected an error after which callers try again";
+  } catch (const DeviceKeyError& error) {
+    EXPECT_TRUE(IsStaleSession(error.platform_status().value()));
+  }
+}
+
 TEST_F(KeyObjectsTest, DestroysBothHalves) {
   const auto session = Open(library_.Functions());
   GenerateKey(*session, id_);

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <filesystem>
 #include <thread>
 
 #include "crypto/p256.h"
@@ -128,18 +127,16 @@ TEST_F(Pkcs11ProviderTest, FindsAndDeletesAKeyThatWasNeverRecorded) {
       ErrorCode::kKeyLost, [&] { Signs(provider, key); }, "does not have the key any more");
 }
 
-// SoftHSM truncates the token's file at each login and writes it again, so a process that
-// initializes the module at this moment sees no token.
-TEST_F(Pkcs11ProviderTest, WaitsForATokenThatIsMissingForAMoment) {
-  const std::filesystem::path file = hsm_.TokenFile();
-  const std::filesystem::path elsewhere = file.string() + ".moved";
-  std::filesystem::rename(file, elsewhere);
-  std::thread back([&] {
+// So it is while SoftHSM, in another process, writes the token's file at a login.
+TEST_F(Pkcs11ProviderTest, FindsATokenThatIsMissingForAMoment) {
+  const std::string content = hsm_.ReadTokenFile();
+  hsm_.WriteTokenFile("");
+  std::thread writer([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    std::filesystem::rename(elsewhere, file);
+    hsm_.WriteTokenFile(content);
   });
   EXPECT_NO_THROW(Pkcs11Provider(Options()).Create(id_, {}, Limits()));
-  back.join();
+  writer.join();
 }
 
 TEST_F(Pkcs11ProviderTest, RefusesAModuleWithARelativePath) {

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 
@@ -42,13 +43,29 @@ class SoftHsm {
   SoftHsm(const SoftHsm&) = delete;
   SoftHsm& operator=(const SoftHsm&) = delete;
 
-  // SoftHSM's description of the token. Without it the token does not exist.
-  std::filesystem::path TokenFile() const {
-    const std::filesystem::directory_iterator tokens(directory_ / "tokens");
-    return begin(tokens)->path() / "token.object";
+  // SoftHSM's description of the token, with its PIN.
+  std::string ReadTokenFile() const {
+    std::ifstream file(TokenDirectory() / "token.object", std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  // As another process does: that also increments the number by which the others notice it.
+  void WriteTokenFile(const std::string& content) const {
+    std::ofstream(TokenDirectory() / "token.object", std::ios::binary) << content;
+    std::fstream generation(TokenDirectory() / "generation",
+                            std::ios::in | std::ios::out | std::ios::binary);
+    generation.seekg(7);  // the last of eight bytes
+    const int number = generation.get();
+    generation.seekp(7);
+    generation.put(static_cast<char>(number + 1));
   }
 
  private:
+  std::filesystem::path TokenDirectory() const {
+    const std::filesystem::directory_iterator tokens(directory_ / "tokens");
+    return begin(tokens)->path();
+  }
+
   std::filesystem::path directory_;
 };
 

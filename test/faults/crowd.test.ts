@@ -13,7 +13,7 @@ test('processes that create, sign, list and delete in one token do not disturb e
   const home = await tokenHome();
   try {
     const lives = await Promise.all(
-      Array.from({ length: processes }, () => live(home, { lives: whole ? 200 : 4 })),
+      Array.from({ length: processes }, () => live(home, { lives: whole ? 100 : 4 })),
     );
     const steps = lives.flatMap((life) => life.steps);
     const failed = steps.filter(({ state }) => state === 'failed');

@@ -210,7 +210,7 @@ async function inspect(home: Home, remove: string[]): Promise<InspectedKey[]> {
   const { output, stderr } = await runChild<InspectedKey[] | null>(
     '../../faults/children/inspect.cjs',
     input,
-    { env: home.environment },
+    { env: home.environment, limitMs: 600_000 },
   );
   if (!output) throw new Error(`the store could not be inspected: ${stderr}`);
   return output;

@@ -7,11 +7,18 @@ import { requireSigner } from './signer';
 /** A maker of proofs: a `DeviceKeyStore`, or the in-memory store of `node-device-key/testing`. */
 export type DpopSigner = Pick<DeviceKeyStore, 'signDpop'>;
 
-export type DpopFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+/**
+ * Its `body` is also a `Uint8Array`, which oauth4webapi and openid-client declare. The types of the DOM
+ * since TypeScript 5.9 refuse one whose buffer may be shared.
+ */
+export type DpopFetch = (
+  input: string | URL | Request,
+  init?: Omit<RequestInit, 'body'> & { body?: RequestInit['body'] | Uint8Array },
+) => Promise<Response>;
 
 export interface DpopFetchOptions {
   /** The function that sends the requests. Default: `globalThis.fetch`. */
-  fetch?: DpopFetch;
+  fetch?: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 }
 
 /**
@@ -66,7 +73,7 @@ export function dpopFetch(store: DpopSigner, keyId: string, options?: DpopFetchO
 }
 
 /** Looked up at each call, because programs may replace it. */
-const sendGlobally: DpopFetch = (input, init) => globalThis.fetch(input, init);
+const sendGlobally: typeof fetch = (input, init) => globalThis.fetch(input, init);
 
 function isRead(method: string): boolean {
   return method === 'GET' || method === 'HEAD';

@@ -58,19 +58,18 @@ test.each(withCode)('%s shows JavaScript and TypeScript that parse', (page) => {
 });
 
 /** TypeScript's errors in programs beside this package, where `node-device-key` is this package. */
-function typeErrors(sources: Record<string, string>): string[] {
+function typeErrors(sources: Map<string, string>): string[] {
   const options: ts.CompilerOptions = {
     ...{ allowJs: true, checkJs: true, strict: true, noImplicitAny: false, noEmit: true },
     target: ts.ScriptTarget.ES2022,
     module: ts.ModuleKind.Node16,
-    moduleDetection: ts.ModuleDetectionKind.Force,
     types: ['node'],
     rootDir: root,
     outDir: path.join(root, 'dist'), // without it `exports` would resolve to this package's sources
     skipLibCheck: true,
   };
   const files = new Map(
-    Object.entries(sources).map(([name, source]) => [path.join(root, name), source]),
+    Array.from(sources, ([name, source]) => [path.join(root, name), source] as const),
   );
   const host = ts.createCompilerHost(options);
   const fileExists = host.fileExists.bind(host);
@@ -82,24 +81,41 @@ function typeErrors(sources: Record<string, string>): string[] {
       ? getSourceFile(name, ...rest)
       : ts.createSourceFile(name, source, ts.ScriptTarget.ES2022);
   };
-  const program = ts.createProgram([...files.keys()], options, host);
-  return ts
-    .getPreEmitDiagnostics(program)
-    .map(
-      (d) => `${d.file?.fileName ?? ''}: ${ts.flattenDiagnosticMessageText(d.messageText, '\n')}`,
-    );
+  const surroundings = ['sample-surroundings.d.ts', 'electron.d.ts'].map((name) =>
+    path.join(root, 'test/support', name),
+  );
+  const program = ts.createProgram([...files.keys(), ...surroundings], options, host);
+  return ts.getPreEmitDiagnostics(program).map((d) => {
+    const message = ts.flattenDiagnosticMessageText(d.messageText, '\n');
+    const line = d.file && ts.getLineAndCharacterOfPosition(d.file, d.start ?? 0).line + 1;
+    return `${path.relative(root, d.file?.fileName ?? root)}:${line ?? 0}: ${message}`;
+  });
 }
 
-test('README.md shows code whose types are right', () => {
-  const blocks = codeBlocks('README.md', ['js']).map(({ code }) => code);
-  expect(typeErrors({ 'readme-example.js': blocks.join('\n') })).toEqual([]);
-});
+/** The samples of a page as modules. Each may use what an earlier one has imported. */
+function samples(page: string): [name: string, source: string][] {
+  const imported = new Map<string, string>();
+  return codeBlocks(page, ['js', 'ts']).map(({ language, code }, index) => {
+    const own = new Set<string>();
+    for (const [, names, module] of code.matchAll(/^import \{([^}]+)\} from '([^']+)'/gm)) {
+      for (const name of names!.split(',').map((name) => name.trim())) {
+        own.add(name);
+        imported.set(name, module!);
+      }
+    }
+    const before = Array.from(imported)
+      .filter(([name]) => !own.has(name))
+      .map(([name, module]) => `import { ${name} } from '${module}'; `);
+    const name = `${page.replaceAll(/\W/g, '-')}-${index + 1}.${language}`;
+    return [name, `${before.join('')}${code}\nexport {};`];
+  });
+}
 
-test('docs/backend.md shows code whose types are right', () => {
-  const blocks = codeBlocks('docs/backend.md', ['ts']);
-  expect(blocks.length).toBeGreaterThan(0);
-  const named = blocks.map(({ code }, index) => [`backend-example-${index}.ts`, code] as const);
-  expect(typeErrors(Object.fromEntries(named))).toEqual([]);
+// test/node/bundlers.test.ts runs those of docs/bundlers.md.
+test('the documentation shows code whose types are right', () => {
+  const all = new Map(pages.filter((page) => page !== 'docs/bundlers.md').flatMap(samples));
+  expect(all.size).toBeGreaterThan(20);
+  expect(typeErrors(all)).toEqual([]);
 });
 
 test.each(pages)('%s links to files and headings that exist', (page) => {

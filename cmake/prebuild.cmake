@@ -1,11 +1,11 @@
 # The addon of the published package for one target of cmake/toolchains/targets.json, as
 # device_key.node. scripts/prebuild.mjs passes:
-#   DEVICE_KEY_OPENSSL  what scripts/openssl/build printed
+#   DEVICE_KEY_OPENSSL  what scripts/prebuild/openssl printed
 #   DEVICE_KEY_INCLUDE  the directories of the header-only libraries, as a list
 if(NOT native_os STREQUAL linux)
   message(FATAL_ERROR "The addons for Windows and macOS have builds of their own: scripts/windows, scripts/macos")
 endif()
-add_library(addon MODULE ${addon_sources} ${native_sources} cmake/toolchains/zig_runtime.cc)
+add_library(addon MODULE ${addon_sources} ${native_sources} cmake/prebuild/no_demangler.cc)
 set_target_properties(addon PROPERTIES PREFIX "" OUTPUT_NAME device_key SUFFIX .node)
 compile_by_room(addon ${addon_sources} ${native_sources})
 target_include_directories(addon PRIVATE native)
@@ -18,31 +18,29 @@ target_compile_definitions(addon PRIVATE ${addon_definitions})
 # into the file.
 target_compile_options(addon PRIVATE -Os ${options} "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
 
-# The C and C++ libraries of the target, which zig compiles when they are first asked for. Only its
-# log of what it links says where they are.
-if(NOT DEFINED CACHE{DEVICE_KEY_RUNTIME})
-  string(RANDOM LENGTH 16 unique) # or zig links nothing, since it has linked the same before
-  file(WRITE ${CMAKE_BINARY_DIR}/runtime.cc "int f_${unique}() { throw new int; }\n")
-  execute_process(
-    COMMAND ${CMAKE_COMMAND} -E env ZIG_VERBOSE_LINK=1 ${DEVICE_KEY_ZIG}/zig c++
-      -target ${DEVICE_KEY_ZIG_TARGET} -shared -Os -s -fstack-protector-strong runtime.cc -o runtime.so
-    WORKING_DIRECTORY ${CMAKE_BINARY_DIR}
-    ERROR_VARIABLE log COMMAND_ERROR_IS_FATAL ANY)
-  file(WRITE ${CMAKE_BINARY_DIR}/runtime.log "${log}")
-  string(STRIP "${log}" log)
-  string(REGEX REPLACE ".*\n" "" log "${log}") # the last line
-  string(REGEX MATCHALL "/[^ ]+/o/[^ ]+\\.(a|so\\.[0-9]+)( |$)" runtime "${log} ")
-  list(TRANSFORM runtime STRIP)
-  set(DEVICE_KEY_RUNTIME "${runtime}" CACHE INTERNAL "The libraries of the target")
-endif()
-list(JOIN DEVICE_KEY_RUNTIME " " runtime)
-set(libraries "${DEVICE_KEY_OPENSSL}/lib/libcrypto.a ${runtime}")
+# zig_runtime(SUFFIX RESULT [OPTION...]): the C and C++ libraries of the target, which zig compiles when
+# they are first asked for. Only its log of what it links says where they are.
+function(zig_runtime suffix result)
+  if(NOT DEFINED CACHE{DEVICE_KEY_RUNTIME})
+    string(RANDOM LENGTH 16 unique) # or zig links nothing, since it has linked the same before
+    file(WRITE ${CMAKE_BINARY_DIR}/runtime.cc "int f_${unique}() { throw new int; }\n")
+    execute_process(
+      COMMAND ${CMAKE_COMMAND} -E env ZIG_VERBOSE_LINK=1 ${DEVICE_KEY_ZIG}/zig c++
+        -target ${DEVICE_KEY_ZIG_TARGET} -shared -Os -s -fstack-protector-strong runtime.cc
+        -o runtime${suffix} ${ARGN}
+      WORKING_DIRECTORY ${CMAKE_BINARY_DIR}
+      ERROR_VARIABLE log COMMAND_ERROR_IS_FATAL ANY)
+    file(WRITE ${CMAKE_BINARY_DIR}/runtime.log "${log}")
+    string(STRIP "${log}" log)
+    string(REGEX REPLACE ".*\n" "" log "${log}") # the last line
+    string(REGEX MATCHALL "/[^ ]+/o/[^ ]+\\.(a|lib|obj|so|so\\.[0-9]+)( |$)" runtime "${log} ")
+    list(TRANSFORM runtime STRIP)
+    list(FILTER runtime EXCLUDE REGEX "/runtime\\.") # our own
+    set(DEVICE_KEY_RUNTIME "${runtime}" CACHE INTERNAL "The libraries of the target")
+  endif()
+  list(JOIN DEVICE_KEY_RUNTIME " " runtime)
+  set(${result} "${runtime}" PARENT_SCOPE)
+endfunction()
 
-set(emulation_x86_64 elf_x86_64)
-set(emulation_aarch64 aarch64linux)
-string(JOIN " " link ${DEVICE_KEY_ZIG}/zig ld.lld -m ${emulation_${CMAKE_SYSTEM_PROCESSOR}}
-  -shared -o <TARGET> --version-script=${CMAKE_SOURCE_DIR}/native/addon/exports.map
-  --build-id=none --strip-all --gc-sections --icf=safe --as-needed --eh-frame-hdr --hash-style=gnu
-  -z relro -z now -z noexecstack -z nodelete
-  <OBJECTS> --start-group ${libraries} --end-group)
-set(CMAKE_CXX_CREATE_SHARED_MODULE ${link})
+# Sets CMAKE_CXX_CREATE_SHARED_MODULE, the command that links.
+include(cmake/prebuild/${native_os}.cmake)

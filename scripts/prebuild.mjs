@@ -2,6 +2,8 @@
 //
 //   npm run prebuild [-- TARGET...]          builds, inspects, writes prebuilds/
 //   npm run prebuild -- --check [TARGET...]  builds again, and compares with prebuilds/manifest.json
+//   npm run prebuild -- --only-build [TARGET...]
+//                                            builds and inspects build-prebuild/TARGET/device_key.node
 //
 // A TARGET is one of cmake/toolchains/targets.json; all of them unless given. The compiler and the sources of
 // the libraries are pinned by their hashes (scripts/toolchain, scripts/debian-archive). The addons for Windows
@@ -24,7 +26,10 @@ const manifestFile = 'prebuilds/manifest.json';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { check: { type: 'boolean', default: false } },
+  options: {
+    check: { type: 'boolean', default: false },
+    'only-build': { type: 'boolean', default: false },
+  },
 });
 const unknown = positionals.filter((name) => !Object.hasOwn(targets, name));
 if (unknown.length > 0) {
@@ -33,6 +38,7 @@ if (unknown.length > 0) {
 const wanted = positionals.length > 0 ? positionals : Object.keys(targets);
 
 const archive = (name) => output('scripts/debian-archive', name);
+run('scripts/bootstrap', ['prebuild']);
 const entries = {};
 for (const target of wanted) {
   const built = build(target);
@@ -40,18 +46,17 @@ for (const target of wanted) {
   if (complaints.length > 0) fail(`the addon for ${target} ${complaints.join(', and ')}`);
   entries[target] = describe(target, built);
   say(`${target}: ${entries[target].size} bytes, sha256 ${entries[target].sha256}`);
-  if (!values.check) {
+  if (!values.check && !values['only-build']) {
     const published = path.join('prebuilds', targets[target].file);
     mkdirSync(path.dirname(published), { recursive: true });
     cpSync(built, published);
   }
 }
 if (values.check) compare(entries);
-else writeManifest(entries);
+else if (!values['only-build']) writeManifest(entries);
 
 /** Builds the addon for a target, and returns its path. With --check, from nothing. */
 function build(target) {
-  run('scripts/bootstrap', ['prebuild']);
   const openssl = output('scripts/prebuild/openssl', target);
   const directory = `build-prebuild/${target}`;
   if (values.check) removeDirectory(directory);

@@ -4,15 +4,18 @@
 //
 // Packs and installs the package with the prebuilt addons that are in prebuilds/ (`npm run prebuild`), as on
 // a machine without compiler and Python. Each runtime then runs test/hosts/use-a-key.mjs with a software TPM,
-// and each Node.js also the tests of the API.
+// and each Node.js of this machine's kind also the tests of the API.
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
+  closeSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -21,38 +24,16 @@ import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 
 import { startSoftwareTpm } from '../examples/remote-control/software-tpm.mjs';
+import { nodeOnArm64 } from './hosts/arm64.mjs';
+import { bunOnMusl } from './hosts/musl.mjs';
 
 const root = path.join(import.meta.dirname, '..');
 process.chdir(root);
-// The prebuilt addons that lib/native.ts names.
-const loader = readFileSync('lib/native.ts', 'utf8');
-const prebuilds = Array.from(loader.matchAll(/'\.\.\/(prebuilds\/[^']+)'/g), ([, file]) => file);
+const targets = JSON.parse(readFileSync('cmake/toolchains/targets.json', 'utf8'));
+const prebuilt = (target) => path.join('prebuilds', targets[target].file);
 const runtimes = path.join(root, '.cache/hosts/node_modules');
 const installLimitSeconds = 10;
 
-const hosts = [
-  ...[18, 20, 22, 24, 26].map((version) => ({
-    name: `Node.js ${version}`,
-    target: 'prebuilds/linux-x64/node-device-key.glibc.node',
-    command: [`${runtimes}/node-${version}/bin/node`],
-    jest: true,
-  })),
-  {
-    name: 'Bun',
-    target: 'prebuilds/linux-x64/node-device-key.glibc.node',
-    command: [`${runtimes}/@oven/bun-linux-x64/bin/bun`],
-  },
-  {
-    name: 'Deno',
-    target: 'prebuilds/linux-x64/node-device-key.glibc.node',
-    command: [`${runtimes}/@deno/linux-x64-glibc/deno`, 'run', '--allow-all'],
-  },
-];
-
-if (!existsSync(hosts[0].target)) {
-  console.error(`test-hosts: ${hosts[0].target} is missing: run \`npm run prebuild\``);
-  process.exit(1);
-}
 const scratch = mkdtempSync(path.join(tmpdir(), 'dk-hosts-'));
 const endings = [];
 process.on('exit', () => {
@@ -60,8 +41,39 @@ process.on('exit', () => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
+const hosts = [
+  ...[18, 20, 22, 24, 26].map((version) => ({
+    name: `Node.js ${version}`,
+    target: 'linux-x64-glibc',
+    command: [`${runtimes}/node-${version}/bin/node`],
+    jest: true,
+  })),
+  {
+    name: 'Bun',
+    target: 'linux-x64-glibc',
+    command: [`${runtimes}/@oven/bun-linux-x64/bin/bun`],
+  },
+  {
+    name: 'Deno',
+    target: 'linux-x64-glibc',
+    command: [`${runtimes}/@deno/linux-x64-glibc/deno`, 'run', '--allow-all'],
+  },
+  { name: 'Bun on musl', target: 'linux-x64-musl', command: bunOnMusl(scratch, runtimes) },
+  {
+    name: 'Node.js 22 on arm64 (emulated by qemu)',
+    target: 'linux-arm64-glibc',
+    command: nodeOnArm64(scratch, runtimes),
+  },
+].filter(({ target }) => existsSync(prebuilt(target)));
+
+if (hosts.length === 0) {
+  console.error('test-hosts: prebuilds/ has no addon: run `npm run prebuild`');
+  process.exit(1);
+}
+
 let failed = false;
-const { installed, seconds } = install(pack());
+const tarball = pack();
+const { installed, seconds } = install(tarball);
 const rows = [];
 for (const host of hosts) rows.push(await tryHost(host));
 report();
@@ -73,7 +85,9 @@ function pack() {
   for (const file of execFileSync('git', ['ls-files'], { encoding: 'utf8' }).trim().split('\n')) {
     if (existsSync(file)) cpSync(file, path.join(copy, file));
   }
-  for (const file of prebuilds) if (existsSync(file)) cpSync(file, path.join(copy, file));
+  for (const file of Object.keys(targets).map(prebuilt)) {
+    if (existsSync(file)) cpSync(file, path.join(copy, file));
+  }
   symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
   execFileSync('npm', ['pack', '--loglevel=error', `--pack-destination=${scratch}`], {
     cwd: copy,
@@ -107,9 +121,9 @@ function install(tarball) {
 }
 
 async function tryHost(host) {
-  const said = await withTpm((env) =>
-    run([...host.command, 'use-a-key.mjs'], { cwd: path.dirname(path.dirname(installed)), env }),
-  );
+  const cwd = path.dirname(path.dirname(installed));
+  const useKey = (env) => run([...host.command, path.join(cwd, 'use-a-key.mjs')], { cwd, env });
+  const said = await withTpm(useKey);
   const ran = [said];
   if (host.jest) ran.push(apiTests(host));
   console.error(`test-hosts: ${host.name}: ${ran.join(', ')}`);
@@ -151,26 +165,36 @@ async function withTpm(use) {
 
 /** The last line that the command prints, or what went wrong. */
 function run([program, ...args], { cwd = root, env }) {
-  const { status, signal, stdout, stderr, error } = spawnSync(program, args, {
+  // Files, because node.exe under Wine cannot write to a Unix pipe.
+  const outputs = ['stdout', 'stderr'].map((name) => path.join(scratch, name));
+  const files = outputs.map((file) => openSync(file, 'w'));
+  const { status, signal, error } = spawnSync(program, args, {
     cwd,
-    encoding: 'utf8',
+    stdio: ['ignore', ...files],
     env: { PATH: process.env.PATH, HOME: scratch, ...env },
     timeout: 300_000,
   });
+  for (const file of files) closeSync(file);
+  const [stdout, stderr] = outputs.map((file) => readFileSync(file, 'utf8'));
   if (status === 0) return stdout.trim().split('\n').at(-1);
   failed = true;
-  console.error(stdout ?? '', stderr ?? '', error ?? '');
+  console.error(stdout, stderr, error ?? '');
   return `FAILED (${signal ?? status})`;
 }
 
 function report() {
   console.log('| addon | host | what ran |\n| --- | --- | --- |');
   for (const row of rows) console.log(`| ${row.join(' | ')} |`);
-  for (const file of prebuilds) {
-    if (rows.some(([name]) => name === file)) continue;
-    console.log(`| ${file} | none here | ${existsSync(file) ? 'built, not run' : 'not built'} |`);
+  for (const target of Object.keys(targets)) {
+    if (rows.some(([name]) => name === target)) continue;
+    const what = existsSync(prebuilt(target)) ? 'only built' : 'not built';
+    console.log(`| ${target} | none here | ${what} |`);
   }
-  console.log(`installed in ${seconds.toFixed(1)} s, with no compiler and no Python in PATH`);
+  const megabytes = statSync(tarball).size / 1e6;
+  console.log(
+    `the tarball has ${megabytes.toFixed(1)} MB; it was installed in ${seconds.toFixed(1)} s, with no ` +
+      'compiler and no Python in PATH',
+  );
   if (seconds > installLimitSeconds) {
     console.log(`that is more than ${installLimitSeconds} s`);
     failed = true;

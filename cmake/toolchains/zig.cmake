@@ -14,7 +14,7 @@ string(JSON DEVICE_KEY_ZIG_TARGET GET "${target}" zig)
 string(JSON clang_target GET "${target}" clang)
 
 # What `ZIG_VERBOSE_CC=1 zig c++ -target ...` shows that zig passes to clang.
-set(flags "-target ${clang_target} --no-default-config -nostdinc -nostdinc++ -fPIC")
+set(flags "-target ${clang_target} --no-default-config -nostdinc -nostdinc++")
 foreach(directory libcxx/include libcxxabi/include libunwind/include include)
   string(APPEND flags " -isystem ${DEVICE_KEY_ZIG}/lib/${directory}")
 endforeach()

@@ -1,23 +1,10 @@
-// Replaces functions of zig's C and C++ libraries in the prebuilt addons for Linux.
-#include <sys/stat.h>
-
-#include <cstddef>
-
-// libc++abi calls it to print the type of an uncaught exception, and it would be 3 % of the addon.
-// https://itanium-cxx-abi.github.io/cxx-abi/abi.html#demangler: -2 says that the name is not valid.
-extern "C" char* __cxa_demangle(const char* name, char* buffer, size_t* length, int* status) {
-  static_cast<void>(name);
-  static_cast<void>(buffer);
-  static_cast<void>(length);
-  if (status != nullptr) *status = -2;
-  return nullptr;
-}
-
-#ifdef __GLIBC__
-
+// Replaces functions of zig's C library in the prebuilt addons for glibc.
+//
 // Before glibc 2.33 these functions are not in libc.so.6: each program has them, and they call the
 // functions below. zig's have the system calls in them, and keep the error in a variable of their
 // own instead of errno.
+#include <sys/stat.h>
+
 extern "C" {
 int __xstat(int version, const char* path, struct stat* status);
 int __lxstat(int version, const char* path, struct stat* status);
@@ -46,4 +33,3 @@ int fstatat(int fd, const char* path, struct stat* status, int flags) noexcept {
   return __fxstatat(kStatVersion, fd, path, status, flags);
 }
 }
-#endif

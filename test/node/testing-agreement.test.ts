@@ -423,7 +423,8 @@ test('both stores make and refuse the same DPoP proofs', async () => {
                 .split('.', 2)
                 .map((part) => Buffer.from(part, 'base64url').toString());
               expect(header).toBe(JSON.stringify({ alg: 'ES256', jwk, typ: 'dpop+jwt' }));
-              const random = given.authorizationCode == null ? /"jti":"[\w-]{22}"/ : '';
+              // Without a code, as JSON sees it: a function or a symbol is left out.
+              const random = typeof given.authorizationCode === 'string' ? '' : /"jti":"[\w-]{22}"/;
               return `proof: ${claims!.replace(/"iat":\d+/, '').replace(random, '')}`;
             },
           );
@@ -432,7 +433,10 @@ test('both stores make and refuse the same DPoP proofs', async () => {
       expect(onlyInMemory).toBe(inHardware);
       endings.add(inHardware!.slice(0, inHardware!.indexOf(':')));
     }),
-    { numRuns: 1_000 },
+    {
+      numRuns: 1_000,
+      examples: [[{ htm: 'GET', htu: 'https://chatgpt.com/a', authorizationCode: () => 1 }]],
+    },
   );
   expect([...endings].sort()).toEqual(['binding_mismatch', 'invalid_params', 'proof']);
   await Promise.all([native.close(), inMemory.close()]);

@@ -11,6 +11,8 @@ export default tseslint.config(
       'coverage/',
       '.cache/',
       'types/',
+      // Global names, which would hide mistakes elsewhere: no project includes it (tsconfig.test.json).
+      'test/support/sample-surroundings.d.ts',
     ],
   },
   {

@@ -1,5 +1,4 @@
-// scripts/prebuild/inspect.mjs refuses files that must not be published. scripts/test-macos and
-// scripts/test-windows do the same with files for those systems.
+// scripts/prebuild/inspect.mjs refuses files that must not be published.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -83,7 +83,12 @@ async function fuzz(target, seconds) {
       corpus,
       `test/fuzz/seeds/${target}`,
     ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      // One input allocates little: 16 MiB keep all memory that it freed out of reuse. The smaller
+      // quarantine and shorter stacks of allocations make a run about a quarter faster.
+      env: { ASAN_OPTIONS: 'quarantine_size_mb=16:malloc_context_size=4', ...process.env },
+    },
   );
   let output = '';
   child.stderr.setEncoding('utf8').on('data', (text) => (output += text));

@@ -7,24 +7,27 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 
 export const clientId = 'cli_42';
 export const redirectUri = 'http://127.0.0.1/callback';
 
 /**
- * @param {{ requireNonce?: boolean }} [options] whether each proof must have the server's nonce
+ * @param {{ requireNonce?: boolean, tls?: import('node:https').ServerOptions }} [options]
+ *   whether each proof must have the server's nonce; the key and certificate of an https server at
+ *   localhost, instead of http
  * @returns {Promise<{ issuer: string, requests: Request[], close(): Promise<void> }>}
  *
  * @typedef {{ method: string, path: string, status: number, proof: boolean }} Request
  */
-export async function startAuthorizationServer({ requireNonce = false } = {}) {
+export async function startAuthorizationServer({ requireNonce = false, tls } = {}) {
   // Not a static import: it is a development dependency.
   const { default: Provider } = await quietly(() => import('oidc-provider'));
-  const server = createServer();
+  const server = tls ? createTlsServer(tls) : createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-  const issuer = `http://127.0.0.1:${port}`;
+  const issuer = tls ? `https://localhost:${port}` : `http://127.0.0.1:${port}`;
 
   const configuration = {
     clients: [

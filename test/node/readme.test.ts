@@ -1,36 +1,13 @@
-// The documentation: its code is valid, its links work, and the README's example does what the
-// README says.
-import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+// The documentation: its code is valid, its links work, and it names the right versions.
+// test/node/samples.test.ts runs the code.
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import ts from 'typescript';
 
-import type { DeviceKeyCreateResponse, DeviceKeySignResponse } from '../../dist/index.js';
-import {
-  deviceIdentitySha256,
-  InMemoryNonceStore,
-  verifyDeviceKeyProof,
-} from '../../dist/verify.js';
-import { TestMachine } from '../support/machine';
+import { pages, samplesOf } from '../support/samples';
 
 const root = path.join(__dirname, '../..');
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
-
-const pages = [
-  ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
-  ...readdirSync(path.join(root, 'docs'))
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
-];
-
-function codeBlocks(page: string, languages: string[]) {
-  const blocks = read(page).matchAll(/^```(\w+)\n(.*?)^```$/gms);
-  return Array.from(blocks, ([, language, code]) => ({ language: language!, code: code! })).filter(
-    ({ language }) => languages.includes(language),
-  );
-}
 
 /** The anchors of the headings of a page, as GitHub makes them. */
 function anchors(page: string): string[] {
@@ -43,10 +20,11 @@ function anchors(page: string): string[] {
   );
 }
 
-const withCode = pages.filter((page) => codeBlocks(page, ['js', 'ts']).length > 0);
+const programsOf = (page: string) => samplesOf(page).filter(({ language }) => language !== 'json');
+const withCode = pages.filter((page) => programsOf(page).length > 0);
 
 test.each(withCode)('%s shows JavaScript and TypeScript that parse', (page) => {
-  for (const { language, code } of codeBlocks(page, ['js', 'ts'])) {
+  for (const { language, code } of programsOf(page)) {
     const { diagnostics } = ts.transpileModule(code, {
       fileName: `block.${language}`,
       reportDiagnostics: true,
@@ -92,29 +70,33 @@ function typeErrors(sources: Map<string, string>): string[] {
   });
 }
 
-/** The samples of a page as modules. Each may use what an earlier one has imported. */
-function samples(page: string): [name: string, source: string][] {
-  const imported = new Map<string, string>();
-  return codeBlocks(page, ['js', 'ts']).map(({ language, code }, index) => {
-    const own = new Set<string>();
-    for (const [, names, module] of code.matchAll(/^import \{([^}]+)\} from '([^']+)'/gm)) {
-      for (const name of names!.split(',').map((name) => name.trim())) {
-        own.add(name);
-        imported.set(name, module!);
-      }
-    }
-    const before = Array.from(imported)
-      .filter(([name]) => !own.has(name))
-      .map(([name, module]) => `import { ${name} } from '${module}'; `);
+/** Samples that only declare what the package has. The code after each does not compile if they differ. */
+const comparisons: Record<string, string> = {
+  'docs-remote-control-md-1.ts': `
+    declare const ours: typeof import('node-device-key/remote-control/module');
+    const declared = { createDeviceKey, getDeviceKeyPublic, signDeviceKey, deleteDeviceKey };
+    declared satisfies typeof ours;
+    ours satisfies typeof declared;`,
+  'docs-verify-md-2.ts': `
+    type Ours = import('node-device-key/verify').NonceStore;
+    declare const ours: Ours, declared: NonceStore;
+    declared satisfies Ours;
+    ours satisfies NonceStore;`,
+};
+
+function modulesOf(page: string): [name: string, source: string][] {
+  return samplesOf(page).flatMap(({ language, source }, index) => {
+    if (language === 'json') return [];
     const name = `${page.replaceAll(/\W/g, '-')}-${index + 1}.${language}`;
-    return [name, `${before.join('')}${code}\nexport {};`];
+    return [[name, `${source}${comparisons[name] ?? ''}\nexport {};`]];
   });
 }
 
 // test/node/bundlers.test.ts runs those of docs/bundlers.md.
 test('the documentation shows code whose types are right', () => {
-  const all = new Map(pages.filter((page) => page !== 'docs/bundlers.md').flatMap(samples));
+  const all = new Map(pages.filter((page) => page !== 'docs/bundlers.md').flatMap(modulesOf));
   expect(all.size).toBeGreaterThan(20);
+  for (const name of Object.keys(comparisons)) expect(all.has(name)).toBe(true);
   expect(typeErrors(all)).toEqual([]);
 });
 
@@ -138,58 +120,4 @@ test('the documentation names the minimum Node.js of package.json', () => {
     Array.from(read(page).matchAll(/Node(?:\.js)? (\d+\.\d+) or (?:newer|later)/g), ([, it]) => it),
   );
   expect(new Set(named)).toEqual(new Set([oldest]));
-});
-
-test('the example of README.md enrolls a key, as a backend sees it', async () => {
-  const machine = await TestMachine.start();
-  try {
-    const [example] = codeBlocks('README.md', ['js']);
-    const challenge = {
-      challengeId: 'challenge-1',
-      nonce: randomBytes(32).toString('base64url'),
-      expiresAt: Math.floor(Date.now() / 1000) + 120,
-    };
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      [
-        '--input-type=module',
-        '--eval',
-        `${example!.code}
-        const enrolled = await enroll(${JSON.stringify(challenge)}, 'user-7f3a', 'laptop');
-        console.log(JSON.stringify(enrolled));`,
-      ],
-      {
-        cwd: root,
-        env: {
-          PATH: process.env['PATH'],
-          DEVICE_KEY_HOME: machine.directory,
-          DEVICE_KEY_TCTI: machine.tpm.tcti,
-          DEVICE_KEY_ALLOW_SIMULATOR: '1',
-        },
-      },
-    );
-    const { key, proof } = JSON.parse(stdout) as {
-      key: DeviceKeyCreateResponse;
-      proof: DeviceKeySignResponse;
-    };
-    const payload = await verifyDeviceKeyProof(
-      proof,
-      {
-        publicKeySpkiDerBase64: key.publicKeySpkiDerBase64,
-        type: 'remoteControlClientEnrollment',
-        audience: 'remote_control_client_enrollment',
-        nonce: challenge.nonce,
-        challengeId: challenge.challengeId,
-        targetOrigin: 'https://chatgpt.com',
-        targetPath: '/api/codex/remote/control/client/enroll',
-        accountUserId: 'user-7f3a',
-        clientId: 'laptop',
-        deviceIdentitySha256Base64url: deviceIdentitySha256(key),
-      },
-      { nonces: new InMemoryNonceStore() },
-    );
-    expect(payload.challengeExpiresAt).toBe(challenge.expiresAt);
-  } finally {
-    await machine.stop();
-  }
 });

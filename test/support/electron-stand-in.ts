@@ -1,10 +1,10 @@
 // A stand-in for Electron, which is too large to install for one test. It has only what
-// examples/electron/main.ts uses of `app`, `ipcMain` and `dialog`, and behaves as Electron's
+// examples/electron/main.ts and docs/electron.md use of Electron, and behaves as Electron's
 // documentation says.
 //
 // It runs in a separate process, in place of Electron's main process. The test that started that
-// process acts as renderer and user, through messages (see the two types below).
-// process plays renderer and user, by messages (see the two types below).
+// process acts as renderer and user, through messages (see the two types below). A preload script
+// runs in the same process.
 import { EventEmitter } from 'node:events';
 
 export type ToMain = { invoke: string; call: number; argument: unknown } | { quit: true };
@@ -44,6 +44,24 @@ export const app: App = new StandInApp();
 export const ipcMain = {
   handle(channel: string, listener: Listener): void {
     listeners.set(channel, listener);
+  },
+};
+
+export const ipcRenderer = {
+  /** Arguments and results are copies, as between two processes. */
+  async invoke(channel: string, ...args: unknown[]): Promise<unknown> {
+    const listener = listeners.get(channel);
+    if (!listener) throw new Error(`No handler registered for '${channel}'`);
+    const [argument] = structuredClone(args);
+    return structuredClone(await listener({}, argument as never));
+  },
+};
+
+export const contextBridge = {
+  /** Copies the API: the page cannot change the preload script's object. */
+  exposeInMainWorld(name: string, api: object): void {
+    if (name in globalThis) throw new Error(`Cannot bind an API on top of an existing property`);
+    Object.defineProperty(globalThis, name, { value: Object.freeze({ ...api }) });
   },
 };
 

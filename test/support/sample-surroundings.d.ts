@@ -1,5 +1,6 @@
 // What the code samples of the documentation presuppose of the program around them, for the test that
-// checks their types (test/node/readme.test.ts).
+// checks their types (test/node/readme.test.ts). Where they run, test/node/children/samples/ has the
+// values.
 
 // The application's own values.
 declare const accessToken: string;
@@ -78,10 +79,4 @@ declare module 'node:sqlite' {
       all(...parameters: (string | number | bigint | null)[]): unknown[];
     };
   }
-}
-
-// docs/electron.md: the part of a preload script.
-declare module 'electron' {
-  export const contextBridge: { exposeInMainWorld(name: string, api: object): void };
-  export const ipcRenderer: { invoke(channel: string, ...args: unknown[]): Promise<unknown> };
 }

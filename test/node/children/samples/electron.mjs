@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+
+// The glob matcher of electron-builder, @electron/asar and @electron/universal.
+import { minimatch } from 'minimatch';
+
+import { load } from './load.mjs';
+import { owner } from './payloads.mjs';
+
+// The stand-in (test/support/electron-stand-in.ts), where the samples find it.
+const { ipcMain } = createRequire(path.resolve('main.js'))('electron');
+
+const installed = 'node_modules/node-device-key';
+const addons = ['linux-x64', 'darwin-arm64', 'win32-x64'].map(
+  (platform) => `${installed}/prebuilds/${platform}/device_key.node`,
+);
+addons.push(`${installed}/build/Release/device_key.node`);
+const script = `${installed}/dist/index.js`;
+
+/** As @electron/universal matches the files of the two halves of an app. */
+const isForOneProcessor = (file, glob) =>
+  minimatch(`Contents/Resources/app.asar.unpacked/${file}`, glob, { matchBase: true });
+
+export default {
+  async 'gives a page one function, which asks the main process'() {
+    ipcMain.handle('remote-control:connect', (_event, account) => ({ connected: account }));
+    await load(1);
+    assert.deepEqual(Object.keys(globalThis.remoteControl), ['connect']);
+    assert.deepEqual(await globalThis.remoteControl.connect(owner), { connected: owner });
+  },
+
+  async 'opens a store that ignores the environment'() {
+    const { store } = await load(2);
+    assert.equal(store.directory, path.join(process.env.USER_DATA, 'device-keys'));
+    const { providers } = await store.support();
+    assert.ok(!JSON.stringify(providers).includes(process.env.DEVICE_KEY_TCTI));
+
+    // The same with this test's TPM, in code.
+    const { DEVICE_KEY_TCTI: tcti } = process.env;
+    const simulator = `tcti: ${JSON.stringify(tcti)}, allowSimulator: true`;
+    const replace = { 'environment: false': `environment: false, ${simulator}` };
+    const { keyId } = await (await load(2, { replace })).store.create(owner);
+    assert.ok(existsSync(path.join(process.env.USER_DATA, 'device-keys', `${keyId}.json`)));
+    assert.ok(!existsSync(process.env.DEVICE_KEY_HOME));
+  },
+
+  async 'electron-builder leaves the addons outside the archive'() {
+    const { asarUnpack, mac } = await load(3);
+    const isUnpacked = (file) => asarUnpack.some((glob) => minimatch(file, glob));
+    assert.deepEqual(addons.filter(isUnpacked), addons);
+    assert.equal(isUnpacked(script), false);
+    assert.equal(isForOneProcessor(addons[1], mac.x64ArchFiles), true);
+    assert.equal(isForOneProcessor(script, mac.x64ArchFiles), false);
+  },
+
+  async 'Electron Forge leaves the addons outside the archive'() {
+    const { packagerConfig } = await load(4);
+    const { asar, osxUniversal, osxSign } = packagerConfig;
+    const isUnpacked = (file) => minimatch(`/app/${file}`, asar.unpack, { matchBase: true });
+    assert.deepEqual(addons.filter(isUnpacked), addons);
+    assert.equal(isUnpacked(script), false);
+    assert.equal(isForOneProcessor(addons[1], osxUniversal.x64ArchFiles), true);
+    assert.equal(isForOneProcessor(script, osxUniversal.x64ArchFiles), false);
+    assert.equal(osxSign.optionsForFile().entitlements, 'entitlements.mac.plist');
+  },
+};

@@ -1,0 +1,85 @@
+// The code samples of the documentation, and the modules that the tests make of them.
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import ts from 'typescript';
+
+const root = path.join(__dirname, '../..');
+
+export const pages = [
+  ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
+  ...readdirSync(path.join(root, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+
+export interface Sample {
+  language: 'js' | 'ts' | 'json';
+  /** As on the page. */
+  code: string;
+  /** The code, after the imports of the page's earlier samples: it may use them. */
+  source: string;
+}
+
+/** The samples of a page, in its order. */
+export function samplesOf(page: string): Sample[] {
+  const text = readFileSync(path.join(root, page), 'utf8');
+  const imported = new Map<string, string>();
+  return Array.from(text.matchAll(/^```(js|ts|json)\n(.*?)^```$/gms), ([, language, code = '']) => {
+    const own = new Set<string>();
+    for (const [, names, module] of code.matchAll(/^import \{([^}]+)\} from '([^']+)'/gm)) {
+      for (const name of names!.split(',').map((name) => name.trim())) {
+        own.add(name);
+        imported.set(name, module!);
+      }
+    }
+    const before = Array.from(imported)
+      .filter(([name]) => !own.has(name))
+      .map(([name, module]) => `import { ${name} } from '${module}'; `);
+    const source = language === 'json' ? code : before.join('') + code;
+    return { language: language as Sample['language'], code, source };
+  });
+}
+
+/**
+ * A sample as a file that Node.js can load. The module exports its top-level declarations too, so
+ * that a test can use them. A JSON sample stays as it is.
+ */
+export function moduleOf({ language, source }: Sample): { extension: string; text: string } {
+  if (language === 'json') return { extension: '.json', text: source };
+  const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
+  const code =
+    language === 'ts'
+      ? ts.transpileModule(source, { compilerOptions: options }).outputText
+      : source;
+  const names = declaredNames(code).join(', ');
+  return /\brequire\(|\bmodule\.exports\b/.test(code)
+    ? { extension: '.cjs', text: `${code}\nObject.assign(module.exports, { ${names} });\n` }
+    : { extension: '.mjs', text: `${code}\nexport { ${names} };\n` };
+}
+
+/** The names that top-level statements declare without exporting them. */
+function declaredNames(code: string): string[] {
+  const { statements } = ts.createSourceFile('sample.js', code, ts.ScriptTarget.ES2022);
+  return statements
+    .filter((statement) => !isExported(statement))
+    .flatMap((statement) => {
+      if (ts.isVariableStatement(statement)) {
+        return statement.declarationList.declarations.flatMap(({ name }) => namesOf(name));
+      }
+      const named = ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement);
+      return named && statement.name ? [statement.name.text] : [];
+    });
+}
+
+function isExported(statement: ts.Statement): boolean {
+  if (!ts.canHaveModifiers(statement)) return false;
+  const modifiers = ts.getModifiers(statement) ?? [];
+  return modifiers.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
+}
+
+function namesOf(name: ts.BindingName): string[] {
+  if (ts.isIdentifier(name)) return [name.text];
+  return name.elements.flatMap((element) =>
+    ts.isBindingElement(element) ? namesOf(element.name) : [],
+  );
+}

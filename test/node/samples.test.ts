@@ -3,6 +3,7 @@
 // which provides the names that the page presupposes and checks the sample's effect.
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -16,6 +17,7 @@ import { SoftHsm, softHsmModule } from '../support/softhsm';
 import { SoftwareTpm } from '../support/swtpm';
 
 const root = path.join(__dirname, '../..');
+const node22 = path.join(root, '.cache/bundlers/node_modules/node-22/bin/node');
 
 /** What each sample does, in the order of its page. test/node/bundlers.test.ts has those of bundlers.md. */
 const samples: Record<string, string[]> = {
@@ -90,6 +92,8 @@ test('the table above has every sample of the documentation', () => {
 /** What the samples of a page need besides the TPM and PostgreSQL, until `stop`. */
 interface Surroundings {
   env: Record<string, string>;
+  /** The program that runs them. Default: the one that runs this test. */
+  node?: string;
   stop?: () => Promise<void>;
 }
 
@@ -140,7 +144,13 @@ const surroundings: Record<string, (directory: string) => Promise<Surroundings>>
   async 'docs/verify.md'() {
     const redis = new RedisServer();
     await redis.start();
-    return { env: { REDIS_URL: `unix://${redis.socket}` }, stop: () => redis.stop() };
+    return {
+      env: { REDIS_URL: `unix://${redis.socket}` },
+      stop: () => redis.stop(),
+      // Node.js 22 has node:sqlite. scripts/bootstrap installs it, unless npm's registry cannot be
+      // reached.
+      ...(existsSync(node22) && { node: node22 }),
+    };
   },
 };
 
@@ -173,18 +183,22 @@ describe.each(Object.entries(samples))('%s', (page, titles) => {
 
   test.each(titles.filter((title) => !Object.hasOwn(notRun, title)))('%s', async (title) => {
     const child = path.join(__dirname, 'children/run-sample.mjs');
-    const { stdout } = await promisify(execFile)(process.execPath, [child, page, title], {
-      cwd: directory,
-      env: {
-        ...essentialEnvironment,
-        HOME: directory,
-        DEVICE_KEY_HOME: path.join(directory, 'keys'),
-        DEVICE_KEY_TCTI: tpm.tcti,
-        DEVICE_KEY_ALLOW_SIMULATOR: '1',
-        DATABASE_URL: `postgresql:///postgres?user=test&host=${postgres.directory}`,
-        ...around.env,
+    const { stdout } = await promisify(execFile)(
+      around.node ?? process.execPath,
+      [child, page, title],
+      {
+        cwd: directory,
+        env: {
+          ...essentialEnvironment,
+          HOME: directory,
+          DEVICE_KEY_HOME: path.join(directory, 'keys'),
+          DEVICE_KEY_TCTI: tpm.tcti,
+          DEVICE_KEY_ALLOW_SIMULATOR: '1',
+          DATABASE_URL: `postgresql:///postgres?user=test&host=${postgres.directory}`,
+          ...around.env,
+        },
       },
-    });
+    );
     expect(stdout).toMatch(/passed\n$/);
   });
 });

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
 
-import { pages, samplesOf } from '../support/samples';
+import { isProgram, pages, samplesOf } from '../support/samples';
 
 const root = path.join(__dirname, '../..');
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
@@ -20,7 +20,7 @@ function anchors(page: string): string[] {
   );
 }
 
-const programsOf = (page: string) => samplesOf(page).filter(({ language }) => language !== 'json');
+const programsOf = (page: string) => samplesOf(page).filter(isProgram);
 const withCode = pages.filter((page) => programsOf(page).length > 0);
 
 test.each(withCode)('%s shows JavaScript and TypeScript that parse', (page) => {
@@ -85,8 +85,9 @@ const comparisons: Record<string, string> = {
 };
 
 function modulesOf(page: string): [name: string, source: string][] {
-  return samplesOf(page).flatMap(({ language, source }, index) => {
-    if (language === 'json') return [];
+  return samplesOf(page).flatMap((sample, index) => {
+    const { language, source } = sample;
+    if (!isProgram(sample)) return [];
     const name = `${page.replaceAll(/\W/g, '-')}-${index + 1}.${language}`;
     return [[name, `${source}${comparisons[name] ?? ''}\nexport {};`]];
   });

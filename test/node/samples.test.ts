@@ -12,7 +12,7 @@ import ts from 'typescript';
 import { CertificateAuthority } from '../support/certificate-authority';
 import { PostgresServer, RedisServer } from '../support/databases';
 import { essentialEnvironment } from '../support/platform';
-import { moduleOf, pages, samplesOf } from '../support/samples';
+import { fileOf, pages, samplesOf } from '../support/samples';
 import { SoftHsm, softHsmModule } from '../support/softhsm';
 import { SoftwareTpm } from '../support/swtpm';
 
@@ -33,6 +33,7 @@ const samples: Record<string, string[]> = {
   ],
   'docs/backend.md': [
     'opens the key registry and the nonce store in PostgreSQL, at each start',
+    'shows the table of the key registry, for PostgreSQL and SQLite',
     'migrates a client to a new key, to which the old key agrees',
     'counts the decisions by type and code',
   ],
@@ -171,7 +172,7 @@ describe.each(Object.entries(samples))('%s', (page, titles) => {
     await mkdir(path.join(root, '.cache'), { recursive: true });
     directory = await mkdtemp(path.join(root, '.cache/samples-'));
     for (const [index, sample] of samplesOf(page).entries()) {
-      const { extension, text } = moduleOf(sample);
+      const { extension, text } = fileOf(sample);
       await writeFile(path.join(directory, `${index + 1}${extension}`), text);
     }
     around = (await surroundings[page]?.(directory)) ?? { env: {} };

@@ -13,7 +13,7 @@ export const pages = [
 ];
 
 export interface Sample {
-  language: 'js' | 'ts' | 'json';
+  language: 'js' | 'ts' | 'json' | 'sql';
   /** As on the page. */
   code: string;
   /** The code, after the imports of the page's earlier samples: it may use them. */
@@ -24,28 +24,37 @@ export interface Sample {
 export function samplesOf(page: string): Sample[] {
   const text = readFileSync(path.join(root, page), 'utf8');
   const imported = new Map<string, string>();
-  return Array.from(text.matchAll(/^```(js|ts|json)\n(.*?)^```$/gms), ([, language, code = '']) => {
-    const own = new Set<string>();
-    for (const [, names, module] of code.matchAll(/^import \{([^}]+)\} from '([^']+)'/gm)) {
-      for (const name of names!.split(',').map((name) => name.trim())) {
-        own.add(name);
-        imported.set(name, module!);
+  return Array.from(
+    text.matchAll(/^```(js|ts|json|sql)\n(.*?)^```$/gms),
+    ([, language, code = '']) => {
+      const own = new Set<string>();
+      for (const [, names, module] of code.matchAll(/^import \{([^}]+)\} from '([^']+)'/gm)) {
+        for (const name of names!.split(',').map((name) => name.trim())) {
+          own.add(name);
+          imported.set(name, module!);
+        }
       }
-    }
-    const before = Array.from(imported)
-      .filter(([name]) => !own.has(name))
-      .map(([name, module]) => `import { ${name} } from '${module}'; `);
-    const source = language === 'json' ? code : before.join('') + code;
-    return { language: language as Sample['language'], code, source };
-  });
+      const before = Array.from(imported)
+        .filter(([name]) => !own.has(name))
+        .map(([name, module]) => `import { ${name} } from '${module}'; `);
+      const sample = { language: language as Sample['language'], code };
+      return { ...sample, source: isProgram(sample) ? before.join('') + code : code };
+    },
+  );
+}
+
+/** Whether a sample is JavaScript or TypeScript. */
+export function isProgram({ language }: Pick<Sample, 'language'>): boolean {
+  return language === 'js' || language === 'ts';
 }
 
 /**
- * A sample as a file that Node.js can load. The module exports its top-level declarations too, so
- * that a test can use them. A JSON sample stays as it is.
+ * A sample as a file. Programs are modules that Node.js can load; they export their top-level
+ * declarations too, so that a test can use them.
  */
-export function moduleOf({ language, source }: Sample): { extension: string; text: string } {
-  if (language === 'json') return { extension: '.json', text: source };
+export function fileOf(sample: Sample): { extension: string; text: string } {
+  const { language, source } = sample;
+  if (!isProgram(sample)) return { extension: `.${language}`, text: source };
   const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
   const code =
     language === 'ts'

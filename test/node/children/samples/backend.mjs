@@ -4,12 +4,46 @@ import BetterSqlite3 from 'better-sqlite3';
 import { createDeviceKey, deviceIdentitySha256, signDeviceKey } from 'node-device-key';
 import {
   InMemoryNonceStore,
+  PostgresKeyRegistry,
   SqliteKeyRegistry,
   verifyDeviceKeyProof,
 } from 'node-device-key/verify';
+import { Client } from 'pg';
 
 import { load } from './load.mjs';
 import { connection, enrollment, inSeconds, newNonce, owner } from './payloads.mjs';
+
+/** The columns and indexes of the tables in a SQLite database. */
+function sqliteTables(database) {
+  const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
+  return tables.map(({ name }) => ({
+    ...{ name, columns: database.pragma(`table_info(${name})`) },
+    indexes: database
+      .pragma(`index_list(${name})`)
+      .map(({ name, unique, partial }) => ({
+        ...{ name, unique, partial },
+        columns: database.pragma(`index_info(${name})`),
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+  }));
+}
+
+/** The columns and indexes that SQL makes in a new schema of the PostgreSQL database. */
+async function postgresTables(schema, sql) {
+  const client = new Client({ connectionString: process.env.DATABASE_URL });
+  await client.connect();
+  await client.query(`CREATE SCHEMA ${schema}; SET search_path TO ${schema}; ${sql}`);
+  const columns = await client.query(
+    `SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns
+     WHERE table_schema = '${schema}' ORDER BY ordinal_position`,
+  );
+  const indexes = await client.query(
+    `SELECT replace(indexdef, '${schema}.', '') AS index FROM pg_indexes
+     WHERE schemaname = '${schema}' ORDER BY indexname`,
+  );
+  await client.end();
+  return { columns: columns.rows, indexes: indexes.rows };
+}
 
 export default {
   async 'opens the key registry and the nonce store in PostgreSQL, at each start'() {
@@ -24,8 +58,19 @@ export default {
     assert.equal(await second.nonces.consume(nonce, inSeconds(60)), false);
   },
 
+  async 'shows the table of the key registry, for PostgreSQL and SQLite'() {
+    const sql = await load(2);
+    const [shown, used] = [new BetterSqlite3(':memory:'), new BetterSqlite3(':memory:')];
+    shown.exec(sql);
+    new SqliteKeyRegistry(used);
+    assert.deepEqual(sqliteTables(shown), sqliteTables(used));
+    const tables = await postgresTables('shown', sql);
+    assert.equal(tables.columns.length, 10);
+    assert.deepEqual(tables, await postgresTables('used', PostgresKeyRegistry.schema));
+  },
+
   async 'migrates a client to a new key, to which the old key agrees'() {
-    const { migrate } = await load(2);
+    const { migrate } = await load(3);
     const stores = {
       registry: new SqliteKeyRegistry(new BetterSqlite3(':memory:')),
       nonces: new InMemoryNonceStore(),
@@ -49,7 +94,7 @@ export default {
   },
 
   async 'counts the decisions by type and code'() {
-    const { onDecision, proofs } = await load(3);
+    const { onDecision, proofs } = await load(4);
     const { keyId, publicKeySpkiDerBase64 } = await createDeviceKey(owner);
     const payload = connection();
     const proof = await signDeviceKey({ keyId, payload });

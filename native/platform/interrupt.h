@@ -25,7 +25,7 @@ class Interrupt {
  private:
   std::atomic<bool> triggered_{false};
   int read_fd_ = -1;
-  int write_fd_ = -1;
+  [[maybe_unused]] int write_fd_ = -1;
 };
 
 }  // namespace device_key

@@ -10,6 +10,7 @@ const inputs = [
   'cmake',
   'native',
   'scripts/debian-archive',
+  'scripts/prebuild/linker',
   'scripts/prebuild/openssl',
   'scripts/toolchain/package-lock.json',
 ];

@@ -10,6 +10,7 @@ import { essentialEnvironment, scratchPrefix } from '../support/platform';
 import { standInHome } from '../support/windows/stand-in-key-store';
 
 const root = path.join(__dirname, '../..');
+const addon = path.join(root, 'prebuilds/win32-x64/node-device-key.node');
 const built = path.join(root, 'build-windows');
 const script = 'test/node/children/use-store.cjs';
 
@@ -49,7 +50,7 @@ test.each(['ncrypt.dll', 'tbs.dll'])(
   async (dll) => {
     const addons = path.join(place, 'prebuilds/win32-x64');
     mkdirSync(addons, { recursive: true });
-    copyFileSync(path.join(built, 'device_key.node'), path.join(addons, 'node-device-key.node'));
+    copyFileSync(addon, path.join(addons, 'node-device-key.node'));
     // Not with cpSync, which loses directories whose path is not ASCII (nodejs/node#61878).
     for (const file of ['package.json', 'dist', script]) {
       await cp(path.join(root, file), path.join(place, file), { recursive: true });

@@ -2,9 +2,6 @@
 # device_key.node. scripts/prebuild.mjs passes:
 #   DEVICE_KEY_OPENSSL  what scripts/prebuild/openssl printed
 #   DEVICE_KEY_INCLUDE  the directories of the header-only libraries, as a list
-if(native_os STREQUAL mac)
-  message(FATAL_ERROR "The addon for macOS has a build of its own: scripts/macos")
-endif()
 add_library(addon MODULE ${addon_sources} ${native_sources} cmake/prebuild/no_demangler.cc)
 set_target_properties(addon PROPERTIES PREFIX "" OUTPUT_NAME device_key SUFFIX .node)
 if(native_os STREQUAL linux)

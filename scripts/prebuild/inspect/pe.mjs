@@ -1,4 +1,6 @@
 // The addons for Windows.
+import { readFileSync } from 'node:fs';
+
 import { wrongExports, wrongImports } from './symbols.mjs';
 import { tool } from './tool.mjs';
 
@@ -6,6 +8,9 @@ import { tool } from './tool.mjs';
 const systemDlls = /^(kernel32|advapi32|user32|ws2_32|crypt32|msvcrt|ntdll)\.dll$/;
 // native/addon/delay_load_win.cc says where these are found.
 const delayedDlls = ['node.exe', 'bcrypt.dll'];
+
+// FAST_FAIL_STACK_COOKIE_CHECK_FAILURE: "mov ecx, 2; int 29h" and "mov w0, 2; brk 0xf003".
+const stackFailure = { AMD64: 'b902000000cd29', ARM64: '4000805260003ed4' };
 
 export function inspectPe(target, file) {
   const headers = tool(
@@ -39,6 +44,13 @@ export function inspectPe(target, file) {
   );
   for (const flag of ['DYNAMIC_BASE', 'HIGH_ENTROPY_VA', 'NX_COMPAT']) {
     if (!headers.includes(`IMAGE_DLL_CHARACTERISTICS_${flag} `)) complaints.push(`lacks ${flag}`);
+  }
+  // Hardening: cmake/prebuild/win_stack_guard.cc.
+  if (!readFileSync(file).includes(Buffer.from(stackFailure[machine], 'hex'))) {
+    complaints.push('has no stack protector');
+  }
+  if (!imports(headers, 'Import').some(({ names }) => names.includes('SystemFunction036'))) {
+    complaints.push('has a stack protector with a known canary');
   }
   if (!/TimeDateStamp: .*\(0x0\)/.test(headers)) complaints.push('holds the time of its build');
   if (!/^ +SymbolCount: 0$/m.test(headers) || /Name: \.debug/.test(headers)) {

@@ -9,7 +9,16 @@
 // the libraries are pinned by their hashes (scripts/toolchain, scripts/debian-archive).
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -74,27 +83,31 @@ function removeDirectory(name) {
 
 /** Of the libraries that consist of headers alone: two of npm's and two of Debian's. */
 function includeDirectories() {
-  const directory = path.join(root, '.cache/prebuild-headers');
-  rmSync(directory, { recursive: true, force: true });
-  mkdirSync(directory, { recursive: true });
-  for (const name of ['nlohmann-json3-dev', 'libtss2-dev']) {
-    run('dpkg-deb', ['--extract', archive(name), path.join(directory, name)]);
-  }
-  // Nothing of /usr/include but these two, since everything else there is for this machine.
-  const include = path.join(directory, 'include');
-  for (const [name, library] of [
-    ['nlohmann-json3-dev', 'nlohmann'],
-    ['libtss2-dev', 'tss2'],
-  ]) {
-    cpSync(path.join(directory, name, 'usr/include', library), path.join(include, library), {
-      recursive: true,
-      preserveTimestamps: true, // or everything is compiled again
-    });
+  const archives = ['nlohmann-json3-dev', 'libtss2-dev'].map(archive);
+  const versions = archives.map((name) => path.basename(name, '.deb').replaceAll(/\W+/g, '-'));
+  const directory = path.join(root, '.cache/prebuild-headers', versions.join('_'));
+  if (!existsSync(directory)) {
+    // Two builds at once each extract their own, and one of them is kept.
+    const extracted = mkdtempSync(path.join(root, '.cache/prebuild-headers-'));
+    for (const name of archives) run('dpkg-deb', ['--extract', name, extracted]);
+    // Nothing of /usr/include but these two, since everything else there is for this machine.
+    const include = path.join(extracted, 'include');
+    mkdirSync(include);
+    for (const library of ['nlohmann', 'tss2']) {
+      renameSync(path.join(extracted, 'usr/include', library), path.join(include, library));
+    }
+    mkdirSync(path.dirname(directory), { recursive: true });
+    try {
+      renameSync(include, directory);
+    } catch (error) {
+      if (!existsSync(directory)) throw error;
+    }
+    removeDirectory(extracted);
   }
   return [
     require('node-addon-api').include_dir,
     require('node-api-headers').include_dir,
-    include,
+    directory,
   ].map((name) => path.resolve(name));
 }
 

@@ -23,7 +23,6 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { inspect } from './prebuild/inspect.mjs';
 import { sourcesHash } from './prebuild/sources.mjs';
 
 const root = path.join(import.meta.dirname, '..');
@@ -47,6 +46,7 @@ const wanted = positionals.length > 0 ? positionals : Object.keys(targets);
 
 const archive = (name) => output('scripts/debian-archive', name);
 run('scripts/bootstrap', ['prebuild']);
+const { inspect } = await import('./prebuild/inspect.mjs'); // needs what bootstrap installs
 const entries = {};
 for (const target of wanted) {
   const built = build(target);

@@ -1,4 +1,4 @@
-// Runs the tests that need nothing but Node.js, a C++ compiler and what `npm ci && npm run build` left: on
+// Runs the tests that need nothing but Node.js, a C++ compiler and what `npm ci && npm run build:all` left: on
 // any system. Arguments are Jest's. The GoogleTest suites run where CMake and GoogleTest are installed.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

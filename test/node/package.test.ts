@@ -15,6 +15,14 @@ const root = path.join(__dirname, '../..');
 const run = promisify(execFile);
 const npm = realpathSync(execFileSync('which', ['npm'], { encoding: 'utf8' }).trim());
 
+test('package.json has no script named build, before which npm would run prebuild', () => {
+  const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>;
+  };
+  expect(scripts).toHaveProperty('prebuild');
+  expect(scripts).not.toHaveProperty('build');
+});
+
 describe('the npm package', () => {
   let scratch: string;
   let tarball: string;

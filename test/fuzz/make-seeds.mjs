@@ -104,6 +104,9 @@ const record = {
 seed('record', 'tpm2', record);
 seed('record', 'unbound', { ...record, accountUserId: null, clientId: null });
 seed('record', 'numbers', { ...record, handle: [1.5, -0, 1e300, -1] });
+// JSON.stringify would round this number.
+const fraction = JSON.stringify({ ...record, handle: 0.5 }).replace('0.5', '38888888888888888.5');
+seed('record', 'fraction', fraction);
 
 for (const [name, text] of Object.entries({
   origin: 'https://chatgpt.com',

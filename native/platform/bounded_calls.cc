@@ -48,7 +48,8 @@ struct BoundedCalls::Call {
     if (!abandoned) {
       undo = nullptr;
       ended = true;
-      failure = error;
+      // Moved, so that the caller's thread alone destroys the exception.
+      failure = std::move(error);
       changed.notify_all();
       return;
     }

@@ -122,6 +122,7 @@ await Promise.all(
   }),
 );
 console.table(rows.map(({ failed: _, ...row }) => row));
+console.log(`${rows.reduce((sum, { runs }) => sum + runs, 0)} runs in all`);
 writeFileSync(
   results,
   rows.map(({ target, failed }) => `${failed ? 'failed' : 'passed'} ${target}\n`).join(''),

@@ -6,6 +6,7 @@
 //
 //   cmake --build build-fuzz --target record_tpm_answers
 //   build-fuzz/test/fuzz/record_tpm_answers >test/fuzz/seeds/tpm_answers/all
+import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
@@ -42,6 +43,18 @@ const [first] = vectors('signed-payload.json');
 seed('signed_bytes', 'request', {
   keyId,
   signedPayloadBase64: Buffer.from(first.signedPayloadUtf8).toString('base64'),
+});
+
+const accessToken = 'Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU';
+const htu = 'https://server.example.com:8443/token';
+seed('dpop', 'create', { clientId: 'cli_42', origins: ['https://a.example', 'http://[::1]:8080'] });
+seed('dpop', 'sign', { keyId, htm: 'POST', htu, nonce: 'eyJ7S_zG.eyJH0-Z.HX4w-7v', accessToken });
+seed('dpop', 'sign-digest', {
+  keyId,
+  htm: 'GET',
+  htu,
+  accessTokenSha256Base64url: createHash('sha256').update(accessToken).digest('base64url'),
+  authorizationCode: 'SplxlOBeZQQYbYS6WxSbIA',
 });
 
 seed('options', 'all', {
@@ -103,6 +116,8 @@ const record = {
 };
 seed('record', 'tpm2', record);
 seed('record', 'unbound', { ...record, accountUserId: null, clientId: null });
+const { accountUserId: _, ...dpopRecord } = { ...record, version: 2, use: 'dpop' };
+seed('record', 'dpop', { ...dpopRecord, origins: ['https://a.example', 'https://b.example'] });
 seed('record', 'numbers', { ...record, handle: [1.5, -0, 1e300, -1] });
 // JSON.stringify would round this number.
 const fraction = JSON.stringify({ ...record, handle: 0.5 }).replace('0.5', '38888888888888888.5');

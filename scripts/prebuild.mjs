@@ -6,7 +6,7 @@
 //                                            builds and inspects build-prebuild/TARGET/device_key.node
 //
 // A TARGET is one of cmake/toolchains/targets.json; all of them unless given. The compiler and the sources of
-// the libraries are pinned by their hashes (scripts/toolchain, scripts/debian-archive).
+// the libraries are pinned by their hashes (scripts/toolchain, scripts/debian-archives.txt).
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {

@@ -9,7 +9,7 @@ const inputs = [
   'CMakePresets.json',
   'cmake',
   'native',
-  'scripts/debian-archive',
+  'scripts/debian-archives.txt',
   'scripts/prebuild/linker',
   'scripts/prebuild/openssl',
   'scripts/toolchain/package-lock.json',

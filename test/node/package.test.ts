@@ -81,12 +81,12 @@ describe('the npm package', () => {
     expect(files).toContain(file);
   });
 
-  test.each(['node-addon-api', 'node-api-headers', 'nlohmann-json', 'tpm2-tss', 'openssl'])(
-    'has the licence of %s',
-    (library) => {
-      expect(files).toContain(`vendor/licenses/${library}.txt`);
-    },
-  );
+  test.each([
+    ...['node-addon-api', 'node-api-headers', 'nlohmann-json', 'tpm2-tss', 'openssl'],
+    ...['llvm', 'zig', 'mingw-w64', 'glibc'],
+  ])('has the licence of %s', (library) => {
+    expect(files).toContain(`vendor/licenses/${library}.txt`);
+  });
 
   test('has only the files of the repository that users read, compile or import', () => {
     const published =

@@ -6,12 +6,16 @@
 // runs beside it. The output names each file that failed at first. More than five failed files are no accident:
 // then nothing runs again.
 //
+// A file below test/faults stays failed: it looks for keys that are lost at rare moments, and a second run
+// would rarely meet the same moment.
+//
 // Exits with 0 when every file has passed now.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const mostFiles = 5;
+const runsOnce = 'test/faults/';
 
 const [report, command, ...options] = process.argv.slice(2);
 if (command === undefined) {
@@ -19,10 +23,15 @@ if (command === undefined) {
   process.exit(2);
 }
 const first = readReport(report);
-const failed = first.testResults.filter(hasFailed);
-if (failed.length === 0 || failed.length > mostFiles) process.exit(1);
+const relative = ({ name }) => path.relative('.', name);
+const failed = first.testResults.filter(({ status }) => status === 'failed');
+const kept = failed.filter((file) => relative(file).startsWith(runsOnce));
+const repeated = failed.filter((file) => !kept.includes(file));
+for (const file of kept)
+  console.error(`jest-again: stays failed, never runs again: ${relative(file)}`);
+if (repeated.length === 0 || failed.length > mostFiles) process.exit(1);
 
-const files = failed.map(({ name }) => path.relative('.', name));
+const files = repeated.map(relative);
 console.error(`jest-again: once more, one at a time: ${files.join(' ')}`);
 const again = `${report}.again`;
 rmSync(again, { force: true });
@@ -35,26 +44,25 @@ const second = readReport(again);
 rmSync(again);
 
 const tests = (status) =>
-  failed
+  repeated
     .flatMap(({ assertionResults }) => assertionResults)
     .filter((test) => test.status === status).length;
+// A file that cannot be loaded has no tests.
+const unloadable = repeated.filter(({ assertionResults }) => assertionResults.length === 0).length;
 const merged = {
   ...first,
   numPassedTests: first.numPassedTests - tests('passed') + second.numPassedTests,
-  numFailedTests: second.numFailedTests,
+  numFailedTests: first.numFailedTests - tests('failed') + second.numFailedTests,
   numPendingTests: first.numPendingTests - tests('pending') + second.numPendingTests,
-  numRuntimeErrorTestSuites: second.numRuntimeErrorTestSuites,
+  numRuntimeErrorTestSuites:
+    first.numRuntimeErrorTestSuites - unloadable + second.numRuntimeErrorTestSuites,
   testResults: [
-    ...first.testResults.filter((file) => !hasFailed(file)),
+    ...first.testResults.filter((file) => !repeated.includes(file)),
     ...second.testResults.map((file) => ({ ...file, failedAtFirst: true })),
   ],
 };
 writeFileSync(report, JSON.stringify(merged));
-process.exit(second.success ? 0 : 1);
-
-function hasFailed({ status }) {
-  return status === 'failed';
-}
+process.exit(second.success && kept.length === 0 ? 0 : 1);
 
 function readReport(file) {
   if (!existsSync(file)) {

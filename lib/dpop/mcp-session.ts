@@ -50,7 +50,7 @@ export async function mcpDpopSession(
       if (typeof htm !== 'string') {
         throw new DeviceKeyError('invalid_params', 'htm: expected the HTTP method');
       }
-      const { origin, pathname } = urlOf(htu);
+      const { origin, pathname } = urlOf(htu, 'htu');
       const { proof } = await store.signDpop({
         keyId,
         htm: htm.toUpperCase(),

@@ -23,12 +23,12 @@ export class OriginNonces {
   }
 }
 
-/** @throws DeviceKeyError `invalid_params` for a value that is not a URL */
-export function urlOf(url: string | URL): URL {
+/** @throws DeviceKeyError `invalid_params` naming `what`, for a value that is not a URL */
+export function urlOf(url: string | URL, what = 'url'): URL {
   try {
     return new URL(url);
   } catch (cause) {
-    throw new DeviceKeyError('invalid_params', 'url: expected a URL', { cause });
+    throw new DeviceKeyError('invalid_params', `${what}: expected a URL`, { cause });
   }
 }
 

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import {
+  at,
   expectNothingLost,
   faultLibrary,
   homes,
@@ -49,7 +50,7 @@ describe.each(homes)('with keys in %s', (name, start) => {
         env: { LD_PRELOAD: library, FAULT_AT_CALL: `kill:${call}` },
       });
       kills += life.ended === 'SIGKILL' ? 1 : 0;
-      await expectNothingLost(home, life.steps);
+      await at(`system call ${call} of ${calls}`, () => expectNothingLost(home, life.steps));
     }
     expect(kills).toBeGreaterThan(calls / callsBetweenKills / 2);
     report(`kill at a system call, ${name}`, kills, 'no key lost, no file left over');
@@ -62,9 +63,12 @@ test('a kill at a random moment loses nothing with keys in a TPM', async () => {
   home = await tpmHome();
   let kills = 0;
   for (let i = 0; i < randomKills; ++i) {
-    const life = await live(home, { killAfterMs: Math.random() * 60, lives: 1_000 });
+    const killAfterMs = Math.random() * 60;
+    const life = await live(home, { killAfterMs, lives: 1_000 });
     kills += life.ended === 'SIGKILL' ? 1 : 0;
-    await expectNothingLost(home, life.steps);
+    await at(`killAfterMs ${killAfterMs} of process ${i + 1}`, () =>
+      expectNothingLost(home, life.steps),
+    );
   }
   expect(kills).toBe(randomKills);
   report('kill at a random moment, a TPM', kills, 'no key lost, no file left over');

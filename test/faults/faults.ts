@@ -26,6 +26,15 @@ export function report(test: string, faults: number, result: string): void {
   appendFileSync(path.join(directory, 'faults.tsv'), `${test}\t${faults}\t${result}\n`);
 }
 
+// An error of `check` names the moment of the fault, so that the fault can be repeated.
+export async function at(moment: string, check: () => void | Promise<void>): Promise<void> {
+  try {
+    await check();
+  } catch (cause) {
+    throw new Error(`after a fault at ${moment}`, { cause });
+  }
+}
+
 // The compiled library for LD_PRELOAD (fault_at_call.cc).
 export async function faultLibrary(directory: string): Promise<string> {
   const library = path.join(directory, 'fault_at_call.so');

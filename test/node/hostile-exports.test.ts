@@ -16,6 +16,7 @@ import * as remoteControl from '../../dist/remote-control.js';
 import * as remoteControlModule from '../../dist/remote-control/module.js';
 import * as testing from '../../dist/testing.js';
 import * as verify from '../../dist/verify.js';
+import { CertificateAuthority } from '../support/certificate-authority';
 import { DpopSoftwareKey } from '../support/dpop-proofs';
 import { binding, connectionPayload, enrollmentPayload } from '../support/payloads';
 import { SoftwareKeys } from '../support/software-attestation';
@@ -168,6 +169,7 @@ const unixSeconds = () => Math.floor(Date.now() / 1000);
 const nonce = () => randomBytes(32).toString('base64url');
 
 let directory: string;
+let maker: CertificateAuthority;
 let store: main.DeviceKeyStore;
 let remote: remoteControl.RemoteControlDeviceKeys;
 let memory: testing.InMemoryDeviceKeyStore;
@@ -177,6 +179,11 @@ let mcpSession: dpop.McpDpopSession;
 
 /** No TPM is at this address, so nothing is ever created in the hardware of this machine. */
 const storeOptions = () => ({ directory, tcti: `swtpm:path=${directory}/no-tpm`, timeoutMs: 5000 });
+
+const targets = () => ({
+  ...{ httpsHosts: ['as.test'], allowLoopback: true, maxLifetimeSeconds: 900 },
+  ...{ connectionPaths: ['/connect'], enrollmentPaths: ['/enroll'] },
+});
 
 /** For servers that are given no streams. */
 function endedStream(): PassThrough {
@@ -191,6 +198,7 @@ beforeAll(async () => {
     Object.defineProperty(process, name, { get, configurable: true });
   }
   directory = await mkdtemp(path.join(tmpdir(), 'dk-hostile-'));
+  maker = await CertificateAuthority.create('ec');
   store = main.DeviceKeyStore.open(storeOptions());
   remote = remoteControl.openRemoteControl(storeOptions());
   memory = testing.createInMemoryDeviceKeyStore({ protectionClass: 'hardware_tpm' });
@@ -201,6 +209,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await Promise.all([store.close(), remote.close(), memory.close(), main.closeDefaultStore()]);
+  await maker.close();
   await rm(directory, { recursive: true });
 });
 
@@ -232,7 +241,25 @@ const exchangeOptions = () => ({
   states: new verify.InMemoryAttestationStateStore(),
   ...{ trust: null, lifetimeSeconds: 300, now: unixSeconds },
 });
+/** The roots of a TPM's maker. */
+const trust = () => {
+  const certificate = maker.certificate.toString();
+  return { roots: [certificate], intermediates: [certificate] };
+};
 const newExchange = () => new verify.TpmAttestationExchange(exchangeOptions());
+const exchange = newExchange();
+
+/** The arguments of the second step of a new exchange. */
+async function secondStep(): Promise<[string, ReturnType<SoftwareKeys['attest']>]> {
+  const about = { publicKeySpkiDerBase64: softwareKeys.publicKeySpkiDerBase64 };
+  const begun = await exchange.challenge(about);
+  return [begun.attestationId, softwareKeys.attest(begun.challenge)];
+}
+
+async function lastStep(): Promise<[string, string]> {
+  const { attestationId } = await exchange.makeCredential(...(await secondStep()));
+  return [attestationId, Buffer.alloc(32).toString('base64')];
+}
 
 const credential = () => ({
   endorsementKeyPublicArea: Buffer.from(attestation.endorsementKeys[0]!.publicArea, 'base64'),
@@ -243,6 +270,16 @@ const credential = () => ({
 // The databases' own tests use real ones. Here only what is passed to the package is looked at.
 const noRows = { rowCount: 0, rows: [] as unknown[] };
 const pool = () => ({ query: () => Promise.resolve(noRows) });
+/** The row of `toEnroll`. */
+const enrolledRow = {
+  public_key_spki: publicKeySpkiDerBase64,
+  ...{ key_id: keyId, account_user_id: binding.accountUserId, client_id: binding.clientId },
+  ...{ protection_class: key.protectionClass, attestation: null, predecessor_spki: null },
+  ...{ created_at: '1', last_used_at: null, revoked_at: null },
+};
+const poolWithKey = () => ({
+  query: () => Promise.resolve({ rowCount: 1, rows: [enrolledRow] }),
+});
 const redis = () => ({ sendCommand: () => Promise.resolve(null) });
 
 const toEnroll = () => ({ ...binding, key, attestation: null });
@@ -252,10 +289,20 @@ const rotationChallenge = () => {
   const { challengeId, targetOrigin, targetPath, challengeExpiresAt } = enrollmentPayload();
   return { nonce: nonce(), challengeId, targetOrigin, targetPath, challengeExpiresAt };
 };
-const rotation = () => [
-  ...[toEnroll(), signer.signPayload(enrollmentPayload()), rotationChallenge()],
-  { nonces: new verify.InMemoryNonceStore() },
-];
+const successorKey = {
+  ...key,
+  publicKeySpkiDerBase64: new SoftwareSigner().publicKeySpkiDerBase64,
+};
+/** The key of `toEnroll` agrees to its successor. */
+const rotation = () => {
+  const challenge = rotationChallenge();
+  const deviceIdentitySha256Base64url = main.deviceIdentitySha256(successorKey as never);
+  return [
+    { ...binding, key: successorKey, attestation: null },
+    signer.signPayload(enrollmentPayload({ ...challenge, deviceIdentitySha256Base64url })),
+    ...[challenge, { nonces: new verify.InMemoryNonceStore() }],
+  ];
+};
 const proofUse = () => [nonce(), unixSeconds() + 60];
 const nothing = () => [];
 
@@ -275,7 +322,14 @@ function registry(make: () => verify.DeviceKeyRegistry): Record<string, Callee> 
       valid: () => [publicKeySpkiDerBase64, { publicKeySpkiDerBase64, provenAt: 1 }],
     },
     revoke: { call: call('revoke'), valid: spki },
-    rotate: { call: call('rotate'), valid: rotation },
+    rotate: {
+      call: async (...args: [never, never, never, never]) => {
+        const keys = make();
+        await keys.enroll(toEnroll() as never);
+        return keys.rotate(...args);
+      },
+      valid: rotation,
+    },
   };
 }
 
@@ -342,8 +396,8 @@ const callees: Record<string, Record<string, Callee>> = {
       valid: () => [
         {
           ...storeOptions(),
-          ...{ allowSimulator: true, queueLimit: 10, userPresence: false },
-          targets: { httpsHosts: ['as.test'], allowLoopback: true, maxLifetimeSeconds: 900 },
+          ...{ allowSimulator: true, queueLimit: 10, userPresence: { reuseSeconds: 60 } },
+          targets: targets(),
           pkcs11: { module: '/nonexistent.so', token: 'pkcs11:serial=1', pin: '1234' },
         },
       ],
@@ -394,7 +448,8 @@ const callees: Record<string, Record<string, Callee>> = {
     serveStdio: {
       call: (options: never) => appServer.serveStdio(options),
       valid: () => {
-        const [input, output] = [new PassThrough(), new PassThrough()];
+        // Read, so that an answer of any length ends.
+        const [input, output] = [new PassThrough(), new PassThrough().resume()];
         input.end(`${JSON.stringify({ id: 0, method: 'initialize' })}\n`);
         return [
           {
@@ -434,7 +489,7 @@ const callees: Record<string, Record<string, Callee>> = {
     },
     ...inClass(
       'PostgresKeyRegistry',
-      registry(() => new verify.PostgresKeyRegistry(pool())),
+      registry(() => new verify.PostgresKeyRegistry(poolWithKey())),
     ),
     'new PostgresNonceStore': {
       call: (given: never) => new verify.PostgresNonceStore(given),
@@ -509,19 +564,19 @@ const callees: Record<string, Record<string, Callee>> = {
     },
     'new TpmAttestationExchange': {
       call: (options: never) => new verify.TpmAttestationExchange(options),
-      valid: () => [exchangeOptions()],
+      valid: () => [{ ...exchangeOptions(), trust: trust() }],
     },
     'TpmAttestationExchange#challenge': {
       call: (given: never) => newExchange().challenge(given),
       valid: () => [{ publicKeySpkiDerBase64 }],
     },
     'TpmAttestationExchange#makeCredential': {
-      call: (...args: [never, never]) => newExchange().makeCredential(...args),
-      valid: () => ['id', attestation],
+      call: (...args: [never, never]) => exchange.makeCredential(...args),
+      valid: secondStep,
     },
     'TpmAttestationExchange#complete': {
-      call: (...args: [never, never]) => newExchange().complete(...args),
-      valid: () => ['id', 'secret'],
+      call: (...args: [never, never]) => exchange.complete(...args),
+      valid: lastStep,
     },
   },
   './dpop': {
@@ -566,7 +621,7 @@ const callees: Record<string, Record<string, Callee>> = {
   './testing': {
     createInMemoryDeviceKeyStore: {
       call: (options: never) => testing.createInMemoryDeviceKeyStore(options),
-      valid: () => [{ protectionClass: 'hardware_tpm', targets: { httpsHosts: ['as.test'] } }],
+      valid: () => [{ protectionClass: 'hardware_tpm', targets: targets() }],
     },
     ...Object.fromEntries(
       Object.entries(methodsOfStore(() => memory, storeMethods)).map(([name, callee]) => [
@@ -620,48 +675,80 @@ test('every method of the objects that exported functions make is called here', 
   }
 });
 
-/** Undefined when the call did its work or ended in an error that callers are told of. */
-async function complaintOf(callee: Callee, args: unknown[]): Promise<string | undefined> {
+/** The error that the call ends with; undefined when it did its work. */
+async function errorOf(callee: Callee, args: unknown[]): Promise<unknown> {
   try {
     await callee.call(...(args as never[]));
     return undefined;
   } catch (error) {
-    if (error instanceof main.DeviceKeyError) return undefined;
-    if (error instanceof verify.DeviceKeyVerificationError) return undefined;
-    // Node.js' own and V8's TypeErrors name no argument of ours.
-    if (error instanceof TypeError && error.message.includes(' must ') && !('code' in error)) {
-      return undefined;
-    }
-    return error instanceof Error ? String(error) : inspect(error);
+    return error ?? new Error(`thrown: ${inspect(error)}`);
   }
 }
 
-interface Place {
-  index: number;
-  member?: string;
+/** Whether a caller is told of the error as documented. */
+function isTyped(error: unknown): boolean {
+  if (error instanceof main.DeviceKeyError) return true;
+  if (error instanceof verify.DeviceKeyVerificationError) return true;
+  // Node.js' own and V8's TypeErrors name no argument of ours.
+  return error instanceof TypeError && error.message.includes(' must ') && !('code' in error);
 }
 
-/** Each argument, and each member of an argument that is a plain object. */
-function placesOf(args: unknown[]): Place[] {
-  return args.flatMap((given, index): Place[] => {
-    const isPlain =
-      typeof given === 'object' &&
-      given !== null &&
-      Object.getPrototypeOf(given) === Object.prototype;
-    const members = isPlain ? Object.keys(given) : [];
-    return [{ index }, ...members.map((member) => ({ index, member }))];
-  });
+function isAboutParams(error: unknown): error is main.DeviceKeyError {
+  if (!(error instanceof main.DeviceKeyError)) return false;
+  return error.code === 'invalid_params' || error.code === 'invalid_payload';
+}
+
+/** Whether an error about params names the innermost member of `place`. */
+function namesPlace(error: unknown, place: Place): boolean {
+  if (!isAboutParams(error)) return true;
+  const member = place.slice(1).findLast((name) => !/^\d+$/.test(name));
+  // The text as a whole cannot be written or read, before there are members.
+  const isAboutText = /JSON (text$|value in UTF-8)|cannot be (written as JSON|read)$/.test(
+    error.message,
+  );
+  return member === undefined || isAboutText || error.message.includes(member);
+}
+
+/** The way to a value: the index of an argument, then names of members and indexes of elements. */
+type Place = string[];
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return (
+    typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  );
+}
+
+/** Each place below `value`: members of plain objects and elements of arrays, at any depth. */
+function placesIn(value: unknown): Place[] {
+  if (!isPlain(value) && !Array.isArray(value)) return [];
+  return Object.entries(value).flatMap(([name, inner]): Place[] => [
+    [name],
+    ...placesIn(inner).map((place) => [name, ...place]),
+  ]);
+}
+
+/** A copy of `target` with `value` in `place`. */
+function replaced(target: unknown, [name, ...inner]: Place, value: unknown): unknown {
+  if (name === undefined) return value;
+  const copy = (Array.isArray(target) ? target.slice() : { ...(target as object) }) as Record<
+    string,
+    unknown
+  >;
+  copy[name] = replaced(copy[name], inner, value);
+  return copy;
 }
 
 /** The complaints about a call for each place of its arguments, with `value` there. */
 async function complaintsWith(callee: Callee, what: string, value: unknown): Promise<string[]> {
   const complaints: string[] = [];
-  for (const { index, member } of placesOf(await callee.valid())) {
-    const args = await callee.valid();
-    args[index] = member === undefined ? value : { ...(args[index] as object), [member]: value };
-    const complaint = await complaintOf(callee, args);
-    if (complaint === undefined) continue;
-    complaints.push(`argument ${index} ${member ?? ''} is ${what}: ${complaint}`);
+  const usual = await errorOf(callee, await callee.valid());
+  for (const place of placesIn(await callee.valid())) {
+    const args = replaced(await callee.valid(), place, value) as unknown[];
+    const error = await errorOf(callee, args);
+    if (error === undefined) continue;
+    // A call that no store accepts can be refused for another member.
+    if (isTyped(error) && (isAboutParams(usual) || namesPlace(error, place))) continue;
+    complaints.push(`argument ${place.join('.')} is ${what}: ${inspect(error)}`);
   }
   return complaints;
 }

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { DeviceKeyError, DeviceKeyStore, type DeviceKeyStoreOptions } from '../../dist/index.js';
 import { runChild } from '../support/child';
 import { TestMachine } from '../support/machine';
-import { outcome } from '../support/outcome';
+import { count, outcome, outcomes } from '../support/outcome';
 import { binding, connectionPayload, secondsAhead } from '../support/payloads';
 
 function openingError(options: unknown): DeviceKeyError {
@@ -94,6 +94,25 @@ describe('an open store', () => {
     });
     machine.tpm.resume();
     await expect(store.sign({ keyId, payload: connectionPayload() })).resolves.toBeDefined();
+  });
+
+  test('keeps timeoutMs for each of many operations that wait for a TPM', async () => {
+    const keyId = await machine.enroll();
+    const store = machine.open({ timeoutMs: 500 });
+    const sign = () => store.sign({ keyId, payload: connectionPayload() });
+    await sign();
+    machine.tpm.pause();
+    const started = performance.now();
+    const waiting = [...Array.from({ length: 20 }, sign), store.delete({ keyId })];
+    expect(count(await outcomes(waiting))).toEqual({ device_timeout: 21 });
+    const elapsedMs = performance.now() - started;
+    expect(elapsedMs).toBeGreaterThan(450);
+    // One after the other they would take 10 s.
+    expect(elapsedMs).toBeLessThan(3000);
+    machine.tpm.resume();
+    // A deletion that timed out has deleted nothing.
+    await expect(sign()).resolves.toBeDefined();
+    await expect(store.delete({ keyId })).resolves.toBeUndefined();
   });
 
   test('signs only for the hosts in targets', async () => {

@@ -24,12 +24,12 @@ afterEach(() => {
 });
 afterAll(() => machine.stop());
 
-function child(end: string, count: number): Child<Report> {
-  return new Child('exit.cjs', { options: machine.options, params, count, end });
+function child(end: string, count: number, timeoutMs = 30_000): Child<Report> {
+  return new Child('exit.cjs', { options: { ...machine.options, timeoutMs }, params, count, end });
 }
 
-async function ended(end: string, count: number): Promise<ChildResult<Report>> {
-  return child(end, count).result;
+async function ended(end: string, count: number, timeoutMs?: number): Promise<ChildResult<Report>> {
+  return child(end, count, timeoutMs).result;
 }
 
 test('a process ends normally while a store is open and idle', async () => {
@@ -89,6 +89,22 @@ describe('with a TPM that hangs', () => {
     const { exitCode, signal, elapsedMs } = await exiting.result;
     expect({ exitCode, signal }).toEqual({ exitCode: 7, signal: null });
     expect(elapsedMs).toBeLessThan(15_000);
+  });
+
+  test('a process ends of itself once its operations have timed out', async () => {
+    machine.tpm.pause();
+    const { exitCode, signal, stderr, output, elapsedMs } = await ended('of itself', 5, 500);
+    expect({ exitCode, signal, stderr }).toEqual({ exitCode: 0, signal: null, stderr: '' });
+    expect(output.signed).toBe(0);
+    expect(output.errors.map((error) => error.split(':')[0])).toEqual(
+      Array(5).fill('device_timeout'),
+    );
+    expect(elapsedMs).toBeLessThan(15_000);
+    machine.tpm.resume();
+    expect(await ended('of itself', 3)).toMatchObject({
+      exitCode: 0,
+      output: { signed: 3, errors: [] },
+    });
   });
 
   test('it serves the next process when it answers again', async () => {

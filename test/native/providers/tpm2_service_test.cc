@@ -145,6 +145,7 @@ TEST_F(ProxiedTpmTest, RandomFaultsLeaveFullService) {
 
   std::map<ErrorCode, int> errors;
   for (int round = 0; round < rounds; ++round) {
+    SCOPED_TRACE(::testing::Message() << "seed " << kSeed << ", round " << round);
     proxy_.Inject(now_and_then, {});
     for (int i = 0; i < kOperations; ++i) {
       const OperationLimits limits = Within(milliseconds(100));

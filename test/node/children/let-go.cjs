@@ -4,7 +4,9 @@ const { readdirSync } = require('node:fs');
 const { setTimeout: delay } = require('node:timers/promises');
 const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads');
 
-const { options, scenario, cycles } = isMainThread ? JSON.parse(process.argv[2]) : workerData;
+const { options, scenario, cycles, params } = isMainThread
+  ? JSON.parse(process.argv[2])
+  : workerData;
 const { DeviceKeyStore } = require('node-device-key');
 
 function held() {
@@ -14,12 +16,20 @@ function held() {
   };
 }
 
-async function openListClose(times) {
+async function openAndClose(times, use) {
   for (let i = 0; i < times; i += 1) {
     const store = DeviceKeyStore.open(options);
-    await store.list();
+    await use(store);
     await store.close();
   }
+}
+const openListClose = (times) => openAndClose(times, (store) => store.list());
+const openSignClose = (times) => openAndClose(times, (store) => store.sign(params));
+
+// Needs --expose-gc.
+function residentBytes() {
+  globalThis.gc();
+  return process.memoryUsage().rss;
 }
 
 const scenarios = {
@@ -29,6 +39,16 @@ const scenarios = {
     const before = held();
     await openListClose(cycles);
     return { before, after: held() };
+  },
+
+  // The heap has its size after a fifth of the cycles.
+  async 'open, sign and close'() {
+    await openSignClose(1);
+    const before = held();
+    await openSignClose(cycles / 5);
+    const bytes = residentBytes();
+    await openSignClose(cycles - cycles / 5);
+    return { before, after: held(), grownBytes: residentBytes() - bytes };
   },
 
   // Counted in the worker, because its end would free its leaks.

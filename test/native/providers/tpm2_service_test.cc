@@ -189,11 +189,24 @@ TEST_F(Tpm2Test, LostAnswersOfTheFirstCreatePrimaryDoNotUseUpTheTpmsSlots) {
 }
 
 TEST_F(ProxiedTpmTest, LostAnswersOfLoadsDoNotUseUpTheTpmsSlots) {
-  for (const TestKey& key : keys_) provider_->Unload(key.id);
+  for (const TestKey& key : keys_) provider_->Unload(key.id, Soon());
   proxy_.Inject(faults::DropAnswer(), {.command = TPM2_CC_Load, .times = 4});
   for (const TestKey& key : keys_) {
     ExpectError(ErrorCode::kDeviceTimeout,
                 [&] { Sign(*provider_, key, "message", Within(milliseconds(100))); });
+TEST_F(ProxiedTpmTest, LostAnswersOfFlushesDoNotExtendTheTimeLimit) {
+  proxy_.Inject(faults::DropAnswer(), {.command = TPM2_CC_FlushContext});
+  const auto deadline = std::chrono::steady_clock::now() + milliseconds(200);
+
+  Try([&] { provider_->Create(new_key_.id, new_key_.auth(), {deadline}); });
+
+  EXPECT_LT(std::chrono::steady_clock::now(), deadline + milliseconds(500));
+  EXPECT_GT(proxy_.hits(), 0);
+  proxy_.ClearFaults();
+  ExpectFullService();
+  ExpectEmptyTpm();
+}
+
   }
 
   ExpectFullService();

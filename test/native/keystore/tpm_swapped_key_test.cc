@@ -2,10 +2,8 @@
 // after the library has chosen the handle and before the TPM signs.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <stdexcept>
 #include <vector>
 
 #include "crypto/p256.h"
@@ -29,7 +27,7 @@ class TpmSwappedKeyTest : public ::testing::Test {
     Sign(other_);
     // The last TPM2_Sign has the other key's handle after its header.
     const Bytes command = proxy_.Commands(TPM2_CC_Sign).back();
-    context_ = Exchange(TPM2_CC_ContextSave, ByteView(command).subspan(10, 4));
+    context_ = proxy_.Run(TPM2_CC_ContextSave, ByteView(command).subspan(10, 4));
   }
 
   CreateResponse Create() {
@@ -46,31 +44,18 @@ class TpmSwappedKeyTest : public ::testing::Test {
         .Verify(Sha256(AsBytes(response.signed_bytes)), response.signature_der);
   }
 
-  // The command of another client. Returns the response without its header.
-  Bytes Exchange(TPM2_CC code, ByteView parameters) {
-    Bytes command{0x80, 0x01, 0, 0, 0, 0, 0, 0, 0, 0};
-    command.insert(command.end(), parameters.begin(), parameters.end());
-    const uint32_t words[] = {static_cast<uint32_t>(command.size()), code};
-    for (int i = 0; i < 8; ++i) {
-      command[2 + i] = static_cast<uint8_t>(words[i / 4] >> (24 - 8 * (i % 4)));
-    }
-    const Bytes response = proxy_.Exchange(command);
-    if (TpmCodeOf(response) != TPM2_RC_SUCCESS) throw std::runtime_error("the TPM refused");
-    return Bytes(response.begin() + 10, response.end());
-  }
-
   // Before the TPM executes the command, the other key gets the handle that the command names.
   TpmFault Swap() {
     return [this](ByteView command, const auto& forward) {
       const Bytes handle(command.begin() + 10, command.begin() + 14);
-      Exchange(TPM2_CC_FlushContext, handle);
+      proxy_.Run(TPM2_CC_FlushContext, handle);
       // The TPM assigns the lowest free handle.
       std::vector<Bytes> loaded;
       do {
-        loaded.push_back(Exchange(TPM2_CC_ContextLoad, context_));
+        loaded.push_back(proxy_.Run(TPM2_CC_ContextLoad, context_));
       } while (loaded.back() != handle);
       loaded.pop_back();
-      for (const Bytes& filler : loaded) Exchange(TPM2_CC_FlushContext, filler);
+      for (const Bytes& filler : loaded) proxy_.Run(TPM2_CC_FlushContext, filler);
       ++swaps_;
       return forward();
     };

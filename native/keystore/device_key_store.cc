@@ -190,7 +190,7 @@ Bytes DeviceKeyStore::SignDigest(const StoredKey& key, const Sha256Digest& diges
   };
   Bytes signature = sign();
   if (key.Verify(digest, signature)) return signature;
-  provider.Unload(record.key_id);
+  provider.Unload(record.key_id, limits);
   signature = sign();
   if (key.Verify(digest, signature)) return signature;
   throw DeviceKeyError(ErrorCode::kCryptoError,

@@ -134,10 +134,10 @@ class KeyProvider {
   virtual void Delete(const KeyId& id, const nlohmann::json& handle,
                       const OperationLimits& limits) = 0;
 
-  // Drops everything that is loaded for the key, but not the key itself. DeviceKeyStore calls it
-  // after a signature that did not verify, before its single retry: without a resource manager,
-  // another client's key can be at our key's handle.
-  virtual void Unload(const KeyId& id) = 0;
+  // Drops everything that is loaded for the key, but not the key itself. Ignores errors.
+  // DeviceKeyStore calls it after a signature that did not verify, before its single retry: without
+  // a resource manager, another client's key can be at our key's handle.
+  virtual void Unload(const KeyId& id, const OperationLimits& limits) = 0;
 };
 
 }  // namespace device_key

@@ -39,7 +39,7 @@ inline void ExerciseTpm(const std::string& tcti) {
       [&] { public_key.Verify(digest, provider.Sign(id, key->handle, unbound, digest, limits)); });
   attempt([&] { key->handle = provider.Bind(id, key->handle, unbound, bound, limits); });
   attempt([&] { provider.Sign(id, key->handle, bound, digest, limits); });
-  provider.Unload(id);
+  provider.Unload(id, limits);
   attempt([&] { provider.Sign(id, key->handle, bound, digest, limits); });
   attempt([&] {
     const nlohmann::json attestation_key = provider.CreateAttestationKey(limits);

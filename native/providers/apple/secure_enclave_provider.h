@@ -34,7 +34,7 @@ class SecureEnclaveProvider : public KeyProvider {
              const Sha256Digest& digest, const OperationLimits& limits) override;
   void Delete(const KeyId& id, const nlohmann::json& handle,
               const OperationLimits& limits) override;
-  void Unload(const KeyId&) override {}  // nothing is kept open
+  void Unload(const KeyId&, const OperationLimits&) override {}  // nothing is kept open
 
  private:
   const UserPresence user_presence_;

@@ -36,7 +36,7 @@ class CngProvider : public KeyProvider {
              const Sha256Digest& digest, const OperationLimits& limits) override;
   void Delete(const KeyId& id, const nlohmann::json& handle,
               const OperationLimits& limits) override;
-  void Unload(const KeyId&) override {}  // no key is kept loaded
+  void Unload(const KeyId&, const OperationLimits&) override {}  // no key is kept loaded
 
  private:
   class Keys;

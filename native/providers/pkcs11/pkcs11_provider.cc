@@ -22,7 +22,6 @@ constexpr bool kFindsPlainNames = false;
 constexpr bool kFindsPlainNames = true;
 #endif
 constexpr char kHandleMember[] = "token";
-constexpr std::chrono::seconds kUnloadTimeout{5};
 constexpr std::chrono::milliseconds kLookAgainAfter[] = {
     std::chrono::milliseconds(20), std::chrono::milliseconds(40), std::chrono::milliseconds(80)};
 
@@ -269,10 +268,9 @@ void Pkcs11Provider::Delete(const KeyId& id, const nlohmann::json& handle,
   });
 }
 
-void Pkcs11Provider::Unload(const KeyId& id) {
+void Pkcs11Provider::Unload(const KeyId& id, const OperationLimits& limits) {
   try {
-    module_.Run({std::chrono::steady_clock::now() + kUnloadTimeout},
-                [id](ModuleState& state) { state.ForgetKey(id); });
+    module_.Run(limits, [id](ModuleState& state) { state.ForgetKey(id); });
   } catch (const DeviceKeyError&) {
     // A module that does not answer is initialized again before its next use.
   }

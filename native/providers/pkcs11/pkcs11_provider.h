@@ -54,7 +54,7 @@ class Pkcs11Provider : public KeyProvider {
              const Sha256Digest& digest, const OperationLimits& limits) override;
   void Delete(const KeyId& id, const nlohmann::json& handle,
               const OperationLimits& limits) override;
-  void Unload(const KeyId& id) override;
+  void Unload(const KeyId& id, const OperationLimits& limits) override;
 
  private:
   // Which token, and how to log in to it; shared with work that may outlive the provider.

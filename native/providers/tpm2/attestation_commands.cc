@@ -37,7 +37,7 @@ DeviceKeyError EndorsementAuthRequired(TSS2_RC rc) {
 
 // A policy session that satisfies the authPolicy of template L: PolicySecret of the endorsement
 // hierarchy. The destructor flushes it, because a TPM without a resource manager has only three
-// session slots.
+// session slots. A session whose flush the TPM does not confirm stays in the connection's Orphans.
 class EndorsementSession {
  public:
   explicit EndorsementSession(TpmConnection& connection) : connection_(connection) {
@@ -49,6 +49,7 @@ class EndorsementSession {
     TPMT_SYM_DEF no_encryption{};
     no_encryption.algorithm = TPM2_ALG_NULL;
     TPM2B_NONCE nonce_tpm{};
+    connection.orphans().AddSession(connection);
     const TSS2_RC started = connection.Run(
         [&] {
           return tss2.Tss2_Sys_StartAuthSession_Prepare(sys, TPM2_RH_NULL, TPM2_RH_NULL, &nonce,
@@ -56,6 +57,7 @@ class EndorsementSession {
                                                         TPM2_ALG_SHA256);
         },
         [&] { return tss2.Tss2_Sys_StartAuthSession_Complete(sys, &handle_, &nonce_tpm); });
+    if (started != TSS2_RC_SUCCESS) connection.orphans().RemoveSession();
     CheckTpm("start a policy session", started);
 
     const TPM2B_NONCE no_nonce{};
@@ -70,17 +72,21 @@ class EndorsementSession {
                                                     &no_command, &no_reference, 0);
         },
         [&] { return tss2.Tss2_Sys_PolicySecret_Complete(sys, &timeout, &ticket); });
-    if (rc != TSS2_RC_SUCCESS) connection_.FlushObject(handle_);
+    if (rc != TSS2_RC_SUCCESS) Flush();
     if (IsAuthFailure(rc)) throw EndorsementAuthRequired(rc);
     CheckTpm("authorize the endorsement key", rc);
   }
-  ~EndorsementSession() { connection_.FlushObject(handle_); }
+  ~EndorsementSession() { Flush(); }
   EndorsementSession(const EndorsementSession&) = delete;
   EndorsementSession& operator=(const EndorsementSession&) = delete;
 
   TPM2_HANDLE get() const { return handle_; }
 
  private:
+  void Flush() {
+    if (connection_.FlushObject(handle_)) connection_.orphans().RemoveSession();
+  }
+
   TpmConnection& connection_;
   TPM2_HANDLE handle_ = 0;
 };

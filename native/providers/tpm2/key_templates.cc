@@ -108,6 +108,11 @@ TPM2B_PUBLIC EndorsementKeyTemplate(EndorsementKeyType type) {
   return key;
 }
 
+bool IsEndorsementPolicy(ByteView digest) {
+  constexpr uint8_t kNew[sizeof kPolicyA] = {};
+  return std::ranges::equal(digest, kPolicyA) || std::ranges::equal(digest, kNew);
+}
+
 bool IsEndorsementKey(const TPMT_PUBLIC& key) {
   return (key.objectAttributes & ~TPMA_OBJECT_USERWITHAUTH) == kEndorsementKeyAttributes;
 }

@@ -31,6 +31,10 @@ bool IsAttestationKey(const TPMT_PUBLIC& key);
 enum class EndorsementKeyType { kRsa2048, kP256, kP384 };
 TPM2B_PUBLIC EndorsementKeyTemplate(EndorsementKeyType type);
 
+// Whether a policy session with this digest may be about to authorize an endorsement key of
+// template L: the session is new, or has its PolicySecret.
+bool IsEndorsementPolicy(ByteView digest);
+
 // Whether `key` has the attributes of an endorsement key.
 bool IsEndorsementKey(const TPMT_PUBLIC& key);
 

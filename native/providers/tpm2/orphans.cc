@@ -43,7 +43,35 @@ SweepResult Sweep(TpmConnection& connection, IsOurs is_ours) {
   return result;
 }
 
+std::set<TPM2_HANDLE> LoadedSessions(TpmConnection& connection) {
+  const TPMS_CAPABILITY_DATA data =
+      GetCapability(connection, TPM2_CAP_HANDLES, TPM2_LOADED_SESSION_FIRST, TPM2_MAX_CAP_HANDLES);
+  const TPML_HANDLE& list = data.data.handles;
+  return {list.handle, list.handle + list.count};
+}
+
+// Flushes the policy sessions of EndorsementSession's kind that are not in `older`. Returns whether
+// every session was examined, and every flush succeeded.
+bool SweepSessions(TpmConnection& connection, const std::set<TPM2_HANDLE>& older) {
+  bool saw_all = true;
+  for (const TPM2_HANDLE handle : LoadedSessions(connection)) {
+    if (older.contains(handle) || handle < TPM2_POLICY_SESSION_FIRST) continue;
+    Bytes digest;
+    if (PolicyDigest(connection, handle, digest) != TPM2_RC_SUCCESS) {
+      saw_all = false;
+    } else if (IsEndorsementPolicy(digest)) {
+      saw_all &= connection.FlushObject(handle);
+    }
+  }
+  return saw_all;
+}
+
 }  // namespace
+
+void Orphans::AddSession(TpmConnection& connection) {
+  if (sessions_ == 0) older_sessions_ = LoadedSessions(connection);
+  ++sessions_;
+}
 
 void Orphans::Remove(const Bytes& name) {
   if (const auto found = names_.find(name); found != names_.end()) names_.erase(found);
@@ -52,13 +80,15 @@ void Orphans::Remove(const Bytes& name) {
 void Orphans::Clear() {
   names_.clear();
   primaries_ = 0;
+  sessions_ = 0;
 }
 
 void Orphans::Flush(TpmConnection& connection) {
   const SweepResult result = Sweep(connection, [&](const TPMT_PUBLIC& area, const Bytes& name) {
     return names_.contains(name) || (primaries_ > 0 && IsDerivedStorageKey(area));
   });
-  if (result.saw_all) Clear();
+  const bool saw_all_sessions = sessions_ == 0 || SweepSessions(connection, older_sessions_);
+  if (result.saw_all && saw_all_sessions) Clear();
 }
 
 bool FlushLeftovers(TpmConnection& connection) {

@@ -1,6 +1,8 @@
-// Objects that we may have left in the TPM although we do not know their handles.
+// Objects and sessions that we may have left in the TPM although we do not know their handles.
 #ifndef DEVICE_KEY_PROVIDERS_TPM2_ORPHANS_H_
 #define DEVICE_KEY_PROVIDERS_TPM2_ORPHANS_H_
+
+#include <tss2/tss2_tpm2_types.h>
 
 #include <set>
 
@@ -26,7 +28,13 @@ class Orphans {
   void AddPrimary() { ++primaries_; }
   void RemovePrimary() { --primaries_; }
 
-  bool empty() const { return names_.empty() && primaries_ == 0; }
+  // The same for a policy session of EndorsementSession, which is about to be started. A session
+  // has no name. Flush takes those of its kind that were not loaded at the first AddSession. Throws
+  // what TpmConnection::Run throws, and then records nothing.
+  void AddSession(TpmConnection& connection);
+  void RemoveSession() { --sessions_; }
+
+  bool empty() const { return names_.empty() && primaries_ == 0 && sessions_ == 0; }
   void Clear();
 
   // Flushes the recorded objects and drops them, and drops those that are no longer loaded. An
@@ -37,6 +45,8 @@ class Orphans {
  private:
   std::multiset<Bytes> names_;
   int primaries_ = 0;
+  int sessions_ = 0;
+  std::set<TPM2_HANDLE> older_sessions_;  // loaded at the first AddSession
 };
 
 // For a TPM whose slots are full: flushes every object of the kinds that this library makes, except

@@ -19,7 +19,8 @@
 namespace device_key {
 namespace {
 
-constexpr std::chrono::seconds kUnloadTimeout{5};
+// A TPM that hangs does not keep the record of a deleted key for longer.
+constexpr std::chrono::seconds kDeleteTimeout{5};
 
 TctiSpec ResolveTcti(const Tpm2Options& options) {
   if (options.tcti.has_value()) return TctiSpec::Parse(*options.tcti);
@@ -335,13 +336,13 @@ Bytes Tpm2Provider::ActivateCredential(const nlohmann::json& attestation_key,
   });
 }
 
-void Tpm2Provider::Delete(const KeyId& id, const nlohmann::json&, const OperationLimits&) {
+void Tpm2Provider::Delete(const KeyId& id, const nlohmann::json&, const OperationLimits& limits) {
   // The key existed only in the record, which the caller deletes.
-  Unload(id);
+  const auto latest = std::chrono::steady_clock::now() + kDeleteTimeout;
+  Unload(id, {std::min(limits.deadline, latest), limits.interrupt});
 }
 
-void Tpm2Provider::Unload(const KeyId& id) {
-  const OperationLimits limits{std::chrono::steady_clock::now() + kUnloadTimeout};
+void Tpm2Provider::Unload(const KeyId& id, const OperationLimits& limits) {
   try {
     tpm_->UseIfConnected(limits, [&](TpmState& state) { Drop(state, id); });
   } catch (const DeviceKeyError&) {

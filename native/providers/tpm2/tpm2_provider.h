@@ -49,7 +49,7 @@ class Tpm2Provider : public KeyProvider {
                            const OperationLimits& limits) override;
   void Delete(const KeyId& id, const nlohmann::json& handle,
               const OperationLimits& limits) override;
-  void Unload(const KeyId& id) override;
+  void Unload(const KeyId& id, const OperationLimits& limits) override;
 
  private:
   // Throws `hardware_unavailable` when the TPM is a simulator and simulators are not allowed.

@@ -222,6 +222,18 @@ Bytes SignDigest(TpmConnection& connection, TPM2_HANDLE key, const TPM2B_AUTH& a
   return EcdsaDerFromRaw(View(ecdsa.signatureR), View(ecdsa.signatureS));
 }
 
+TSS2_RC PolicyDigest(TpmConnection& connection, TPM2_HANDLE session, Bytes& digest) {
+  const Tss2Library& tss2 = connection.tss2();
+  TSS2_SYS_CONTEXT* sys = connection.sys();
+  TPM2B_DIGEST found{};
+  const TSS2_RC rc =
+      connection.Run([&] { return tss2.Tss2_Sys_PolicyGetDigest_Prepare(sys, session); },
+                     [&] { return tss2.Tss2_Sys_PolicyGetDigest_Complete(sys, &found); });
+  const ByteView view = View(found);
+  digest.assign(view.begin(), view.end());
+  return rc;
+}
+
 TPMS_CAPABILITY_DATA GetCapability(TpmConnection& connection, TPM2_CAP capability, uint32_t first,
                                    uint32_t count) {
   const Tss2Library& tss2 = connection.tss2();

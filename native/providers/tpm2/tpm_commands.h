@@ -73,6 +73,10 @@ void CheckKeyAuthorized(const std::string& attempt, TSS2_RC rc);
 Bytes SignDigest(TpmConnection& connection, TPM2_HANDLE key, const TPM2B_AUTH& auth,
                  const Sha256Digest& digest);
 
+// TPM2_PolicyGetDigest of a policy session. Returns the TPM's response code, because the session
+// can be gone.
+TSS2_RC PolicyDigest(TpmConnection& connection, TPM2_HANDLE session, Bytes& digest);
+
 // TPM2_GetCapability: one page, starting at `first`.
 TPMS_CAPABILITY_DATA GetCapability(TpmConnection& connection, TPM2_CAP capability, uint32_t first,
                                    uint32_t count);

@@ -1,11 +1,12 @@
 #include "providers/tpm2/tpm_connection.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace device_key {
 namespace {
 
-// Destructors flush, and they have no operation limits.
+// Destructors flush, also when no operation runs.
 constexpr std::chrono::seconds kFlushTimeout{1};
 
 }  // namespace
@@ -41,10 +42,13 @@ void TpmConnection::ThrowIfLost(TSS2_RC rc) {
 
 bool TpmConnection::FlushObject(TPM2_HANDLE handle) noexcept {
   if (failed_) return false;
+  auto deadline = std::chrono::steady_clock::now() + kFlushTimeout;
+  if (limits_.deadline.time_since_epoch().count() != 0) {  // an operation runs
+    deadline = std::min(deadline, limits_.deadline);
+  }
   try {
     const TSS2_RC rc = RunWithin(
-        {std::chrono::steady_clock::now() + kFlushTimeout},
-        [&] { return tss2_.Tss2_Sys_FlushContext_Prepare(sys_, handle); },
+        {deadline}, [&] { return tss2_.Tss2_Sys_FlushContext_Prepare(sys_, handle); },
         [&] { return tss2_.Tss2_Sys_FlushContext_Complete(sys_); });
     return rc == TSS2_RC_SUCCESS;
   } catch (const DeviceKeyError&) {

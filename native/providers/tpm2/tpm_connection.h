@@ -47,8 +47,8 @@ class TpmConnection {
     return RunWithin(limits_, prepare, complete);
   }
 
-  // TPM2_FlushContext, with its own time limit because destructors call it. Returns whether the TPM
-  // confirmed it.
+  // TPM2_FlushContext, with its own, shorter time limit because destructors call it. Returns
+  // whether the TPM confirmed it.
   bool FlushObject(TPM2_HANDLE handle) noexcept;
 
   // Whether some TpmHandle has this handle.

@@ -49,6 +49,8 @@ namespace device_key {
   X(Tss2_Sys_StartAuthSession_Complete)   \
   X(Tss2_Sys_PolicySecret_Prepare)        \
   X(Tss2_Sys_PolicySecret_Complete)       \
+  X(Tss2_Sys_PolicyGetDigest_Prepare)     \
+  X(Tss2_Sys_PolicyGetDigest_Complete)    \
   X(Tss2_Sys_NV_ReadPublic_Prepare)       \
   X(Tss2_Sys_NV_ReadPublic_Complete)      \
   X(Tss2_Sys_NV_Read_Prepare)             \

@@ -58,6 +58,14 @@ class DeviceKeyStoreTest : public testing::Test {
         .account_user_id;
   }
 
+  // As another process that is deleting the key: removes its record soon.
+  std::thread RemoveRecordSoon(const KeyId& key_id) {
+    return std::thread([record = directory_ / (key_id.str() + ".json")] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      fs::remove(record);
+    });
+  }
+
   TemporaryDirectory scratch_;
   const fs::path directory_ = scratch_ / "keys";
   std::atomic<int64_t> now_{kNow};
@@ -347,12 +355,7 @@ TEST_F(DeviceKeyStoreTest, AKeyThatIsDeletedMeanwhileIsNotFound) {
   DeviceKeyStore store = Open({provider});
   const KeyId key_id = Create(store).key_id;
   std::thread deleting;
-  provider->on_sign = [&] {
-    deleting = std::thread([&] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      fs::remove(directory_ / (key_id.str() + ".json"));
-    });
-  };
+  provider->on_sign = [&] { deleting = RemoveRecordSoon(key_id); };
 
   ExpectError(
       ErrorCode::kKeyNotFound, [&] { Sign(store, key_id); }, "it was deleted");
@@ -808,6 +811,26 @@ TEST_F(DpopKeyStoreTest, VerifiesTheHardwaresSignature) {
 
   ExpectError(ErrorCode::kCryptoError, [&] { store.SignDpop({key.key_id, Claims()}, NoHurry()); });
   EXPECT_NO_THROW(Verified(key, store.SignDpop({key.key_id, Claims()}, NoHurry())));
+}
+
+TEST_F(DpopKeyStoreTest, AKeyThatIsDeletedMeanwhileIsNotFound) {
+  const auto provider = std::make_shared<DeletedMeanwhileProvider>();
+  DeviceKeyStore store = Open({provider});
+  const KeyId key_id =
+      store
+          .CreateDpopKey({.client_id = "client-1", .origins = {"https://a.example"}}, NoHurry(),
+                         Commit)
+          .key_id;
+  std::thread deleting;
+  provider->on_sign = [&] { deleting = RemoveRecordSoon(key_id); };
+
+  ExpectError(
+      ErrorCode::kKeyNotFound,
+      [&] {
+        store.SignDpop({key_id, Claims()}, NoHurry());
+      },
+      "it was deleted");
+  deleting.join();
 }
 
 }  // namespace

@@ -82,7 +82,7 @@ void SoftwareProvider::Delete(const KeyId& id, const nlohmann::json&, const Oper
   keys_.erase(id.str());
 }
 
-void SoftwareProvider::Unload(const KeyId&) { ++unloads; }
+void SoftwareProvider::Unload(const KeyId&, const OperationLimits&) { ++unloads; }
 
 size_t SoftwareProvider::keys() const {
   const std::lock_guard lock(mutex_);
@@ -95,8 +95,8 @@ Bytes WrongKeyProvider::Sign(const KeyId& id, const nlohmann::json& handle, cons
   return remaining_ > 0 ? SignWith(NewSoftwareKey().get(), digest) : honest;
 }
 
-void WrongKeyProvider::Unload(const KeyId& id) {
-  SoftwareProvider::Unload(id);
+void WrongKeyProvider::Unload(const KeyId& id, const OperationLimits& limits) {
+  SoftwareProvider::Unload(id, limits);
   --remaining_;
 }
 

@@ -39,7 +39,7 @@ class SoftwareProvider : public KeyProvider {
                       const AuthValue& next, const OperationLimits& limits) override;
   void Delete(const KeyId& id, const nlohmann::json& handle,
               const OperationLimits& limits) override;
-  void Unload(const KeyId& id) override;
+  void Unload(const KeyId& id, const OperationLimits& limits) override;
 
   size_t keys() const;  // existing keys
 
@@ -80,7 +80,7 @@ class FailingProvider : public KeyProvider {
   void Delete(const KeyId&, const nlohmann::json&, const OperationLimits&) override {
     throw error_;
   }
-  void Unload(const KeyId&) override {}
+  void Unload(const KeyId&, const OperationLimits&) override {}
 
  private:
   const std::string name_;
@@ -97,7 +97,7 @@ class WrongKeyProvider : public SoftwareProvider {
 
   Bytes Sign(const KeyId& id, const nlohmann::json& handle, const AuthValue& auth,
              const Sha256Digest& digest, const OperationLimits& limits) override;
-  void Unload(const KeyId& id) override;
+  void Unload(const KeyId& id, const OperationLimits& limits) override;
 
  private:
   int remaining_;

@@ -48,18 +48,26 @@ TEST_F(Tpm2AnswersTest, AParentThatIsDerivedUnderAnotherNameIsRefused) {
   ExpectError(ErrorCode::kHardwareUnavailable, [&] { CreateKey(*provider_); });
 }
 
-TEST_F(Tpm2AnswersTest, ACommandIsResubmittedWhenTheTpmAsksForIt) {
-  proxy_.Inject(faults::Refuse(TPM2_RC_RETRY), {.command = TPM2_CC_Create, .times = 2});
+class ResubmittedCommandTest : public Tpm2AnswersTest,
+                               public ::testing::WithParamInterface<TPM2_RC> {};
+
+TEST_P(ResubmittedCommandTest, Succeeds) {
+  proxy_.Inject(faults::Refuse(GetParam()), {.command = TPM2_CC_Create, .times = 2});
 
   EXPECT_NO_THROW(CreateKey(*provider_));
   EXPECT_EQ(proxy_.Commands(TPM2_CC_Create).size(), 3u);
 }
 
-TEST_F(Tpm2AnswersTest, ATpmThatAsksToResubmitEveryCommandIsBusy) {
-  proxy_.Inject(faults::Refuse(TPM2_RC_RETRY), {.command = TPM2_CC_Create});
+TEST_P(ResubmittedCommandTest, FindsABusyTpmWhenEachSubmissionIsRefused) {
+  proxy_.Inject(faults::Refuse(GetParam()), {.command = TPM2_CC_Create});
 
-  ExpectError(ErrorCode::kDeviceBusy, [&] { CreateKey(*provider_); });
+  ExpectError(
+      ErrorCode::kDeviceBusy, [&] { CreateKey(*provider_); }, "try again");
+  EXPECT_EQ(proxy_.Commands(TPM2_CC_Create).size(), 5u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Codes, ResubmittedCommandTest,
+                         ::testing::Values(TPM2_RC_RETRY, TPM2_RC_YIELDED, TPM2_RC_TESTING));
 
 TEST_F(Tpm2AnswersTest, NoSessionIsEverStarted) {
   const TestKey key = CreateKey(*provider_, {});

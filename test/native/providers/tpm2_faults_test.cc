@@ -59,7 +59,7 @@ TEST_F(Tpm2FaultsTest, UnloadsAKeyFromADeadTpmWithoutAnError) {
   const TestKey key = CreateKey(*provider);
   tpm_.Kill();
 
-  EXPECT_NO_THROW(provider->Unload(key.id));
+  EXPECT_NO_THROW(provider->Unload(key.id, Soon()));
   EXPECT_NO_THROW(provider->Delete(key.id, key.key.handle, Soon()));
 }
 
@@ -74,7 +74,20 @@ TEST_F(Tpm2FaultsTest, StopsWaitingForAHungTpmAtTheDeadline) {
   ExpectError(
       ErrorCode::kDeviceTimeout, [&] { Sign(*provider, key, "message", {deadline}); }, "timeoutMs");
 
-  EXPECT_GE(std::chrono::steady_clock::now(), deadline);
+  const auto end = std::chrono::steady_clock::now();
+  EXPECT_GE(end, deadline);
+  EXPECT_LT(end, deadline + std::chrono::seconds(1));
+}
+
+TEST_F(Tpm2FaultsTest, StopsUnloadingADeletedKeyFromAHungTpmAtTheDeadline) {
+  const auto provider = NewProvider();
+  const TestKey key = CreateKey(*provider);
+  tpm_.Pause();
+  const auto deadline = std::chrono::steady_clock::now() + milliseconds(200);
+
+  EXPECT_NO_THROW(provider->Delete(key.id, key.key.handle, {deadline}));
+
+  EXPECT_LT(std::chrono::steady_clock::now(), deadline + std::chrono::seconds(1));
 }
 
 TEST_F(Tpm2FaultsTest, SignsWhenAHungTpmAnswersAgain) {

@@ -170,7 +170,7 @@ TEST_F(Tpm2ProviderTest, EvictedKeysAreRestoredFromTheirContexts) {
 TEST_F(Tpm2ProviderTest, EvictedKeysThatAreUnloadedAreNotRestoredFromTheirContexts) {
   auto provider = NewProvider();
   TestKey key = EvictedKey(*provider);
-  provider->Unload(key.id);
+  provider->Unload(key.id, Soon());
   key.key.handle = nullptr;
 
   ExpectError(ErrorCode::kStoreCorrupt, [&] { Sign(*provider, key); });
@@ -233,7 +233,7 @@ TEST_F(Tpm2ProviderTest, SignsAfterUnload) {
   const auto provider = NewProvider();
   const TestKey key = CreateKey(*provider);
 
-  provider->Unload(key.id);
+  provider->Unload(key.id, Soon());
 
   EXPECT_TRUE(SignsRightly(*provider, key));
 }
@@ -243,7 +243,7 @@ TEST_F(Tpm2ProviderTest, SignsAfterUnload) {
 TEST_F(Tpm2ProviderTest, RefusesAHandleWithoutAKey) {
   const auto provider = NewProvider();
   TestKey key = CreateKey(*provider);
-  provider->Unload(key.id);
+  provider->Unload(key.id, Soon());
   for (const nlohmann::json& handle :
        {nlohmann::json(), nlohmann::json::array(), nlohmann::json::object(),
         nlohmann::json{{"tss2PrivateKey", 7}}, nlohmann::json{{"tss2PrivateKey", ""}}}) {
@@ -260,7 +260,7 @@ class DamagedKeyTest : public Tpm2ProviderTest {
   void SignDamaged(Damage damage) {
     const auto provider = NewProvider();
     TestKey key = CreateKey(*provider);
-    provider->Unload(key.id);
+    provider->Unload(key.id, Soon());
     auto file = Tss2PrivateKey::FromPem(key.pem());
     damage(file);
     key.key.handle["tss2PrivateKey"] = file.ToPem();

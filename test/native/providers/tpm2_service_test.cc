@@ -6,13 +6,12 @@
 #include <chrono>
 #include <fstream>
 #include <map>
-#include <optional>
 #include <random>
 #include <string>
 #include <tuple>
-#include <vector>
 
 #include "providers/tpm2_fixture.h"
+#include "support/random_faults.h"
 #include "support/tpm_proxy.h"
 
 namespace device_key {
@@ -125,28 +124,12 @@ TEST_F(ProxiedTpmTest, RandomFaultsLeaveFullService) {
   const int rounds = table != nullptr ? 250 : 2;
   constexpr int kOperations = 20;
   constexpr unsigned kSeed = 20240601;
-  const std::vector<TpmFault> kinds = {faults::DropAnswer(),
-                                       faults::CloseConnection(),
-                                       faults::Refuse(TPM2_RC_FAILURE),
-                                       faults::Refuse(TPM2_RC_OBJECT_MEMORY),
-                                       faults::Misreport(TPM2_RC_FAILURE),
-                                       faults::Truncate(5),
-                                       faults::Append(5),
-                                       faults::ChangeHandle(),
-                                       faults::ChangeRandomByte(kSeed)};
+  const RandomFaults random_faults(kSeed);
   std::mt19937 which_key(kSeed);
-  std::mt19937 which_fault(kSeed);  // used by the proxy's thread
-  int spoilt = 0;
-  const TpmFault now_and_then = [&](ByteView command, const std::function<Bytes()>& forward) {
-    if (which_fault() % 5 != 0) return std::optional(forward());
-    ++spoilt;
-    return kinds[which_fault() % kinds.size()](command, forward);
-  };
-
   std::map<ErrorCode, int> errors;
   for (int round = 0; round < rounds; ++round) {
     SCOPED_TRACE(::testing::Message() << "seed " << kSeed << ", round " << round);
-    proxy_.Inject(now_and_then, {});
+    proxy_.Inject(random_faults.fault(), {});
     for (int i = 0; i < kOperations; ++i) {
       const OperationLimits limits = Within(milliseconds(100));
       try {
@@ -167,8 +150,9 @@ TEST_F(ProxiedTpmTest, RandomFaultsLeaveFullService) {
   EXPECT_LT(busy, rounds * kOperations / 4);
   if (table != nullptr) {
     std::ofstream(table, std::ios::app)
-        << "answers of a bare TPM, in " << rounds * kOperations << " operations\t" << spoilt << '\t'
-        << busy << " ended in device_busy; full service after each of " << rounds << " rounds\n";
+        << "answers of a bare TPM, in " << rounds * kOperations << " operations\t"
+        << random_faults.spoilt() << '\t' << busy
+        << " ended in device_busy; full service after each of " << rounds << " rounds\n";
   }
 }
 
@@ -190,7 +174,7 @@ TEST_F(Tpm2Test, LostAnswersOfTheFirstCreatePrimaryDoNotUseUpTheTpmsSlots) {
 }
 
 TEST_F(ProxiedTpmTest, LostAnswersOfLoadsDoNotUseUpTheTpmsSlots) {
-  for (const TestKey& key : keys_) provider_->Unload(key.id);
+  for (const TestKey& key : keys_) provider_->Unload(key.id, Soon());
   proxy_.Inject(faults::DropAnswer(), {.command = TPM2_CC_Load, .times = 4});
   for (const TestKey& key : keys_) {
     ExpectError(ErrorCode::kDeviceTimeout,
@@ -207,6 +191,19 @@ TEST_F(ProxiedTpmTest, RefusedFlushesDoNotUseUpTheTpmsSlots) {
     Try([&] { CreateKey(*provider_); });
   }
 
+  ExpectFullService();
+  ExpectEmptyTpm();
+}
+
+TEST_F(ProxiedTpmTest, LostAnswersOfFlushesDoNotExtendTheTimeLimit) {
+  proxy_.Inject(faults::DropAnswer(), {.command = TPM2_CC_FlushContext});
+  const auto deadline = std::chrono::steady_clock::now() + milliseconds(200);
+
+  Try([&] { provider_->Create(new_key_.id, new_key_.auth(), {deadline}); });
+
+  EXPECT_LT(std::chrono::steady_clock::now(), deadline + milliseconds(500));
+  EXPECT_GT(proxy_.hits(), 0);
+  proxy_.ClearFaults();
   ExpectFullService();
   ExpectEmptyTpm();
 }

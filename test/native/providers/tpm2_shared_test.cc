@@ -133,8 +133,8 @@ TEST_F(BareTpmTest, DoesNotFlushObjectsOfOthersWhenDestroyed) {
   for (int i = 1; i <= 3; ++i) {
     Others("tpm2_createprimary -Q -G ecc -c " + server_.socket_path() + ".1");
   }
-  provider_->Unload(first_.id);
-  provider_->Unload(second_.id);
+  provider_->Unload(first_.id, Soon());
+  provider_->Unload(second_.id, Soon());
 
   EXPECT_EQ(LoadedObjects(), 3);
 }
@@ -162,8 +162,8 @@ class BareTpmWithSrkTest : public BareTpmTest {
     BareTpmTest::SetUp();
     MakeSrk("-G ecc");
     LoadTwoKeys();
-    provider_->Unload(first_.id);
-    provider_->Unload(second_.id);
+    provider_->Unload(first_.id, Soon());
+    provider_->Unload(second_.id, Soon());
   }
 
   void MakeSrk(const std::string& how) {

@@ -3,10 +3,13 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -41,6 +44,9 @@ class TpmTerminal {
     stop_ = true;
     thread_.join();
   }
+
+  // The kernel refuses further openings with EBUSY, as those of a /dev/tpm0 that is open.
+  void HoldExclusively() { EXPECT_EQ(ioctl(slave_.get(), TIOCEXCL), 0); }
 
   const std::string& path() const { return path_; }
   int commands() const { return commands_; }
@@ -90,6 +96,28 @@ TEST_F(TpmDeviceTest, ALinkIsJudgedByItsTarget) {
   ExpectError(
       ErrorCode::kHardwareUnavailable, [&] { OpenTpmDevice((directory / "tpmrm0").string()); },
       "/sys/class/tpm");
+}
+
+// Takes CAP_SYS_ADMIN from the calling thread, because with it TIOCEXCL has no effect.
+void DropSysAdmin() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+  ASSERT_EQ(syscall(SYS_capget, &header, data), 0);
+  data[0].effective &= ~(1U << CAP_SYS_ADMIN);
+  ASSERT_EQ(syscall(SYS_capset, &header, data), 0);
+}
+
+TEST_F(TpmDeviceTest, ADeviceThatAnotherProgramHoldsIsBusy) {
+  TpmTerminal terminal(tpm_.socket_path());
+  terminal.HoldExclusively();
+  Tpm2Provider provider({.tcti = "device:" + terminal.path(), .allow_simulator = false});
+
+  std::thread([&] {
+    DropSysAdmin();
+    ExpectError(
+        ErrorCode::kDeviceBusy, [&] { CreateKey(provider); }, "/dev/tpmrm0, which is shared");
+    EXPECT_EQ(provider.Probe(Soon()).error.value().code(), ErrorCode::kDeviceBusy);
+  }).join();
 }
 
 // Runs `work` in a separate process in which /sys is another file system, and returns its result.

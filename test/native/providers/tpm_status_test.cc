@@ -38,6 +38,8 @@ INSTANTIATE_TEST_SUITE_P(
         StatusCase{0x0b0902, ErrorCode::kDeviceBusy, "/dev/tpmrm0"},
         StatusCase{0x0c0903, ErrorCode::kDeviceBusy, "/dev/tpmrm0"},
         StatusCase{0x922, ErrorCode::kDeviceBusy, "try again"},  // TPM_RC_RETRY
+        StatusCase{0x908, ErrorCode::kDeviceBusy, "try again"},  // TPM_RC_YIELDED
+        StatusCase{0x90a, ErrorCode::kDeviceBusy, "try again"},  // TPM_RC_TESTING
         StatusCase{0x1df, ErrorCode::kKeyLost, "enroll again"},  // integrity of parameter 1
         StatusCase{0x0c01df, ErrorCode::kKeyLost, "enroll again"},
         StatusCase{0x921, ErrorCode::kTpmLockout, "tpm2_dictionarylockout"},
@@ -80,6 +82,16 @@ TEST(TpmStatusTest, AFullTpmDiffersFromFullSessions) {
   EXPECT_TRUE(IsObjectMemory(0x0b0902));
   EXPECT_FALSE(IsObjectMemory(0x903));
   EXPECT_FALSE(IsObjectMemory(0x70902));
+}
+
+TEST(TpmStatusTest, KnowsTheCodesThatAskToResubmitTheCommand) {
+  EXPECT_TRUE(AsksToResubmit(0x922));     // TPM_RC_RETRY
+  EXPECT_TRUE(AsksToResubmit(0x908));     // TPM_RC_YIELDED
+  EXPECT_TRUE(AsksToResubmit(0x90a));     // TPM_RC_TESTING
+  EXPECT_TRUE(AsksToResubmit(0x0b0922));  // the same from a resource manager
+  for (const TSS2_RC rc : {0x0u, 0x902u, 0x909u, 0x920u, 0x921u, 0x70922u}) {
+    EXPECT_FALSE(AsksToResubmit(rc)) << std::hex << rc;
+  }
 }
 
 TEST(TpmStatusTest, ADeadSoftwareLayerIsAConnectionFault) {

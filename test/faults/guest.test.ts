@@ -1,10 +1,11 @@
-// Faults with the kernel's resource manager, in the guest of run-guest.sh: power cuts, many
-// processes, and a program that occupies the TPM's slots.
+// Faults with the kernel's resource manager, in the guest of run-guest.sh: power cuts, a TPM that is
+// cleared, many processes, and a program that occupies the TPM's slots.
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { connectionPayload, secondsAhead } from '../support/payloads';
+import { SoftwareTpm } from '../support/swtpm';
 import { expectedKeys, report, toSteps, whole } from './faults';
 
 jest.setTimeout(3 * 3_600_000);
@@ -24,7 +25,8 @@ beforeAll(async () => {
   for (const file of ['package.json', 'dist', 'types', 'build/Release/device_key.node']) {
     await cp(path.join(root, file), path.join(work, file), { recursive: true });
   }
-  for (const script of ['guest/power-cut.cjs', 'guest/crowd.cjs', 'children/live.cjs']) {
+  const scripts = ['guest/power-cut.cjs', 'guest/cleared.cjs', 'guest/crowd.cjs'];
+  for (const script of [...scripts, 'children/live.cjs']) {
     await cp(path.join(__dirname, script), path.join(work, path.basename(script)));
   }
 });
@@ -51,32 +53,85 @@ async function runInGuest(options: string[], script: string, input: object): Pro
 
 interface Boot {
   journal: string;
+  leftovers: string[];
   keys: { keyId: string; problem: string | null }[];
+  files: string[];
 }
 
-test('power cuts in the middle of everything lose no key', async () => {
-  // The guest's emulated processor is slow: one life of a key takes about 0.2 s.
-  for (let boot = 0; boot < boots; ++boot) {
-    const last = boot + 1 === boots;
-    const powerCutAfterMs = last ? null : 300 + Math.random() * 4000;
-    const run = await runInGuest(['-k', kept], 'power-cut.cjs', {
-      payload: payload(),
-      powerCutAfterMs,
-    });
-    // 125: the guest ended without a status.
-    expect({ boot, code: run.code, stderr: last || run.code !== 125 ? run.stderr : '' }).toEqual({
-      boot,
-      code: last ? 0 : 125,
-      stderr: '',
-    });
-    const { journal, keys } = JSON.parse(run.stdout.split('\n', 1)[0] ?? '') as Boot;
-    const { present, absent } = expectedKeys(toSteps(journal));
-    const ids = keys.map(({ keyId }) => keyId);
-    expect(keys.filter(({ problem }) => problem)).toEqual([]);
-    expect(ids).toEqual(expect.arrayContaining(present));
-    expect(ids.filter((id) => absent.includes(id))).toEqual([]);
+// The next boot of the machine in `kept`, with power-cut.cjs.
+async function boot(powerCutAfterMs: number | null): Promise<Boot> {
+  const run = await runInGuest(['-k', kept], 'power-cut.cjs', {
+    payload: payload(),
+    powerCutAfterMs,
+  });
+  // 125: the guest ended without a status. The console is then on standard error.
+  if (powerCutAfterMs === null) expect(run).toMatchObject({ code: 0, stderr: '' });
+  else expect(run).toMatchObject({ code: 125 });
+  return JSON.parse(run.stdout.split('\n', 1)[0] ?? '') as Boot;
+}
+
+// The firmware's set-up clears a TPM in the same way, before the kernel starts.
+async function clearTpm(): Promise<void> {
+  const tpm = await SoftwareTpm.start();
+  try {
+    await tpm.kill();
+    tpm.stateDirectory = path.join(kept, 'tpm');
+    await tpm.powerOn();
+    await tpm.tool('tpm2_clear', '--auth-hierarchy', 'platform');
+  } finally {
+    await tpm.stop();
   }
-  report('power cut, /dev/tpmrm0 in QEMU', boots - 1, 'no key lost, every listed key signs');
+}
+
+interface Cleared {
+  old: { keyId: string; sign: string; remove: string }[];
+  made: { keyId: string; sign: string };
+  listed: string[];
+}
+
+// Each test boots the machine that the test before it left.
+describe('one machine, boot after boot', () => {
+  test('power cuts in the middle of everything lose no key', async () => {
+    let leftovers = 0;
+    for (let i = 1; i <= boots; ++i) {
+      // The guest's emulated processor is slow: one life of a key takes about 0.2 s.
+      const state = await boot(i === boots ? null : 300 + Math.random() * 4000);
+      const { present, absent } = expectedKeys(toSteps(state.journal));
+      const ids = state.keys.map(({ keyId }) => keyId);
+      expect(state.keys.filter(({ problem }) => problem)).toEqual([]);
+      expect(ids).toEqual(expect.arrayContaining(present));
+      expect(ids.filter((id) => absent.includes(id))).toEqual([]);
+      expect(state.files.sort()).toEqual(ids.map((id) => `${id}.json`).sort());
+      leftovers += state.leftovers.length;
+    }
+    report(
+      'power cut, /dev/tpmrm0 in QEMU',
+      boots - 1,
+      `no key lost, every listed key signs, ${leftovers} leftover files removed`,
+    );
+  });
+
+  test('a TPM that was cleared loses its keys with key_lost, and takes new ones', async () => {
+    await clearTpm();
+    const run = await runInGuest(['-k', kept], 'cleared.cjs', { payload: payload() });
+    expect(run).toMatchObject({ code: 0, stderr: '' });
+    const { old, made, listed } = JSON.parse(run.stdout) as Cleared;
+    expect(old).not.toEqual([]);
+    for (const key of old) {
+      expect(key).toMatchObject({ sign: 'DeviceKeyError key_lost', remove: 'fulfilled' });
+    }
+    expect(made).toEqual({ keyId: expect.stringMatching(/^dk_tpm_/) as string, sign: 'fulfilled' });
+    expect(listed).toEqual([made.keyId]);
+
+    const { keys, files } = await boot(null);
+    expect(keys).toEqual([{ keyId: made.keyId, problem: null }]);
+    expect(files).toEqual([`${made.keyId}.json`]);
+    report(
+      'TPM cleared between boots, /dev/tpmrm0 in QEMU',
+      1,
+      `${old.length} keys read key_lost, a new key signs in two boots`,
+    );
+  });
 });
 
 interface Crowd {

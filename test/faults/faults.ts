@@ -108,7 +108,9 @@ export interface Disturbance {
   env?: Record<string, string>;
   // Milliseconds since the first step began.
   killAfterMs?: number;
+  // How long children/live.cjs works; without both, for two lives.
   lives?: number;
+  seconds?: number;
 }
 
 const payload = () => connectionPayload({ tokenExpiresAt: secondsAhead(600) });
@@ -123,6 +125,7 @@ export async function live(home: Home, disturbance: Disturbance): Promise<Life> 
     payload: payload(),
     progress,
     lives: disturbance.lives ?? 2,
+    seconds: disturbance.seconds,
   };
   const script = path.join(__dirname, 'children/live.cjs');
   const child = spawn(

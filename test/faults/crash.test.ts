@@ -1,9 +1,8 @@
 // Killing a process loses no key, and leaves no file and no unrecorded key in a token.
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import path from 'node:path';
 
 import {
+  callsOfOneRun,
   expectNothingLost,
   faultLibrary,
   homes,
@@ -29,19 +28,10 @@ beforeAll(async () => {
 afterAll(() => rm(scratch, { recursive: true }));
 afterEach(() => home.stop());
 
-async function callsOfOneLife(): Promise<number> {
-  const file = path.join(scratch, 'count');
-  const { ended } = await live(home, {
-    env: { LD_PRELOAD: library, FAULT_AT_CALL: `count:${file}` },
-  });
-  expect(ended).toBe('exit 0');
-  return Number(readFileSync(file, 'utf8'));
-}
-
 describe.each(homes)('with keys in %s', (name, start) => {
   test('a kill at any system call of the addon loses nothing', async () => {
     home = await start();
-    const calls = await callsOfOneLife();
+    const calls = (await callsOfOneRun(home, library)).length;
     expect(calls).toBeGreaterThan(50);
     let kills = 0;
     for (let call = 1; call <= calls; call += callsBetweenKills) {

@@ -153,6 +153,16 @@ export async function live(home: Home, disturbance: Disturbance): Promise<Life> 
   return { ended: signal ?? `exit ${code}`, steps, stderr };
 }
 
+// The functions that the addon calls in one run of children/live.cjs, in their order.
+export async function callsOfOneRun(home: Home, library: string): Promise<string[]> {
+  const file = path.join(path.dirname(home.directory), 'calls');
+  const { ended } = await live(home, {
+    env: { LD_PRELOAD: library, FAULT_AT_CALL: `list:${file}` },
+  });
+  if (ended !== 'exit 0') throw new Error(`live.cjs ended with ${ended}`);
+  return readFileSync(file, 'utf8').trim().split('\n');
+}
+
 async function sleep(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
 }

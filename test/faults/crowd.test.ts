@@ -1,7 +1,8 @@
 // Many processes and many worker threads use one store.
 import { runChild } from '../support/child';
 import { connectionPayload, secondsAhead } from '../support/payloads';
-import { expectNothingLost, live, report, tokenHome, tpmHome, whole } from './faults';
+import { expectNothingLost, live, report, whole } from './faults';
+import { tokenHome, tpmHome } from './homes';
 
 jest.setTimeout(3_600_000);
 const processes = 8;

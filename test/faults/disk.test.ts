@@ -12,14 +12,12 @@ import {
   callsOfOneRun,
   expectNothingLost,
   faultLibrary,
-  homes,
   live,
   report,
-  tpmHome,
   whole,
-  type Home,
   type Life,
 } from './faults';
+import { homes, tpmHome, type Home } from './homes';
 
 jest.setTimeout(3_600_000);
 const callsBetweenFaults = whole ? 1 : 17;

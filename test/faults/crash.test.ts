@@ -42,7 +42,7 @@ describe.each(homes)('with keys in %s', (name, start) => {
 test.each([
   { name: 'a TPM', start: tpmHome, kills: whole ? 800 : 8, withinMs: 60 },
   {
-    name: 'a PKCS#11 token behind p11-kit server',
+    name: 'a token behind p11-kit server',
     start: servedTokenHome,
     kills: whole ? 200 : 5,
     withinMs: 300,

@@ -5,7 +5,8 @@ import path from 'node:path';
 
 import { runChild } from '../support/child';
 import { binding } from '../support/payloads';
-import { homes, report, tokenHome, type Home } from './faults';
+import { report } from './faults';
+import { homes, tokenHome, type Home } from './homes';
 
 jest.setTimeout(900_000);
 const announcements = 2_000;

@@ -4,7 +4,8 @@ import path from 'node:path';
 
 import { runChild } from '../support/child';
 import { connectionPayload, secondsAhead } from '../support/payloads';
-import { expectNothingLost, faultLibrary, homes, report } from './faults';
+import { expectNothingLost, faultLibrary, report } from './faults';
+import { homes } from './homes';
 
 const day = 86_400;
 const jumps = [-day, 400 * day, 0, -10 * 365 * day];

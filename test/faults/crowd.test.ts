@@ -1,10 +1,12 @@
 // Many processes and many worker threads use one store.
 import { runChild } from '../support/child';
 import { connectionPayload, secondsAhead } from '../support/payloads';
-import { expectNothingLost, live, report, tokenHome, tpmHome, whole } from './faults';
+import { expectNothingLost, live, report, whole } from './faults';
+import { tokenHome, tpmHome } from './homes';
 
 jest.setTimeout(3_600_000);
 const processes = 8;
+const processSeconds = whole ? 150 : 5;
 const threads = 16;
 const payload = () => connectionPayload({ tokenExpiresAt: secondsAhead(600) });
 
@@ -12,9 +14,11 @@ const payload = () => connectionPayload({ tokenExpiresAt: secondsAhead(600) });
 test('processes that create, sign, list and delete in one token do not disturb each other', async () => {
   const home = await tokenHome();
   try {
+    const begin = Date.now();
     const lives = await Promise.all(
-      Array.from({ length: processes }, () => live(home, { lives: whole ? 100 : 4 })),
+      Array.from({ length: processes }, () => live(home, { seconds: processSeconds })),
     );
+    expect(Date.now() - begin).toBeGreaterThan(processSeconds * 1000);
     const steps = lives.flatMap((life) => life.steps);
     const failed = steps.filter(({ state }) => state === 'failed');
     // While another process logs in, SoftHSM may answer CKR_GENERAL_ERROR to C_GenerateKeyPair. The key may
@@ -26,8 +30,12 @@ test('processes that create, sign, list and delete in one token do not disturb e
     expect(failed.filter((step) => !refused.includes(step))).toEqual([]);
     expect(lives.map(({ ended }) => ended)).toEqual(Array(processes).fill('exit 0'));
     await expectNothingLost(home, steps);
+    // Each process has completed at least one whole life of a key.
+    for (const life of lives) {
+      expect(life.steps).toContainEqual(expect.objectContaining({ name: 'delete', state: 'done' }));
+    }
     report(
-      `${processes} processes, a PKCS#11 token`,
+      `${processes} processes for ${processSeconds} s, a PKCS#11 token`,
       steps.length / 2,
       `SoftHSM refused ${refused.length} creations, no key lost`,
     );

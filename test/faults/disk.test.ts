@@ -9,15 +9,15 @@ import { DeviceKeyStore } from '../../dist/index.js';
 import { outcome } from '../support/outcome';
 import { binding, connectionPayload } from '../support/payloads';
 import {
+  callsOfOneRun,
   expectNothingLost,
   faultLibrary,
-  homes,
   live,
   report,
-  tpmHome,
   whole,
-  type Home,
+  type Life,
 } from './faults';
+import { homes, tpmHome, type Home } from './homes';
 
 jest.setTimeout(3_600_000);
 const callsBetweenFaults = whole ? 1 : 17;
@@ -32,6 +32,33 @@ beforeAll(async () => {
 });
 afterAll(() => rm(scratch, { recursive: true }));
 
+// Runs live.cjs and makes a system call fail, or the `call`th call of a function. Returns the function,
+// null if the process did not come to the call.
+async function liveWithFailure(
+  call: number,
+  error: 'ENOSPC' | 'EIO',
+  ofFunction?: string,
+): Promise<{ life: Life; failedCall: string | null }> {
+  const file = path.join(scratch, 'failed-call');
+  const life = await live(home, {
+    env: {
+      LD_PRELOAD: library,
+      FAULT_AT_CALL: [
+        'fail',
+        call,
+        constants.errno[error],
+        file,
+        ...(ofFunction ? [ofFunction] : []),
+      ].join(':'),
+    },
+  });
+  expect(life).toMatchObject({ ended: 'exit 0', stderr: '' });
+  for (const step of life.steps) {
+    if (step.state === 'failed') expect(step.errorName).toBe('DeviceKeyError');
+  }
+  return { life, failedCall: readFileSync(file, 'utf8').trim() || null };
+}
+
 describe.each(homes)('with keys in %s', (name, start) => {
   afterEach(() => home.stop());
 
@@ -39,26 +66,49 @@ describe.each(homes)('with keys in %s', (name, start) => {
     '%s at any system call gives a DeviceKeyError and loses nothing',
     async (error) => {
       home = await start();
-      const file = path.join(scratch, 'count');
-      const plan = (text: string) => ({ env: { LD_PRELOAD: library, FAULT_AT_CALL: text } });
-      await live(home, plan(`count:${file}`));
-      const calls = Number(readFileSync(file, 'utf8'));
+      const calls = (await callsOfOneRun(home, library)).length;
       expect(calls).toBeGreaterThan(50);
+      const made: string[] = [];
       let failed = 0;
       for (let call = 1; call <= calls; call += callsBetweenFaults) {
-        const life = await live(home, plan(`fail:${call}:${constants.errno[error]}`));
-        expect(life).toMatchObject({ ended: 'exit 0', stderr: '' });
+        const { life, failedCall } = await liveWithFailure(call, error);
+        if (failedCall) made.push(failedCall);
         const failures = life.steps.filter(({ state }) => state === 'failed');
-        for (const step of failures) expect(step.errorName).toBe('DeviceKeyError');
         failed += failures.length > 0 ? 1 : 0;
         await expectNothingLost(home, life.steps);
       }
+      expect(made.length).toBeGreaterThan(calls / callsBetweenFaults / 2);
+      if (whole) expect(made).toEqual(expect.arrayContaining(['readdir', 'close', 'renameat']));
       // The other calls are those whose failure changes nothing, such as removing a lock.
       expect(failed).toBeGreaterThanOrEqual(whole ? 10 : 0);
-      const faults = Math.ceil(calls / callsBetweenFaults);
-      report(`${error} at a system call, ${name}`, faults, `${failed} typed errors, no key lost`);
+      report(
+        `${error} at a system call, ${name}`,
+        made.length,
+        `${failed} typed errors, no key lost`,
+      );
     },
   );
+
+  test('a store that cannot be listed gives a DeviceKeyError and loses nothing', async () => {
+    home = await start();
+    const made: string[] = [];
+    for (const listing of ['fdopendir', 'readdir']) {
+      for (let call = 1; ; ++call) {
+        const { life, failedCall } = await liveWithFailure(call, 'EIO', listing);
+        await expectNothingLost(home, life.steps);
+        if (!failedCall) break;
+        made.push(failedCall);
+        expect(life.steps.filter(({ state }) => state === 'failed')).toMatchObject([
+          {
+            errorCode: 'store_unwritable',
+            errorMessage: expect.stringContaining('cannot be listed') as string,
+          },
+        ]);
+      }
+    }
+    expect(made).toEqual(expect.arrayContaining(['fdopendir', 'readdir']));
+    report(`EIO while the store is listed, ${name}`, made.length, 'store_unwritable, no key lost');
+  });
 });
 
 // Root can mount file systems in a separate namespace; some containers do not allow that.

@@ -1,18 +1,15 @@
-// Shared by the fault tests: homes of keys, processes with faults, and the check that no key was
-// lost.
+// Shared by the fault tests: processes with faults, and the check that no key was lost.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
+import { readdir, rm, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
-import type { DeviceKeyStoreOptions } from '../../dist/index.js';
 import { runChild } from '../support/child';
 import { connectionPayload, secondsAhead } from '../support/payloads';
 import { essentialEnvironment } from '../support/platform';
-import { SoftHsm, softHsmModule } from '../support/softhsm';
-import { SoftwareTpm } from '../support/swtpm';
+import type { Home } from './homes';
 
 const root = path.join(__dirname, '../..');
 
@@ -43,61 +40,6 @@ export async function faultLibrary(directory: string): Promise<string> {
   return library;
 }
 
-// A home of keys: a directory of records, and a TPM or a token.
-export interface Home {
-  readonly directory: string;
-  readonly options: DeviceKeyStoreOptions;
-  readonly environment: Record<string, string>;
-  // How many keys the hardware itself stores; null if it stores none.
-  keysInHardware(): Promise<number | null>;
-  stop(): Promise<void>;
-}
-
-export async function tpmHome(): Promise<Home> {
-  const tpm = await SoftwareTpm.start();
-  const home = await mkdtemp('/tmp/dk-faults-');
-  const directory = path.join(home, 'keys');
-  return {
-    directory,
-    options: { directory, ...tpm.options },
-    environment: {},
-    keysInHardware: () => Promise.resolve(null),
-    async stop() {
-      await tpm.stop();
-      await rm(home, { recursive: true });
-    },
-  };
-}
-
-export async function tokenHome(): Promise<Home> {
-  const hsm = await SoftHsm.make();
-  await hsm.addToken('device keys');
-  const home = await mkdtemp('/tmp/dk-faults-');
-  const directory = path.join(home, 'keys');
-  return {
-    directory,
-    options: {
-      directory,
-      tcti: 'device:/dev/no-tpm-here',
-      pkcs11: { module: softHsmModule, token: 'device keys', pin: hsm.pin },
-    },
-    environment: hsm.environment,
-    async keysInHardware() {
-      const objects = await hsm.tool(['--list-objects', '--type', 'privkey']);
-      return objects.split('Private Key Object').length - 1;
-    },
-    async stop() {
-      await hsm.remove();
-      await rm(home, { recursive: true });
-    },
-  };
-}
-
-export const homes: [string, () => Promise<Home>][] = [
-  ['a TPM', tpmHome],
-  ['a PKCS#11 token', tokenHome],
-];
-
 export interface Step {
   name: string;
   state: 'begin' | 'done' | 'failed';
@@ -117,7 +59,9 @@ export interface Disturbance {
   env?: Record<string, string>;
   // Milliseconds since the first step began.
   killAfterMs?: number;
+  // How long children/live.cjs works; without both, for two lives.
   lives?: number;
+  seconds?: number;
 }
 
 const payload = () => connectionPayload({ tokenExpiresAt: secondsAhead(600) });
@@ -132,6 +76,7 @@ export async function live(home: Home, disturbance: Disturbance): Promise<Life> 
     payload: payload(),
     progress,
     lives: disturbance.lives ?? 2,
+    seconds: disturbance.seconds,
   };
   const script = path.join(__dirname, 'children/live.cjs');
   const child = spawn(
@@ -154,9 +99,20 @@ export async function live(home: Home, disturbance: Disturbance): Promise<Life> 
     child.kill('SIGKILL');
   }
   const [code, signal] = await closed;
+  await home.settle();
   const steps = toSteps(existsSync(progress) ? readFileSync(progress, 'utf8') : '');
   await rm(progress, { force: true });
   return { ended: signal ?? `exit ${code}`, steps, stderr };
+}
+
+// The functions that the addon calls in one run of children/live.cjs, in their order.
+export async function callsOfOneRun(home: Home, library: string): Promise<string[]> {
+  const file = path.join(path.dirname(home.directory), 'calls');
+  const { ended } = await live(home, {
+    env: { LD_PRELOAD: library, FAULT_AT_CALL: `list:${file}` },
+  });
+  if (ended !== 'exit 0') throw new Error(`live.cjs ended with ${ended}`);
+  return readFileSync(file, 'utf8').trim().split('\n');
 }
 
 async function sleep(ms: number): Promise<void> {

@@ -42,8 +42,7 @@ describeAsRoot('behind `p11-kit server` of another user', () => {
       directory: sockets,
       module: softHsmModule,
       env: hsm.environment,
-      owner,
-      client: user,
+      users: { owner, client: user.uid },
     });
     home = await mkdtemp('/tmp/dk-home-');
     await chown(home, user.uid, user.uid);

@@ -1,20 +1,27 @@
-// `p11-kit server`: runs a module as another Unix user, and offers it at a socket.
+// `p11-kit server`: runs a module in a process of its own, and offers it at a socket.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, rm } from 'node:fs/promises';
+import { chown, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 export const p11KitClient = '/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so';
 
+const idleLimitMs = 20_000;
+
 interface Options {
-  directory: string; // for the socket; belongs to `owner`
+  directory: string; // for the socket; belongs to the user that runs the module
   module: string;
   env: Record<string, string>;
-  owner: number; // the uid that runs the module
-  client: { uid: number }; // the only user that may connect
+  // Only root can name users, like a system service; see docs/pkcs11.md. Otherwise this user runs the
+  // module and connects.
+  users?: {
+    owner: number; // the uid that runs the module
+    client: number; // the uid that may connect
+  };
+  quiet?: boolean; // drops its messages, one for each client that was killed
 }
 
-// Started by root, like a system service; see docs/pkcs11.md.
 export class P11KitServer {
   private child: ChildProcess | undefined;
 
@@ -32,19 +39,22 @@ export class P11KitServer {
   }
 
   async start(): Promise<void> {
-    const { directory, module, env, owner, client } = this.options;
+    const { directory, module, env, users, quiet } = this.options;
+    const identity = users
+      ? ['--reuid', `${users.owner}`, '--regid', `${users.owner}`, '--clear-groups']
+      : [];
     await rm(this.socket, { force: true });
     const child = spawn(
       'setpriv',
       [
-        ...['--pdeathsig', 'KILL', '--reuid', `${owner}`, '--regid', `${owner}`, '--clear-groups'],
+        ...['--pdeathsig', 'KILL', ...identity],
         ...['p11-kit', 'server', '--foreground', '--provider', module],
         ...['--name', this.socket, 'pkcs11:'],
       ],
       {
         cwd: directory,
         env: { PATH: process.env['PATH'], ...env },
-        stdio: ['ignore', 'pipe', 'inherit'],
+        stdio: ['ignore', 'pipe', quiet ? 'ignore' : 'inherit'],
         detached: true,
       },
     );
@@ -53,7 +63,18 @@ export class P11KitServer {
     // `--user` is not used: since p11-kit 0.25 it makes the server itself change the socket's
     // owner, which requires root.
     await once(child.stdout, 'data');
-    await chown(this.socket, client.uid, owner);
+    if (users) await chown(this.socket, users.client, users.owner);
+  }
+
+  // Waits until the server has no connection. It forks one process for each, which ends the call of a
+  // client that was killed.
+  async idle(): Promise<void> {
+    const pid = this.child!.pid!;
+    const deadline = Date.now() + idleLimitMs;
+    while ((await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim() !== '') {
+      if (Date.now() > deadline) throw new Error('the server did not close its connections');
+      await delay(5);
+    }
   }
 
   // Stops answering until `resume`; the socket stays open.

@@ -1,9 +1,11 @@
-// Creates, uses and deletes keys, one after the other. Writes each step to `progress` before and
-// after it, because tests kill this process or make its system calls fail.
+// Creates, uses and deletes keys, one after the other, `lives` times or for a number of seconds. Writes
+// each step to `progress` before and after it, because tests kill this process or make its system calls
+// fail.
 const { appendFileSync } = require('node:fs');
 const { DeviceKeyStore } = require('node-device-key');
 
-const { options, payload, progress, lives } = JSON.parse(process.argv[2]);
+const { options, payload, progress, lives, seconds } = JSON.parse(process.argv[2]);
+const most = 5; // keys that stay
 const note = (...words) => appendFileSync(progress, `${words.join(' ')}\n`);
 
 async function step(name, keyId, run) {
@@ -20,7 +22,9 @@ async function step(name, keyId, run) {
 
 async function main() {
   const store = DeviceKeyStore.open(options);
-  for (let life = 0; life < lives; ++life) {
+  const kept = [];
+  const end = Date.now() + 1000 * seconds;
+  for (let life = 0; seconds === undefined ? life < lives : Date.now() < end; ++life) {
     const { accountUserId, clientId } = payload;
     const params = {
       accountUserId,
@@ -32,8 +36,10 @@ async function main() {
     const { keyId } = key;
     await step('sign', keyId, () => store.sign({ keyId, payload }));
     await step('list', '', () => store.list());
-    // Every second key stays.
-    if (life % 2 === 0) await step('delete', keyId, () => store.delete({ keyId }));
+    // Every second key stays until there are enough.
+    if (life % 2 === 1) kept.push(keyId);
+    const old = life % 2 === 0 ? keyId : kept.length > most ? kept.shift() : null;
+    if (old) await step('delete', old, () => store.delete({ keyId: old }));
   }
   await step('close', '', () => store.close());
 }

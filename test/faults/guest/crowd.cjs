@@ -1,72 +1,78 @@
-// Runs in the guest of run-guest.sh. Prints the results of two tests: many processes that use one
-// store through /dev/tpmrm0 at once; and another program that occupies all slots of the TPM through
-// /dev/tpm0.
-const { execFileSync, spawn } = require('node:child_process');
+// Runs in the guest of run-guest.sh. Prints the results of three tests: many processes that use one
+// store through /dev/tpmrm0 at once; the same while another program occupies all slots of the TPM
+// through /dev/tpm0 again and again; and a store at /dev/tpm0, which another program has open.
+const { spawn } = require('node:child_process');
 const { once } = require('node:events');
-const { readFileSync } = require('node:fs');
+const { closeSync, openSync, readFileSync } = require('node:fs');
+const { setTimeout: sleep } = require('node:timers/promises');
 const { DeviceKeyStore } = require('node-device-key');
+const { freeSlots, loadedObjects, takeSlots } = require('./slots.cjs');
 
-const { payload, processes, lives } = JSON.parse(process.argv[2]);
+const { payload, processes, lives, starvedSeconds } = JSON.parse(process.argv[2]);
 const { accountUserId, clientId } = payload;
 const options = { directory: '/tmp/keys', timeoutMs: 60_000 };
 
-async function crowd() {
+// Returns the steps of all processes. `length` has the member `lives` or `seconds` of live.cjs.
+async function crowd(name, length) {
   const steps = await Promise.all(
     Array.from({ length: processes }, async (_, i) => {
-      const progress = `/tmp/progress-${i}`;
-      const input = JSON.stringify({ options, payload, progress, lives });
+      const progress = `/tmp/progress-${name}-${i}`;
+      const input = JSON.stringify({ options, payload, progress, ...length });
       await once(spawn(process.execPath, ['live.cjs', input], { stdio: 'inherit' }), 'close');
-      return readFileSync(progress, 'utf8').trim().split('\n');
+      return readFileSync(progress, 'utf8');
     }),
   );
-  return steps.flat();
+  return steps.join('');
+}
+
+async function starvedCrowd() {
+  let ended = false;
+  const working = crowd('starved', { seconds: starvedSeconds }).finally(() => (ended = true));
+  const taken = [];
+  while (!ended) {
+    taken.push(await takeSlots());
+    await sleep(1_000);
+    await freeSlots();
+    await sleep(1_000);
+  }
+  return { steps: await working, taken };
 }
 
 async function inspect() {
   const store = DeviceKeyStore.open(options);
-  const problems = [];
-  const keys = await store.list();
-  for (const { keyId } of keys) {
-    await store.sign({ keyId, payload }).catch((error) => problems.push(error.message));
+  const keys = [];
+  for (const { keyId, error } of await store.list()) {
+    const problem = error ?? (await store.sign({ keyId, payload }).then(() => null, String));
+    keys.push({ keyId, problem: problem && String(problem) });
   }
   await store.close();
-  return { keys: keys.length, problems };
+  return keys;
 }
 
-// A primary object that is made through /dev/tpm0 stays loaded until it is flushed there.
-async function starve() {
-  const store = DeviceKeyStore.open({ ...options, timeoutMs: 3_000 });
-  const { keyId } = await store.create({ accountUserId, clientId });
-  const bare = { env: { ...process.env, TPM2TOOLS_TCTI: 'device:/dev/tpm0' } };
-  let held = 0;
-  try {
-    for (; held < 8; ++held) {
-      execFileSync('tpm2_createprimary', ['-Q', '-c', `/tmp/held-${held}.ctx`], {
-        ...bare,
-        stdio: 'ignore',
-      });
-    }
-  } catch {
-    // All slots are taken.
-  }
-  const sign = () =>
-    store.sign({ keyId, payload }).then(
-      () => 'signed',
-      ({ code }) => code,
+// The kernel lets one program at a time open /dev/tpm0.
+async function openElsewhere() {
+  const store = DeviceKeyStore.open({ directory: '/tmp/bare-keys', tcti: 'device:/dev/tpm0' });
+  const protectionPolicy = 'allow_os_protected_nonextractable';
+  const create = () =>
+    store.create({ accountUserId, clientId, protectionPolicy }).then(
+      (key) => key.protectionClass,
+      ({ name, code }) => `${name} ${code}`,
     );
-  const starved = await sign();
-  execFileSync('tpm2_flushcontext', ['-Q', '--transient-object'], bare);
-  const after = await sign();
+  const node = openSync('/dev/tpm0', 'r+');
+  const during = await create();
+  closeSync(node);
+  const after = await create();
   await store.close();
-  return { held, starved, after };
+  return { during, after };
 }
 
 async function main() {
-  const steps = await crowd();
-  const inspection = await inspect();
-  const starvation = await starve();
-  const handles = execFileSync('tpm2_getcap', ['--tcti=device:/dev/tpm0', 'handles-transient']);
-  process.stdout.write(JSON.stringify({ steps, inspection, starvation, handles: String(handles) }));
+  const steps = await crowd('undisturbed', { lives });
+  const starved = await starvedCrowd();
+  const keys = await inspect();
+  const elsewhere = await openElsewhere();
+  const loaded = await loadedObjects();
+  process.stdout.write(JSON.stringify({ steps, starved, keys, elsewhere, loaded }));
 }
 
 void main();

@@ -60,19 +60,28 @@ void PendingKeys::Withdraw(const KeyId& key_id) const {
 void PendingKeys::Sweep(KeyProvider& provider, const nlohmann::json& place, int64_t now,
                         const OperationLimits& limits) {
   const std::string swept = std::string(provider.name()) + place.dump();
-  std::optional<std::string> last = LastSweptFile(swept, now);
-  if (!last) return;
+  std::optional<SweptFiles> files = DueSweep(swept, now);
+  if (!files) return;
+  // Random, because processes that make one key each would otherwise all sweep the same first
+  // files.
+  if (files->first.empty()) {
+    files->first = KeyFileName(KeyId::Generate(provider.protection_class()), kPendingSuffix);
+  }
   const auto directory = PrivateDirectory::Open(directory_);
   if (!directory) return;
   const auto end = std::chrono::steady_clock::now() + kSweepTime;
-  const std::vector<std::string> names = directory->List();
-  for (auto name = std::upper_bound(names.begin(), names.end(), *last); name != names.end();
-       ++name) {
-    if (std::chrono::steady_clock::now() >= end) {
-      Remember(swept, {now, *last});
-      return;
-    }
-    last = *name;
+  std::vector<std::string> names = directory->List();
+  // Once around: from the file after `first` to the last file, then from the first file to `first`.
+  const auto is_swept_before = [&](const std::string& a, const std::string& b) {
+    const bool a_is_late = a <= files->first;
+    const bool b_is_late = b <= files->first;
+    return a_is_late == b_is_late ? a < b : b_is_late;
+  };
+  std::sort(names.begin(), names.end(), is_swept_before);
+  auto name = files->last.empty()
+                  ? names.begin()
+                  : std::upper_bound(names.begin(), names.end(), files->last, is_swept_before);
+  for (; name != names.end(); ++name) {
     const std::optional<KeyId> key_id = KeyIdFromFileName(*name, kPendingSuffix);
     if (!key_id) continue;
     try {
@@ -80,6 +89,12 @@ void PendingKeys::Sweep(KeyProvider& provider, const nlohmann::json& place, int6
     } catch (const DeviceKeyError& error) {
       if (IsAboutPin(error.code())) throw;
       // Leave it to the next sweep: the token may be removed, or the file damaged.
+    }
+    // Checked last: every sweep gets on by one file, even in a directory that takes long to list.
+    if (std::chrono::steady_clock::now() >= end) {
+      files->last = *name;
+      Remember(swept, {now, *files});
+      return;
     }
   }
   Remember(swept, {now, {}});
@@ -105,16 +120,17 @@ void PendingKeys::SweepFile(const PrivateDirectory& directory, const KeyId& key_
   directory.Remove(name, limits.deadline);
 }
 
-// The file after which to continue, "" for a new sweep; nullopt when no sweep is due.
-std::optional<std::string> PendingKeys::LastSweptFile(const std::string& swept, int64_t now) {
+// Where an interrupted sweep stands, or a new sweep; nullopt when no sweep is due.
+std::optional<PendingKeys::SweptFiles> PendingKeys::DueSweep(const std::string& swept,
+                                                             int64_t now) {
   const std::lock_guard lock(mutex_);
   const auto known = sweeps_.find(swept);
-  if (known == sweeps_.end()) return "";
+  if (known == sweeps_.end()) return SweptFiles{};
   const LastSweep& last = known->second;
-  if (!last.file.empty()) return last.file;
+  if (!last.files.last.empty()) return last.files;
   // A clock that was set back must not postpone sweeps.
   const bool due = now < last.time || now - last.time >= kSweepIntervalSeconds;
-  return due ? std::optional<std::string>("") : std::nullopt;
+  return due ? std::optional(SweptFiles{}) : std::nullopt;
 }
 
 void PendingKeys::Remember(const std::string& swept, LastSweep last) {

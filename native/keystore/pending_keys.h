@@ -41,7 +41,8 @@ class PendingKeys {
   // So are keys of other places, because a token that is not present cannot be asked for its keys.
   //
   // Reads the whole directory, so it does nothing within kSweepIntervalSeconds after a sweep of the
-  // same place. A long sweep is interrupted, and continues at the next call.
+  // same place. A sweep starts at a random file. A long one is interrupted, and continues at the
+  // next call.
   //
   // Throws `pin_required`, `pin_incorrect`, `pin_locked` and `user_canceled` only: these have
   // used the PIN that was given for this operation, and continuing would ask for it again.
@@ -49,15 +50,20 @@ class PendingKeys {
              const OperationLimits& limits);
 
  private:
+  // The file names between which an interrupted sweep has been; else "".
+  struct SweptFiles {
+    std::string first;
+    std::string last;
+  };
   struct LastSweep {
-    int64_t time;      // Unix seconds
-    std::string file;  // the last file of an interrupted sweep; else ""
+    int64_t time;  // Unix seconds
+    SweptFiles files;
   };
 
   static void SweepFile(const PrivateDirectory& directory, const KeyId& key_id,
                         KeyProvider& provider, const nlohmann::json& place, int64_t now,
                         const OperationLimits& limits);
-  std::optional<std::string> LastSweptFile(const std::string& swept, int64_t now);
+  std::optional<SweptFiles> DueSweep(const std::string& swept, int64_t now);
   void Remember(const std::string& swept, LastSweep last);
 
   const std::filesystem::path directory_;

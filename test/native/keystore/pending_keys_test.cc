@@ -4,6 +4,7 @@
 
 #include <ctime>
 #include <fstream>
+#include <set>
 #include <thread>
 
 #include "keystore/device_key_store.h"
@@ -32,7 +33,13 @@ class KeepingProvider : public SoftwareProvider {
     if (error) throw *error;
     return key;
   }
+  void Delete(const KeyId& id, const nlohmann::json& handle,
+              const OperationLimits& limits) override {
+    if (on_delete_of) on_delete_of(id);
+    SoftwareProvider::Delete(id, handle, limits);
+  }
   std::function<void()> on_create;
+  std::function<void(const KeyId&)> on_delete_of;
   std::optional<DeviceKeyError> error;
   std::string token = "first";  // that is inserted; empty: none
 };
@@ -232,6 +239,26 @@ TEST_F(PendingKeysTest, ALongSweepContinuesAtTheNextCreation) {
   provider_->on_delete = nullptr;
   for (int i = 0; i < kKeys && Files(".pending") > 0; ++i) create();
   EXPECT_EQ(Files(".pending"), 0u);
+}
+
+TEST_F(PendingKeysTest, ProcessesThatMakeOneKeyReachEveryFileOfALongSweep) {
+  const PendingKeys pending(path_);
+  // Evenly spread, as random key ids are.
+  const std::string prefix = KeyId::Generate(provider_->protection_class()).str().substr(0, 7);
+  for (const char first : {'-', 'A', 'K', 'V', 'e', 'o'}) {
+    const auto id = KeyId::Parse(prefix + first + std::string(42, 'A'));
+    pending.Announce(*provider_, *id, kFirst);
+  }
+  now_ += PendingKeys::kAbandonedAfterSeconds + 1;
+  std::set<std::string> reached;
+  provider_->on_delete_of = [&](const KeyId& id) {
+    reached.insert(id.str());
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    throw DeviceKeyError(ErrorCode::kHardwareUnavailable, "it stays");
+  };
+
+  for (int i = 0; i < 200 && reached.size() < 6; ++i) Create();
+  EXPECT_EQ(reached.size(), 6u);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The code samples of the documentation, and the modules that the tests make of them.
+// The pages of the documentation, their code samples, and the modules that the tests make of them.
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
@@ -11,6 +11,14 @@ export const pages = [
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
 ];
+
+/** The anchor that GitHub gives a heading. */
+export function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(' ', '-');
+}
 
 export interface Sample {
   language: 'js' | 'ts' | 'json' | 'sql';

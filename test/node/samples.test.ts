@@ -48,8 +48,8 @@ const samples: Record<string, string[]> = {
     'verifies proofs, with nonces, on the server',
   ],
   // With a stand-in for Electron, test/support/electron-stand-in.ts. The two configurations are
-  // loaded, and their globs compared with the files of the package: electron-builder and Forge are
-  // not installed.
+  // loaded, and their globs compared with the files of the package and with examples/electron:
+  // electron-builder and Forge are not installed.
   'docs/electron.md': [
     'gives a page one function, which asks the main process',
     'opens a store that ignores the environment',

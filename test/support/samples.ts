@@ -20,21 +20,42 @@ export function anchorOf(heading: string): string {
     .replaceAll(' ', '-');
 }
 
+const languages = ['js', 'ts', 'json', 'sql', 'sh', 'ini', 'console', 'xml'] as const;
+
 export interface Sample {
-  language: 'js' | 'ts' | 'json' | 'sql';
+  language: (typeof languages)[number];
   /** As on the page. */
   code: string;
   /** The code, after the imports of the page's earlier samples: it may use them. */
   source: string;
 }
 
+/** The blocks of a page that are set off as code, in its order. In a list they are indented. */
+function blocksOf(page: string): { language: string; code: string }[] {
+  const text = readFileSync(path.join(root, page), 'utf8');
+  return Array.from(
+    text.matchAll(/^( *)```(\S*)\n(.*?)^\1```$/gms),
+    ([, indentation, language = '', code = '']) => ({
+      language,
+      code: code.replaceAll(new RegExp(`^${indentation!}`, 'gm'), ''),
+    }),
+  );
+}
+
+/** The languages of the blocks that are no samples. */
+export const otherLanguages = new Set(
+  pages
+    .flatMap(blocksOf)
+    .map(({ language }) => language)
+    .filter((language) => !(languages as readonly string[]).includes(language)),
+);
+
 /** The samples of a page, in its order. */
 export function samplesOf(page: string): Sample[] {
-  const text = readFileSync(path.join(root, page), 'utf8');
   const imported = new Map<string, string>();
-  return Array.from(
-    text.matchAll(/^```(js|ts|json|sql)\n(.*?)^```$/gms),
-    ([, language, code = '']) => {
+  return blocksOf(page)
+    .filter(({ language }) => !otherLanguages.has(language))
+    .map(({ language, code }) => {
       const own = new Set<string>();
       for (const [, names, module] of code.matchAll(/^import \{([^}]+)\} from '([^']+)'/gm)) {
         for (const name of names!.split(',').map((name) => name.trim())) {
@@ -47,8 +68,7 @@ export function samplesOf(page: string): Sample[] {
         .map(([name, module]) => `import { ${name} } from '${module}'; `);
       const sample = { language: language as Sample['language'], code };
       return { ...sample, source: isProgram(sample) ? before.join('') + code : code };
-    },
-  );
+    });
 }
 
 /** Whether a sample is JavaScript or TypeScript. */

@@ -1,54 +1,52 @@
 /**
- * An Electron main process that enrolls a device key once. For each connection it proves that it
- * runs on the machine that has the key.
+ * An Electron app that proves to a backend on which machine it runs. Keys stay in this process: a
+ * page gets tokens only. Malicious code in a page can therefore cause signatures only of payloads
+ * that remote-control.ts forms.
  *
- *   npm install node-device-key   # no compiler, no electron-rebuild: the addon is Node-API
- *   BACKEND_ORIGIN=https://chatgpt.com electron .
+ *   npm install   # no compiler, no electron-rebuild: the addon is Node-API
+ *   BACKEND_ORIGIN=https://chatgpt.com npm start
  *
- * The renderer requests a connection with `ipcRenderer.invoke('remote-control:connect', { login,
- * accountUserId, clientId })`, and gets `{ ok: true, token }` or `{ ok: false, code, message }`. It
- * cannot request a signature, so malicious code in a page can cause signatures only of payloads
- * that this file forms.
- *
- * Leave the addon outside the asar archive: `"asarUnpack": ["node_modules/node-device-key/**"]`
- * with electron-builder, `packagerConfig.asar.unpack` with Forge. A .node file inside the archive
- * cannot be loaded. examples/backend/server.ts is the matching backend.
+ * package.json has the settings of electron-builder (`npm run dist`) and Electron Forge
+ * (`npm run make`); docs/electron.md explains them.
  */
-import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 
-import { app, dialog, ipcMain } from 'electron';
-import {
-  DeviceKeyError,
-  DeviceKeyStore,
-  deviceIdentitySha256,
-  type DeviceKeySignPayload,
-  type DeviceKeySignResponse,
-} from 'node-device-key';
+import { app, BrowserWindow, dialog, ipcMain, type IpcMainInvokeEvent } from 'electron';
 
-const CLIENT_PATH = '/wham/remote/control/client';
-const ENROLL_PATH = `${CLIENT_PATH}/enroll`;
-const backendOrigin = process.env['BACKEND_ORIGIN'] ?? 'https://chatgpt.com';
+import { close, connect, describe, protection, type Account } from './remote-control';
 
-interface Account {
-  login: string;
-  accountUserId: string;
-  clientId: string;
+const page = path.join(__dirname, '../index.html');
+
+function openWindow(): void {
+  const window = new BrowserWindow({
+    webPreferences: {
+      preload: path.join(__dirname, 'preload.js'),
+      contextIsolation: true,
+      sandbox: true,
+      nodeIntegration: false,
+    },
+  });
+  // The window shows one page. Another one would get the functions of the preload script too.
+  window.webContents.on('will-navigate', (event) => event.preventDefault());
+  window.webContents.setWindowOpenHandler(() => ({ action: 'deny' }));
+  void window.loadFile(page);
 }
 
-// One store for the whole app. Opening it accesses neither disk nor TPM, so it cannot delay or
-// break the start; it works on its own threads, so it never blocks a window. This file decides what
-// counts as hardware, not the environment or a default.
-const store = DeviceKeyStore.open({
-  directory: path.join(app.getPath('userData'), 'device-keys'),
-  environment: false,
-  tcti: 'device:/dev/tpmrm0',
-  allowSimulator: false,
-});
-const enrollments = new Map<string, Promise<string>>();
+/** Throws unless the window's own page sent the message. A frame inside the page can be foreign. */
+function checkSender({ senderFrame }: IpcMainInvokeEvent): void {
+  if (senderFrame?.parent !== null || senderFrame.url !== pathToFileURL(page).href) {
+    throw new Error('The sender is not the page of this app.');
+  }
+}
 
-ipcMain.handle('remote-control:connect', async (_event, account: Account) => {
+ipcMain.handle('remote-control:protection', (event) => {
+  checkSender(event);
+  return protection();
+});
+
+ipcMain.handle('remote-control:connect', async (event, account: Account) => {
+  checkSender(event);
   try {
     return { ok: true, token: await connect(account) };
   } catch (error) {
@@ -59,115 +57,13 @@ ipcMain.handle('remote-control:connect', async (_event, account: Account) => {
   }
 });
 
+void app.whenReady().then(openWindow);
+
+app.on('window-all-closed', () => app.quit());
+
 // Electron does not wait for promises here. So prevent the exit, and exit when the store has
 // released the TPM.
 app.once('will-quit', (event) => {
   event.preventDefault();
-  void store.close().finally(() => app.exit());
+  void close().finally(() => app.exit());
 });
-
-/** Resolves to a token that is valid for this connection. */
-async function connect(account: Account): Promise<string> {
-  const { accountUserId, clientId, login } = account;
-  const keyId = await enrolledKey(account);
-  const session = (await post(`${CLIENT_PATH}/start`, login, { clientId })) as {
-    sessionId: string;
-    nonce: string;
-    token: string;
-    tokenExpiresAt: number;
-  };
-  const proof = await prove(keyId, {
-    type: 'remoteControlClientConnection',
-    audience: 'remote_control_client_websocket',
-    nonce: session.nonce,
-    sessionId: session.sessionId,
-    // The address to which this app really connects, not one from a response: a proof that a man in
-    // the middle obtains then names the man in the middle.
-    targetOrigin: backendOrigin,
-    targetPath: CLIENT_PATH,
-    accountUserId,
-    clientId,
-    tokenExpiresAt: session.tokenExpiresAt,
-    tokenSha256Base64url: sha256(session.token),
-    scopes: ['remote_control_controller_websocket'],
-  });
-  await post(CLIENT_PATH, session.token, { sessionId: session.sessionId, proof });
-  return session.token;
-}
-
-/** The key of this account. Enrolls one if there is none, and only once if several windows ask. */
-function enrolledKey(account: Account): Promise<string> {
-  const name = sha256(JSON.stringify([account.accountUserId, account.clientId]));
-  const enrollment = enrollments.get(name) ?? findOrEnroll(name, account);
-  enrollments.set(name, enrollment);
-  enrollment.catch(() => enrollments.delete(name)); // the next connection tries again
-  return enrollment;
-}
-
-async function findOrEnroll(name: string, account: Account): Promise<string> {
-  const file = path.join(app.getPath('userData'), `enrolled-${name}`);
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-  const keyId = await enroll(account);
-  await writeFile(file, keyId);
-  return keyId;
-}
-
-async function enroll({ accountUserId, clientId, login }: Account): Promise<string> {
-  const challenge = (await post(`${ENROLL_PATH}/start`, login, { clientId })) as {
-    challengeId: string;
-    nonce: string;
-    challengeExpiresAt: number;
-  };
-  const key = await store.create({ accountUserId, clientId });
-  const { keyId } = key;
-  try {
-    const proof = await prove(keyId, {
-      type: 'remoteControlClientEnrollment',
-      audience: 'remote_control_client_enrollment',
-      nonce: challenge.nonce,
-      challengeId: challenge.challengeId,
-      targetOrigin: backendOrigin,
-      targetPath: ENROLL_PATH,
-      accountUserId,
-      clientId,
-      challengeExpiresAt: challenge.challengeExpiresAt,
-      deviceIdentitySha256Base64url: deviceIdentitySha256(key),
-    });
-    const { challengeId } = challenge;
-    await post(ENROLL_PATH, login, { challengeId, key, proof });
-    return keyId;
-  } catch (error) {
-    await store.delete({ keyId }).catch(() => undefined); // no backend knows it, so it is useless
-    throw error;
-  }
-}
-
-function prove(keyId: string, payload: DeviceKeySignPayload): Promise<DeviceKeySignResponse> {
-  // A user at a window should not have to wait longer.
-  return store.sign({ keyId, payload }, { signal: AbortSignal.timeout(20_000) });
-}
-
-async function post(urlPath: string, bearer: string, body: object): Promise<unknown> {
-  const response = await fetch(backendOrigin + urlPath, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${bearer}` },
-    body: JSON.stringify(body),
-    redirect: 'error', // a proof must never follow a redirect to another place
-  });
-  if (!response.ok) throw new Error(`The server refused this device (HTTP ${response.status}).`);
-  return response.json();
-}
-
-/** A DeviceKeyError's message tells what happened and what the user can do. */
-function describe(error: unknown): { code: string; message: string } {
-  if (error instanceof DeviceKeyError) return { code: error.code, message: error.message };
-  return { code: 'failed', message: error instanceof Error ? error.message : String(error) };
-}
-
-function sha256(data: string): string {
-  return createHash('sha256').update(data).digest('base64url');
-}

@@ -112,7 +112,7 @@ test('without a build of the addon it says how to get one', async () => {
 });
 
 describe('on machines that are not available here', () => {
-  const versions = { nodeDeviceKey: '0.1.0', node: '20.0.0', platform: 'plan9-mips' };
+  const versions = { nodeDeviceKey: '0.0.0-test', node: '20.0.0', platform: 'plan9-mips' };
   const directory = { directory: '/keys', exists: false, mode: null, owner: null, writable: true };
   const hardware: DeviceKeyProviderSupport = {
     provider: 'tpm2',

@@ -1,17 +1,19 @@
-// The examples: an Electron main process with a real TPM, and a backend that verifies its proofs.
+// The examples: an Electron app with a software TPM, and a backend that verifies its proofs.
 // test/support/electron-stand-in.ts stands in for Electron.
-import { fork, type ChildProcess } from 'node:child_process';
+import { execFile, fork, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import ts from 'typescript';
 
 import { startBackend } from '../../examples/backend/server';
 import { deviceIdentitySha256, type DeviceKeyPublicResponse } from '../../dist/index.js';
 import { verifyDeviceKeySignature } from '../../dist/verify.js';
-import type { FromMain, ToMain } from '../support/electron-stand-in';
+import type { Frame, FromMain, ToMain } from '../support/electron-stand-in';
 import { SoftwareSigner } from '../support/software-signer';
 import { SoftwareTpm } from '../support/swtpm';
 
@@ -49,22 +51,33 @@ afterEach(async () => {
 
 describe('the Electron example', () => {
   let tpm: SoftwareTpm;
+  let built: string;
   let directory: string;
   let userData: string;
   let running: Set<ChildProcess>;
 
-  // Below the package's root, where `node-device-key` is this package.
+  // A copy of the example in which this package is installed. It is below the package's root, so
+  // that the compiler finds the types of Electron.
+  beforeAll(async () => {
+    await mkdir(path.join(root, '.cache'), { recursive: true });
+    built = await mkdtemp(path.join(root, '.cache/electron-'));
+    await cp(path.join(root, 'examples/electron'), built, { recursive: true });
+    await mkdir(path.join(built, 'node_modules'));
+    await symlink(root, path.join(built, 'node_modules/node-device-key'));
+    const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
+    await promisify(execFile)(process.execPath, [compiler], { cwd: built });
+  });
+  afterAll(() => rm(built, { recursive: true }));
+
   beforeEach(async () => {
     running = new Set();
     tpm = await SoftwareTpm.start();
-    await mkdir(path.join(root, '.cache'), { recursive: true });
     directory = await mkdtemp(path.join(root, '.cache/electron-'));
     userData = path.join(directory, 'user-data');
     await mkdir(userData);
-    await mkdir(path.join(directory, 'node_modules/electron'), { recursive: true });
-    await compile('examples/electron/main.ts', 'main.js');
-    await useSimulator('main.js');
-    await compile('test/support/electron-stand-in.ts', 'node_modules/electron/index.js');
+    await cp(built, directory, { recursive: true });
+    await useSimulator('compiled/remote-control.js');
+    await installStandIn();
   });
   afterEach(async () => {
     for (const child of running) child.kill('SIGKILL');
@@ -72,15 +85,17 @@ describe('the Electron example', () => {
     await rm(directory, { recursive: true });
   });
 
-  async function compile(source: string, target: string): Promise<void> {
-    const { outputText } = ts.transpileModule(await readFile(path.join(root, source), 'utf8'), {
+  async function installStandIn(): Promise<void> {
+    const source = await readFile(path.join(root, 'test/support/electron-stand-in.ts'), 'utf8');
+    const { outputText } = ts.transpileModule(source, {
       compilerOptions: {
         target: ts.ScriptTarget.ES2022,
         module: ts.ModuleKind.CommonJS,
         esModuleInterop: true,
       },
     });
-    await writeFile(path.join(directory, target), outputText);
+    await mkdir(path.join(directory, 'node_modules/electron'));
+    await writeFile(path.join(directory, 'node_modules/electron/index.js'), outputText);
   }
 
   /** The example accepts only hardware and ignores the environment, so this changes its source. */
@@ -103,7 +118,10 @@ describe('the Electron example', () => {
 
   /** The app, with the actions and observations of its windows and its user. */
   async function startApp(environment: Record<string, string> = {}) {
-    const child = fork(path.join(directory, 'main.js'), {
+    const { main } = JSON.parse(await readFile(path.join(directory, 'package.json'), 'utf8')) as {
+      main: string;
+    };
+    const child = fork(path.join(directory, main), {
       env: {
         ...process.env,
         USER_DATA: userData,
@@ -118,28 +136,85 @@ describe('the Electron example', () => {
     });
     const send = (message: ToMain) => child.send(message);
     const errorBoxes: [string, string][] = [];
-    const results = new Map<number, (result: unknown) => void>();
-    await new Promise<void>((resolve) => {
+    const calls: { resolve: (result: unknown) => void; reject: (error: Error) => void }[] = [];
+    let allowed: ((answer: boolean) => void) | undefined;
+    const loaded = await new Promise<Extract<FromMain, { loaded: string }>>((resolve, reject) => {
+      void exited.then((code) => reject(new Error(`the app exited with ${code ?? 'a signal'}`)));
       child.on('message', (message: FromMain) => {
-        if ('ready' in message) resolve();
+        if ('loaded' in message) resolve(message);
         else if ('errorBox' in message) errorBoxes.push(message.errorBox);
-        else results.get(message.call)?.(message.result);
+        else if ('allowed' in message) allowed?.(message.allowed);
+        else if ('error' in message) calls[message.call]!.reject(new Error(message.error));
+        else calls[message.call]!.resolve(message.result);
       });
     });
-    let calls = 0;
+    const call = (name: string, argument?: unknown): Promise<unknown> =>
+      new Promise((resolve, reject) => {
+        const number = calls.push({ resolve, reject }) - 1;
+        send({ api: 'remoteControl', function: name, call: number, argument });
+      });
+    const isAllowed = (message: ToMain): Promise<boolean> =>
+      new Promise((resolve) => {
+        allowed = resolve;
+        send(message);
+      });
     return {
-      errorBoxes,
-      connect: (as: object = account): Promise<unknown> =>
-        new Promise((resolve) => {
-          results.set(++calls, resolve);
-          send({ invoke: 'remote-control:connect', call: calls, argument: as });
-        }),
+      ...{ errorBoxes, loaded, send, isAllowed, exited },
+      connect: (as: object = account) => call('connect', as),
+      protection: () => call('protection'),
       quit: (): Promise<number | null> => {
         send({ quit: true });
         return exited;
       },
     };
   }
+
+  test('opens its page without Node.js, and with two functions', async () => {
+    const app = await startApp();
+    expect(app.loaded).toEqual({
+      loaded: pathToFileURL(path.join(directory, 'index.html')).href,
+      webPreferences: {
+        preload: path.join(directory, 'compiled/preload.js'),
+        contextIsolation: true,
+        sandbox: true,
+        nodeIntegration: false,
+      },
+      exposed: { remoteControl: ['protection', 'connect'] },
+    });
+    app.send({ closeWindow: true });
+    expect(await app.exited).toBe(0);
+  });
+
+  test('tells its page whether the machine can protect a key', async () => {
+    const app = await startApp();
+    expect(await app.protection()).toEqual({ hardware: true, reason: null });
+    await tpm.kill();
+    expect(await app.protection()).toEqual({
+      hardware: false,
+      reason: expect.stringMatching(/TPM/) as string,
+    });
+    await app.quit();
+  });
+
+  test('shows no other page, and opens no other window', async () => {
+    const app = await startApp();
+    expect(await app.isAllowed({ navigate: 'https://evil.test/' })).toBe(false);
+    expect(await app.isAllowed({ open: 'https://evil.test/' })).toBe(false);
+    await app.quit();
+  });
+
+  test.each<[string, (page: string) => Frame]>([
+    ['another page', () => ({ url: 'https://evil.test/', parent: null })],
+    ['another file', (page) => ({ url: new URL('other.html', page).href, parent: null })],
+    ['a frame in the page', (page) => ({ url: page, parent: {} })],
+  ])('answers nothing to %s', async (_, frame) => {
+    const app = await startApp();
+    app.send({ frame: frame(app.loaded.loaded) });
+    await expect(app.connect()).rejects.toThrow('The sender is not the page of this app.');
+    await expect(app.protection()).rejects.toThrow('The sender is not the page of this app.');
+    expect(audit).toEqual([]);
+    await app.quit();
+  });
 
   const connected = { ok: true, token: expect.any(String) as string };
   const keyFiles = () => readdir(path.join(userData, 'device-keys'));

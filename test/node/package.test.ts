@@ -23,6 +23,21 @@ test('package.json has no script named build, before which npm would run prebuil
   expect(scripts).not.toHaveProperty('build');
 });
 
+test('only package.json, package-lock.json and CHANGELOG.md have the version', () => {
+  const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  // The package's name, and its version soon after it.
+  const repeated = new RegExp(
+    String.raw`node-?device-?key.{0,20}(?<![\d.])${version.replaceAll('.', String.raw`\.`)}(?!\d|\.\d)`,
+    'is',
+  );
+  const repeating = inRepository()
+    .filter((file) => file !== 'CHANGELOG.md')
+    .filter((file) => repeated.test(readFileSync(path.join(root, file), 'latin1')));
+  expect(repeating).toEqual(['package-lock.json', 'package.json']);
+});
+
 describe('the npm package', () => {
   let scratch: string;
   let tarball: string;

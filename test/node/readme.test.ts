@@ -4,20 +4,15 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
 
-import { isProgram, pages, samplesOf } from '../support/samples';
+import { anchorOf, isProgram, pages, samplesOf } from '../support/samples';
 
 const root = path.join(__dirname, '../..');
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
 
-/** The anchors of the headings of a page, as GitHub makes them. */
+/** The anchors of the headings of a page. */
 function anchors(page: string): string[] {
   const prose = read(page).replaceAll(/^```.*?^```$/gms, '');
-  return Array.from(prose.matchAll(/^#+ (.*)$/gm), ([, heading]) =>
-    heading!
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
-      .replaceAll(' ', '-'),
-  );
+  return Array.from(prose.matchAll(/^#+ (.*)$/gm), ([, heading]) => anchorOf(heading!));
 }
 
 const programsOf = (page: string) => samplesOf(page).filter(isProgram);
@@ -59,10 +54,8 @@ function typeErrors(sources: Map<string, string>): string[] {
       ? getSourceFile(name, ...rest)
       : ts.createSourceFile(name, source, ts.ScriptTarget.ES2022);
   };
-  const surroundings = ['sample-surroundings.d.ts', 'electron.d.ts'].map((name) =>
-    path.join(root, 'test/support', name),
-  );
-  const program = ts.createProgram([...files.keys(), ...surroundings], options, host);
+  const surroundings = path.join(root, 'test/support/sample-surroundings.d.ts');
+  const program = ts.createProgram([...files.keys(), surroundings], options, host);
   return ts.getPreEmitDiagnostics(program).map((d) => {
     const message = ts.flattenDiagnosticMessageText(d.messageText, '\n');
     const line = d.file && ts.getLineAndCharacterOfPosition(d.file, d.start ?? 0).line + 1;

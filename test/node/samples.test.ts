@@ -12,7 +12,7 @@ import ts from 'typescript';
 import { CertificateAuthority } from '../support/certificate-authority';
 import { PostgresServer, RedisServer } from '../support/databases';
 import { essentialEnvironment } from '../support/platform';
-import { fileOf, pages, samplesOf } from '../support/samples';
+import { fileOf, otherLanguages, pages, samplesOf } from '../support/samples';
 import { SoftHsm, softHsmModule } from '../support/softhsm';
 import { SoftwareTpm } from '../support/swtpm';
 
@@ -21,7 +21,12 @@ const node22 = path.join(root, '.cache/bundlers/node_modules/node-22/bin/node');
 
 /** What each sample does, in the order of its page. test/node/bundlers.test.ts has those of bundlers.md. */
 const samples: Record<string, string[]> = {
-  'README.md': ['enrolls a key, as a backend sees it'],
+  'CONTRIBUTING.md': ['names the scripts', 'builds and runs the tests that need no simulator'],
+  'README.md': [
+    'runs the demonstration and the tests',
+    'installs the package',
+    'enrolls a key, as a backend sees it',
+  ],
   'docs/app-server.md': [
     'answers a request for the public key',
     'opens a store in memory that signs like a TPM',
@@ -37,7 +42,10 @@ const samples: Record<string, string[]> = {
     'migrates a client to a new key, to which the old key agrees',
     'counts the decisions by type and code',
   ],
-  'docs/cli.md': ['shows the error for a key that is not there'],
+  'docs/cli.md': [
+    'shows the error for a key that is not there',
+    'shows what doctor says about a TPM that the user may not use',
+  ],
   'docs/design.md': ['shows the record of a key in a TPM'],
   'docs/dpop.md': [
     'makes a key and a fetch that adds proofs',
@@ -48,17 +56,28 @@ const samples: Record<string, string[]> = {
     'verifies proofs, with nonces, on the server',
   ],
   // With a stand-in for Electron, test/support/electron-stand-in.ts. The two configurations are
-  // loaded, and their globs compared with the files of the package: electron-builder and Forge are
-  // not installed.
+  // loaded, and their globs compared with the files of the package and with examples/electron:
+  // electron-builder and Forge are not installed.
   'docs/electron.md': [
     'gives a page one function, which asks the main process',
     'opens a store that ignores the environment',
     'electron-builder leaves the addons outside the archive',
     'Electron Forge leaves the addons outside the archive',
   ],
+  'docs/macos.md': ['claims the access group of the keychain'],
+  'docs/performance.md': ['measures the speed'],
   'docs/pkcs11.md': [
     'makes a key in a token if the policy allows it',
     'chooses the module and the token, and asks the user for the PIN',
+    'gives a service its PIN',
+    'lists the private keys of a token',
+    'sets up a token of SoftHSM',
+    'sets up a token under a user of its own',
+    'describes the service of that user',
+    'starts that service',
+    'makes a key as a client of that service',
+    'uses a smart card',
+    'sets up a token of tpm2-pkcs11',
   ],
   'docs/remote-control.md': [
     'declares the four functions',
@@ -66,6 +85,7 @@ const samples: Record<string, string[]> = {
     'sets the directory and the longest lifetime in code',
     'makes a proof that a backend accepts',
   ],
+  'docs/storage.md': ['openssl signs with a key, and verifies'],
   'docs/verify.md': [
     'answers requests with proofs',
     'declares the nonce store',
@@ -74,12 +94,32 @@ const samples: Record<string, string[]> = {
 };
 
 const typesOnly = 'it has only types, which readme.test.ts compares with those of the package';
+const tooLong = 'it takes minutes, and runs these tests too';
+const ownUser =
+  'it changes the users and services of the system; pkcs11-server.test.ts does the same without';
 
 /** Samples that do not run, and the reason. */
 const notRun: Record<string, string> = {
   'declares the four functions': typesOnly,
   'declares the nonce store': typesOnly,
+  'names the scripts': tooLong,
+  'builds and runs the tests that need no simulator': tooLong,
+  'runs the demonstration and the tests': `${tooLong}; demo.test.ts runs the demonstration`,
+  'installs the package': 'package.test.ts installs it',
+  'measures the speed': 'it takes minutes',
+  'gives a service its PIN': 'systemd does not run here',
+  'sets up a token under a user of its own': ownUser,
+  'describes the service of that user': ownUser,
+  'starts that service': ownUser,
+  'makes a key as a client of that service': ownUser,
+  'uses a smart card': 'there is no smart card here',
+  'sets up a token of tpm2-pkcs11': 'pkcs11-tpm2.test.ts does so with pkcs11-tool',
 };
+
+/** The samples that run, by page. */
+const runs = Object.entries(samples)
+  .map(([page, titles]) => [page, titles.filter((title) => !Object.hasOwn(notRun, title))] as const)
+  .filter(([, titles]) => titles.length > 0);
 
 test('the table above has every sample of the documentation', () => {
   const counted = pages
@@ -88,6 +128,32 @@ test('the table above has every sample of the documentation', () => {
   const listed = Object.entries(samples).map(([page, titles]) => [page, titles.length]);
   expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(counted));
   expect(Object.values(samples).flat()).toEqual(expect.arrayContaining(Object.keys(notRun)));
+});
+
+test('the other blocks are diagrams and texts', () => {
+  expect(otherLanguages).toEqual(new Set(['mermaid', 'text', '']));
+});
+
+describe('the shell samples', () => {
+  const scripts = pages.flatMap((page) =>
+    samplesOf(page)
+      .filter(({ language }) => language === 'sh')
+      .map(({ code }) => [page, code.split('\n')[0]!, code] as const),
+  );
+
+  test.each(scripts)('of %s are valid: %s', async (_page, _line, code) => {
+    await promisify(execFile)('bash', ['-n', '-c', code]);
+  });
+
+  test('name scripts of package.json', async () => {
+    const manifest = await readFile(path.join(root, 'package.json'), 'utf8');
+    const { scripts: known } = JSON.parse(manifest) as { scripts: object };
+    const named = scripts.flatMap(([, , code]) =>
+      Array.from(code.matchAll(/\bnpm run ([\w:-]+)/g), ([, name]) => name!),
+    );
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter((name) => !Object.hasOwn(known, name))).toEqual([]);
+  });
 });
 
 /** What the samples of a page need besides the TPM and PostgreSQL, until `stop`. */
@@ -163,7 +229,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([tpm.stop(), postgres.stop()]));
 
-describe.each(Object.entries(samples))('%s', (page, titles) => {
+describe.each(runs)('%s', (page, titles) => {
   let directory: string;
   let around: Surroundings;
 
@@ -182,7 +248,7 @@ describe.each(Object.entries(samples))('%s', (page, titles) => {
     await rm(directory, { recursive: true });
   });
 
-  test.each(titles.filter((title) => !Object.hasOwn(notRun, title)))('%s', async (title) => {
+  test.each(titles)('%s', async (title) => {
     const child = path.join(__dirname, 'children/run-sample.mjs');
     const { stdout } = await promisify(execFile)(
       around.node ?? process.execPath,

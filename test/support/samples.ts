@@ -1,4 +1,4 @@
-// The code samples of the documentation, and the modules that the tests make of them.
+// The pages of the documentation, their code samples, and the modules that the tests make of them.
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
@@ -12,21 +12,50 @@ export const pages = [
     .map((name) => `docs/${name}`),
 ];
 
+/** The anchor that GitHub gives a heading. */
+export function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(' ', '-');
+}
+
+const languages = ['js', 'ts', 'json', 'sql', 'sh', 'ini', 'console', 'xml'] as const;
+
 export interface Sample {
-  language: 'js' | 'ts' | 'json' | 'sql';
+  language: (typeof languages)[number];
   /** As on the page. */
   code: string;
   /** The code, after the imports of the page's earlier samples: it may use them. */
   source: string;
 }
 
+/** The blocks of a page that are set off as code, in its order. In a list they are indented. */
+function blocksOf(page: string): { language: string; code: string }[] {
+  const text = readFileSync(path.join(root, page), 'utf8');
+  return Array.from(
+    text.matchAll(/^( *)```(\S*)\n(.*?)^\1```$/gms),
+    ([, indentation, language = '', code = '']) => ({
+      language,
+      code: code.replaceAll(new RegExp(`^${indentation!}`, 'gm'), ''),
+    }),
+  );
+}
+
+/** The languages of the blocks that are no samples. */
+export const otherLanguages = new Set(
+  pages
+    .flatMap(blocksOf)
+    .map(({ language }) => language)
+    .filter((language) => !(languages as readonly string[]).includes(language)),
+);
+
 /** The samples of a page, in its order. */
 export function samplesOf(page: string): Sample[] {
-  const text = readFileSync(path.join(root, page), 'utf8');
   const imported = new Map<string, string>();
-  return Array.from(
-    text.matchAll(/^```(js|ts|json|sql)\n(.*?)^```$/gms),
-    ([, language, code = '']) => {
+  return blocksOf(page)
+    .filter(({ language }) => !otherLanguages.has(language))
+    .map(({ language, code }) => {
       const own = new Set<string>();
       for (const [, names, module] of code.matchAll(/^import \{([^}]+)\} from '([^']+)'/gm)) {
         for (const name of names!.split(',').map((name) => name.trim())) {
@@ -39,8 +68,7 @@ export function samplesOf(page: string): Sample[] {
         .map(([name, module]) => `import { ${name} } from '${module}'; `);
       const sample = { language: language as Sample['language'], code };
       return { ...sample, source: isProgram(sample) ? before.join('') + code : code };
-    },
-  );
+    });
 }
 
 /** Whether a sample is JavaScript or TypeScript. */

@@ -12,7 +12,7 @@ import { inSeconds } from './payloads.mjs';
 
 export default {
   async 'enrolls a key, as a backend sees it'() {
-    const { enroll } = await load(1);
+    const { enroll } = await load(3);
     const challenge = {
       challengeId: 'challenge-1',
       nonce: randomBytes(32).toString('base64url'),

@@ -22,6 +22,10 @@ const addons = Array.from(
 );
 const addonsOfMac = addons.filter((file) => file.includes('darwin'));
 assert.equal(addonsOfMac.length, 2);
+/** The settings of examples/electron, for comparison. */
+const example = JSON.parse(
+  readFileSync(new URL('../../../../examples/electron/package.json', import.meta.url), 'utf8'),
+);
 const script = `${installed}/dist/index.js`;
 
 /** As @electron/universal matches the files of the two halves of an app. */
@@ -58,14 +62,18 @@ export default {
     const isUnpacked = (file) => asarUnpack.some((glob) => minimatch(file, glob));
     assert.deepEqual([...addons, script].filter(isUnpacked), addons);
     assert.deepEqual(forOneProcessor([...addons, script], mac.x64ArchFiles), addonsOfMac);
+    assert.deepEqual(example.build.asarUnpack, asarUnpack);
+    assert.equal(example.build.npmRebuild, false);
   },
 
   async 'Electron Forge leaves the addons outside the archive'() {
-    const { packagerConfig } = await load(4);
+    const { packagerConfig, rebuildConfig } = await load(4);
     const { asar, osxUniversal, osxSign } = packagerConfig;
     const isUnpacked = (file) => minimatch(`/app/${file}`, asar.unpack, { matchBase: true });
     assert.deepEqual([...addons, script].filter(isUnpacked), addons);
     assert.deepEqual(forOneProcessor([...addons, script], osxUniversal.x64ArchFiles), addonsOfMac);
     assert.equal(osxSign.optionsForFile().entitlements, 'entitlements.mac.plist');
+    const { forge } = example.config;
+    assert.deepEqual([forge.packagerConfig.asar, forge.rebuildConfig], [asar, rebuildConfig]);
   },
 };

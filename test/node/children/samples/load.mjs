@@ -9,8 +9,8 @@ const require = createRequire(import.meta.url);
 let loads = 0;
 
 /**
- * Runs a sample, and returns its exports and its top-level declarations. Each call runs it again. Of
- * a JSON sample it returns the value, of SQL the text.
+ * Runs a program of the page, and returns its exports and its top-level declarations. Each call runs
+ * it again. Of a JSON sample it returns the value, of others the text.
  *
  * @param {number} number its place on the page, from 1
  * @param {object} [options]
@@ -29,7 +29,7 @@ export async function load(number, { globals = {}, replace = {} } = {}) {
   }
   const extension = path.extname(original);
   if (extension === '.json') return JSON.parse(text);
-  if (extension === '.sql') return text;
+  if (!/^\.[cm]js$/.test(extension)) return text;
   const file = path.resolve(`${number}-load-${(loads += 1)}${extension}`);
   writeFileSync(file, text);
   return extension === '.cjs' ? require(file) : import(pathToFileURL(file).href);

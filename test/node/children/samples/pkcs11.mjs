@@ -5,6 +5,7 @@ import { InMemoryNonceStore, verifyDeviceKeyProof } from 'node-device-key/verify
 
 import { load } from './load.mjs';
 import { connection, owner } from './payloads.mjs';
+import { deviceKey, runShell } from './run-shell.mjs';
 
 async function assertSigns(sign, { keyId, publicKeySpkiDerBase64, protectionClass }) {
   assert.equal(protectionClass, 'os_protected_nonextractable');
@@ -42,5 +43,26 @@ export default {
     const key = await store.create({ ...owner, protectionPolicy });
     await assertSigns((params) => store.sign(params), key);
     assert.deepEqual(questions, [['My card', false]]);
+  },
+
+  async 'lists the private keys of a token'() {
+    process.env.DEVICE_KEY_PKCS11_MODULE = module;
+    process.env.DEVICE_KEY_PKCS11_PIN = pin;
+    const { key } = await load(1, { globals: owner });
+    const replace = { '…': module, '--login': `--login --pin ${pin}` };
+    const listed = await runShell(4, { replace });
+    assert.match(listed, new RegExp(`^Private Key Object; EC\n +label: +${key.keyId}\n`, 'm'));
+  },
+
+  async 'sets up a token of SoftHSM'() {
+    const { accountUserId, clientId } = owner;
+    const output = await runShell(5, {
+      replace: { 'sudo apt install softhsm2 opensc\n': '' },
+      then:
+        `${deviceKey} create --account ${accountUserId} --client ${clientId} ` +
+        '--policy allow_os_protected_nonextractable --json',
+    });
+    const key = JSON.parse(output.trimEnd().split('\n').at(-1));
+    assert.equal(key.protectionClass, 'os_protected_nonextractable');
   },
 };

@@ -3,30 +3,26 @@
 //   npm run test:hosts
 //
 // Packs and installs the package with the prebuilt addons that are in prebuilds/ (`npm run prebuild`), as on
-// a machine without compiler and Python. Each runtime then runs test/hosts/use-a-key.mjs with a software TPM
-// (for Windows, with a stand-in for its key store), and each Node.js of this machine's kind also the tests
-// of the API.
-import { execFileSync, spawnSync } from 'node:child_process';
+// a machine without compiler and Python, once with npm's --ignore-scripts and once without. Each runtime then
+// runs test/hosts/use-a-key.mjs with a software TPM (for Windows, with a stand-in for its key store), and
+// each Node.js of this machine's kind also the tests of the API.
+import { spawnSync } from 'node:child_process';
 import {
   closeSync,
-  cpSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
   rmSync,
   statSync,
-  symlinkSync,
-  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { performance } from 'node:perf_hooks';
 
 import { startSoftwareTpm } from '../examples/remote-control/software-tpm.mjs';
 import { nodeOnArm64 } from './hosts/arm64.mjs';
 import { bunOnMusl } from './hosts/musl.mjs';
+import { install, pack } from './hosts/package.mjs';
 import { nodeOnWindows } from './hosts/windows.mjs';
 
 const root = path.join(import.meta.dirname, '..');
@@ -35,6 +31,7 @@ const targets = JSON.parse(readFileSync('cmake/toolchains/targets.json', 'utf8')
 const prebuilt = (target) => path.join('prebuilds', targets[target].file);
 const runtimes = path.join(root, '.cache/hosts/node_modules');
 const installLimitSeconds = 10;
+const thisMachine = 'linux-x64-glibc';
 
 const scratch = mkdtempSync(path.join(tmpdir(), 'dk-hosts-'));
 const endings = [];
@@ -48,18 +45,18 @@ if (windows) endings.push(windows.stop);
 const hosts = [
   ...[18, 20, 22, 24, 26].map((version) => ({
     name: `Node.js ${version}`,
-    target: 'linux-x64-glibc',
+    target: thisMachine,
     command: [`${runtimes}/node-${version}/bin/node`],
     jest: true,
   })),
   {
     name: 'Bun',
-    target: 'linux-x64-glibc',
+    target: thisMachine,
     command: [`${runtimes}/@oven/bun-linux-x64/bin/bun`],
   },
   {
     name: 'Deno',
-    target: 'linux-x64-glibc',
+    target: thisMachine,
     command: [`${runtimes}/@deno/linux-x64-glibc/deno`, 'run', '--allow-all'],
   },
   { name: 'Bun on musl', target: 'linux-x64-musl', command: bunOnMusl(scratch, runtimes) },
@@ -76,68 +73,38 @@ const hosts = [
   })),
 ].filter(({ target }) => existsSync(prebuilt(target)));
 
-if (hosts.length === 0) {
-  console.error('test-hosts: prebuilds/ has no addon: run `npm run prebuild`');
+if (!existsSync(prebuilt(thisMachine))) {
+  console.error('test-hosts: prebuilds/ has no addon for this machine: run `npm run prebuild`');
   process.exit(1);
 }
 
 let failed = false;
-const tarball = pack();
-const { installed, seconds } = install(tarball);
+const tarball = pack(scratch, Object.keys(targets).map(prebuilt));
+const installations = [];
+for (const options of [[], ['--ignore-scripts']])
+  installations.push(await tryInstallation(options));
+const [{ project, installed }] = installations;
 const rows = [];
 for (const host of hosts) rows.push(await tryHost(host));
 report();
 process.exitCode = failed ? 1 : 0;
 
-/** The tarball, from a copy of what git has: packing rebuilds dist/. */
-function pack() {
-  const copy = path.join(scratch, 'checkout');
-  for (const file of execFileSync('git', ['ls-files'], { encoding: 'utf8' }).trim().split('\n')) {
-    if (existsSync(file)) cpSync(file, path.join(copy, file));
-  }
-  for (const file of Object.keys(targets).map(prebuilt)) {
-    if (existsSync(file)) cpSync(file, path.join(copy, file));
-  }
-  symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
-  execFileSync('npm', ['pack', '--loglevel=error', `--pack-destination=${scratch}`], {
-    cwd: copy,
-    env: { ...process.env, DEVICE_KEY_PACK_WITHOUT_PREBUILDS: '1' }, // those that were built are there
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  const { name, version } = JSON.parse(readFileSync('package.json', 'utf8'));
-  return path.join(scratch, `${name}-${version}.tgz`);
-}
-
-/** Installs it where PATH has Node.js and a shell, and nothing else. */
-function install(tarball) {
-  const project = path.join(scratch, 'project');
-  const bin = path.join(scratch, 'bin');
-  for (const directory of [project, bin]) mkdirSync(directory);
-  symlinkSync(process.execPath, path.join(bin, 'node'));
-  symlinkSync('/bin/sh', path.join(bin, 'sh'));
-  writeFileSync(path.join(project, 'package.json'), '{ "private": true }');
-  const npm = execFileSync('sh', ['-c', 'readlink -f "$(command -v npm)"'], { encoding: 'utf8' });
-  const start = performance.now();
-  execFileSync(process.execPath, [npm.trim(), 'install', '--no-audit', '--no-fund', tarball], {
-    cwd: project,
-    env: { PATH: bin, HOME: scratch },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  cpSync('test/hosts/use-a-key.mjs', path.join(project, 'use-a-key.mjs'));
-  return {
-    installed: path.join(project, 'node_modules/node-device-key'),
-    seconds: (performance.now() - start) / 1000,
-  };
+async function tryInstallation(options) {
+  const installation = install(scratch, tarball, options);
+  const use = (env) => useKey([process.execPath], installation.project, env);
+  return { options, ...installation, said: await withTpm(use) };
 }
 
 async function tryHost(host) {
-  const cwd = path.dirname(path.dirname(installed));
-  const useKey = (env) => run([...host.command, path.join(cwd, 'use-a-key.mjs')], { cwd, env });
-  const said = await (host.windows ? useKey({}) : withTpm(useKey));
-  const ran = [said];
+  const use = (env) => useKey(host.command, project, env);
+  const ran = [await (host.windows ? use({}) : withTpm(use))];
   if (host.jest) ran.push(apiTests(host));
   console.error(`test-hosts: ${host.name}: ${ran.join(', ')}`);
   return [host.target, host.name, ran.join(', ')];
+}
+
+function useKey(command, cwd, env) {
+  return run([...command, path.join(cwd, 'use-a-key.mjs')], { cwd, env });
 }
 
 function apiTests({ command }) {
@@ -202,11 +169,14 @@ function report() {
   }
   const megabytes = statSync(tarball).size / 1e6;
   console.log(
-    `the tarball has ${megabytes.toFixed(1)} MB; it was installed in ${seconds.toFixed(1)} s, with no ` +
-      'compiler and no Python in PATH',
+    `\nThe tarball has ${megabytes.toFixed(1)} MB. With no compiler and no Python in PATH:\n`,
   );
-  if (seconds > installLimitSeconds) {
-    console.log(`that is more than ${installLimitSeconds} s`);
-    failed = true;
+  for (const { options, seconds, said } of installations) {
+    const command = ['npm', 'install', ...options].join(' ');
+    console.log(`- ${command}: ${seconds.toFixed(1)} s; then Node.js ${said}`);
+    if (seconds > installLimitSeconds) {
+      console.log(`  FAILED: that is more than ${installLimitSeconds} s`);
+      failed = true;
+    }
   }
 }

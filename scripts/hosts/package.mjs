@@ -1,0 +1,50 @@
+// The packed package, and its installation on a machine that has only Node.js, npm and a shell.
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+
+/** Packs a copy of what git has, with the addons in prebuilds/: packing rebuilds dist/. */
+export function pack(scratch, addons) {
+  const copy = path.join(scratch, 'checkout');
+  const inGit = execFileSync('git', ['ls-files'], { encoding: 'utf8' }).trim().split('\n');
+  for (const file of [...inGit, ...addons]) {
+    if (existsSync(file)) cpSync(file, path.join(copy, file));
+  }
+  symlinkSync(path.resolve('node_modules'), path.join(copy, 'node_modules'));
+  execFileSync('npm', ['pack', '--loglevel=error', `--pack-destination=${scratch}`], {
+    cwd: copy,
+    env: { ...process.env, DEVICE_KEY_PACK_WITHOUT_PREBUILDS: '1' }, // those that were built are there
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const { name, version } = JSON.parse(readFileSync('package.json', 'utf8'));
+  return path.join(scratch, `${name}-${version}.tgz`);
+}
+
+/** Installs it in an empty project, where PATH has Node.js and a shell, and nothing else. */
+export function install(scratch, tarball, options) {
+  const home = mkdtempSync(path.join(scratch, 'home-'));
+  const [project, bin] = ['project', 'bin'].map((name) => path.join(home, name));
+  for (const directory of [project, bin]) mkdirSync(directory);
+  symlinkSync(process.execPath, path.join(bin, 'node'));
+  symlinkSync('/bin/sh', path.join(bin, 'sh'));
+  writeFileSync(path.join(project, 'package.json'), '{ "private": true }');
+  const npm = execFileSync('sh', ['-c', 'readlink -f "$(command -v npm)"'], { encoding: 'utf8' });
+  const start = performance.now();
+  execFileSync(
+    process.execPath,
+    [npm.trim(), 'install', '--no-audit', '--no-fund', ...options, tarball],
+    { cwd: project, env: { PATH: bin, HOME: home }, stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  const seconds = (performance.now() - start) / 1000;
+  cpSync('test/hosts/use-a-key.mjs', path.join(project, 'use-a-key.mjs'));
+  return { project, installed: path.join(project, 'node_modules/node-device-key'), seconds };
+}

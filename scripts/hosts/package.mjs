@@ -45,6 +45,8 @@ export function install(scratch, tarball, options) {
     { cwd: project, env: { PATH: bin, HOME: home }, stdio: ['ignore', 'ignore', 'inherit'] },
   );
   const seconds = (performance.now() - start) / 1000;
+  // The backend of the example uses it. The package does not depend on it.
+  cpSync('node_modules/ws', path.join(project, 'node_modules/ws'), { recursive: true });
   cpSync('test/hosts/use-a-key.mjs', path.join(project, 'use-a-key.mjs'));
   return { project, installed: path.join(project, 'node_modules/node-device-key'), seconds };
 }

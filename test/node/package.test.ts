@@ -1,7 +1,17 @@
 // The contents of the package, its installation, and the addon's dynamic symbols.
 import { execFile, execFileSync } from 'node:child_process';
-import { readFileSync, realpathSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { readdirSync, readFileSync, realpathSync } from 'node:fs';
+import {
+  appendFile,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -81,12 +91,10 @@ describe('the npm package', () => {
     expect(files).toContain(file);
   });
 
-  test.each(['node-addon-api', 'node-api-headers', 'nlohmann-json', 'tpm2-tss', 'openssl'])(
-    'has the licence of %s',
-    (library) => {
-      expect(files).toContain(`vendor/licenses/${library}.txt`);
-    },
-  );
+  const licensed = ['node-addon-api', 'node-api-headers', 'nlohmann-json', 'tpm2-tss', 'openssl'];
+  test.each(licensed)('has the licence of %s', (library) => {
+    expect(files).toContain(`vendor/licenses/${library}.txt`);
+  });
 
   test('has only the files of the repository that users read, compile or import', () => {
     const published =
@@ -94,6 +102,23 @@ describe('the npm package', () => {
     const expected = inRepository().filter((file) => published.test(file));
     const generated = /^(dist|vendor)\//;
     expect(files.filter((file) => !generated.test(file)).sort()).toEqual(expected.sort());
+  });
+
+  test('has in vendor/ only the headers of four libraries, and licences', () => {
+    const ofNpm = ['node-addon-api', 'node-api-headers/include'].flatMap((library) =>
+      readdirSync(path.join(root, 'node_modules', library)).filter((name) => name.endsWith('.h')),
+    );
+    const ofDebian = ['nlohmann', 'tss2'].flatMap((library) =>
+      readdirSync(path.join('/usr/include', library), { encoding: 'utf8', recursive: true })
+        .filter((name) => /\.h(pp)?$/.test(name))
+        .map((name) => `${library}/${name}`),
+    );
+    expect(files.filter((file) => file.startsWith('vendor/')).sort()).toEqual(
+      [
+        ...[...ofNpm, ...ofDebian].map((header) => `vendor/include/${header}`),
+        ...licensed.map((library) => `vendor/licenses/${library}.txt`),
+      ].sort(),
+    );
   });
 
   test('has in dist/ only the compiled files of lib/', () => {

@@ -5,7 +5,7 @@
 // Packs and installs the package with the prebuilt addons that are in prebuilds/ (`npm run prebuild`), as on
 // a machine without compiler and Python, once with npm's --ignore-scripts and once without. Each runtime then
 // runs test/hosts/use-a-key.mjs with a software TPM (for Windows, with a stand-in for its key store), and
-// each Node.js of this machine's kind also the tests of the API.
+// each Node.js also the tests of the API.
 import { spawnSync } from 'node:child_process';
 import {
   closeSync,
@@ -23,7 +23,7 @@ import { startSoftwareTpm } from '../examples/remote-control/software-tpm.mjs';
 import { nodeOnArm64 } from './hosts/arm64.mjs';
 import { bunOnMusl } from './hosts/musl.mjs';
 import { install, pack } from './hosts/package.mjs';
-import { nodeOnWindows } from './hosts/windows.mjs';
+import { nodeOnWindows, windowsPath } from './hosts/windows.mjs';
 
 const root = path.join(import.meta.dirname, '..');
 process.chdir(root);
@@ -40,14 +40,20 @@ process.on('exit', () => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-const windows = existsSync(prebuilt('win32-x64')) ? nodeOnWindows(scratch) : undefined;
+const built = Object.keys(targets).filter((target) => existsSync(prebuilt(target)));
+if (!built.includes(thisMachine)) {
+  console.error('test-hosts: prebuilds/ has no addon for this machine: run `npm run prebuild`');
+  process.exit(1);
+}
+
+const windows = built.includes('win32-x64') ? nodeOnWindows(scratch) : undefined;
 if (windows) endings.push(windows.stop);
 const hosts = [
   ...[18, 20, 22, 24, 26].map((version) => ({
     name: `Node.js ${version}`,
     target: thisMachine,
     command: [`${runtimes}/node-${version}/bin/node`],
-    jest: true,
+    tests: ['api', 'openssl-config'],
   })),
   {
     name: 'Bun',
@@ -63,26 +69,26 @@ const hosts = [
   {
     name: 'Node.js 22 on arm64 (emulated by qemu)',
     target: 'linux-arm64-glibc',
-    command: nodeOnArm64(scratch, runtimes),
+    ...nodeOnArm64(scratch, runtimes),
+    tests: ['api'],
   },
   ...[20, 22].map((version) => ({
     name: `Node.js ${version} for Windows (under Wine, with a stand-in for the key store)`,
     target: 'win32-x64',
     command: windows?.command(version),
+    resolver: windows?.resolver,
+    tests: ['api'],
     windows: true,
   })),
-].filter(({ target }) => existsSync(prebuilt(target)));
-
-if (!existsSync(prebuilt(thisMachine))) {
-  console.error('test-hosts: prebuilds/ has no addon for this machine: run `npm run prebuild`');
-  process.exit(1);
-}
+].filter(({ target }) => built.includes(target));
 
 let failed = false;
-const tarball = pack(scratch, Object.keys(targets).map(prebuilt));
+const addons = Object.fromEntries(built.map((target) => [target, prebuilt(target)]));
+const tarball = pack(scratch, Object.values(addons));
 const installations = [];
-for (const options of [[], ['--ignore-scripts']])
+for (const options of [[], ['--ignore-scripts']]) {
   installations.push(await tryInstallation(options));
+}
 const [{ project, installed }] = installations;
 const rows = [];
 for (const host of hosts) rows.push(await tryHost(host));
@@ -98,7 +104,7 @@ async function tryInstallation(options) {
 async function tryHost(host) {
   const use = (env) => useKey(host.command, project, env);
   const ran = [await (host.windows ? use({}) : withTpm(use))];
-  if (host.jest) ran.push(apiTests(host));
+  if (host.tests) ran.push(...apiTests(host));
   console.error(`test-hosts: ${host.name}: ${ran.join(', ')}`);
   return [host.target, host.name, ran.join(', ')];
 }
@@ -107,21 +113,35 @@ function useKey(command, cwd, env) {
   return run([...command, path.join(cwd, 'use-a-key.mjs')], { cwd, env });
 }
 
-function apiTests({ command }) {
+function apiTests({ command, resolver, tests, windows }) {
   const report = path.join(scratch, 'jest.json');
   rmSync(report, { force: true });
+  const hostPath = windows ? windowsPath : (file) => file;
   run(
     [
       ...command,
       'node_modules/jest/bin/jest.js',
       '--config=jest.hosts.config.js',
+      ...tests.map((name) => `${name}\\.test\\.ts$`),
       '--json',
-      `--outputFile=${report}`,
+      `--outputFile=${hostPath(report)}`,
     ],
-    { env: { DEVICE_KEY_INSTALLED: installed } },
+    {
+      env: {
+        DEVICE_KEY_INSTALLED: hostPath(installed),
+        ...(resolver && { NAPI_RS_NATIVE_LIBRARY_PATH: resolver }),
+      },
+    },
   );
-  const { numPassedTests, numTotalTests } = JSON.parse(readFileSync(report, 'utf8'));
-  return `${numPassedTests} of ${numTotalTests} tests of the API`;
+  if (!existsSync(report)) {
+    failed = true;
+    return ['FAILED: the tests of the API did not run'];
+  }
+  return JSON.parse(readFileSync(report, 'utf8')).testResults.map(({ name, assertionResults }) => {
+    const passed = assertionResults.filter(({ status }) => status === 'passed');
+    const file = name.split(/[\\/]/).at(-1);
+    return `${passed.length} of ${assertionResults.length} tests of ${file}`;
+  });
 }
 
 async function withTpm(use) {
@@ -149,7 +169,7 @@ function run([program, ...args], { cwd = root, env }) {
     cwd,
     stdio: ['ignore', ...files],
     env: { PATH: process.env.PATH, HOME: scratch, ...env },
-    timeout: 300_000,
+    timeout: 900_000,
   });
   for (const file of files) closeSync(file);
   const [stdout, stderr] = outputs.map((file) => readFileSync(file, 'utf8'));

@@ -22,7 +22,7 @@ import path from 'node:path';
 import { startSoftwareTpm } from '../examples/remote-control/software-tpm.mjs';
 import { nodeOnArm64 } from './hosts/arm64.mjs';
 import { bunOnMusl } from './hosts/musl.mjs';
-import { install, pack } from './hosts/package.mjs';
+import { addonProblems, install, pack } from './hosts/package.mjs';
 import { nodeOnWindows, windowsPath } from './hosts/windows.mjs';
 
 const root = path.join(import.meta.dirname, '..');
@@ -98,7 +98,12 @@ process.exitCode = failed ? 1 : 0;
 async function tryInstallation(options) {
   const installation = install(scratch, tarball, options);
   const use = (env) => useKey([process.execPath], installation.project, env);
-  return { options, ...installation, said: await withTpm(use) };
+  return {
+    options,
+    ...installation,
+    problems: addonProblems(installation.installed, addons),
+    said: await withTpm(use),
+  };
 }
 
 async function tryHost(host) {
@@ -106,7 +111,7 @@ async function tryHost(host) {
   const ran = [await (host.windows ? use({}) : withTpm(use))];
   if (host.tests) ran.push(...apiTests(host));
   console.error(`test-hosts: ${host.name}: ${ran.join(', ')}`);
-  return [host.target, host.name, ran.join(', ')];
+  return { target: host.target, host: host.name, ran: ran.join(', ') };
 }
 
 function useKey(command, cwd, env) {
@@ -180,23 +185,27 @@ function run([program, ...args], { cwd = root, env }) {
 }
 
 function report() {
-  console.log('| addon | host | what ran |\n| --- | --- | --- |');
-  for (const row of rows) console.log(`| ${row.join(' | ')} |`);
   for (const target of Object.keys(targets)) {
-    if (rows.some(([name]) => name === target)) continue;
-    const what = existsSync(prebuilt(target)) ? 'only built' : 'not built';
-    console.log(`| ${target} | none here | ${what} |`);
+    if (rows.some((row) => row.target === target)) continue;
+    rows.push({ target, host: 'none here', ran: target in addons ? 'only built' : 'not built' });
   }
-  const megabytes = statSync(tarball).size / 1e6;
-  console.log(
-    `\nThe tarball has ${megabytes.toFixed(1)} MB. With no compiler and no Python in PATH:\n`,
-  );
-  for (const { options, seconds, said } of installations) {
+  console.log('| addon | size | host | what ran |\n| --- | --- | --- | --- |');
+  for (const { target, host, ran } of rows) {
+    const size =
+      target in addons ? `${(statSync(addons[target]).size / 2 ** 20).toFixed(2)} MiB` : '';
+    console.log(`| ${target} | ${size} | ${host} | ${ran} |`);
+  }
+  const megabytes = (statSync(tarball).size / 1e6).toFixed(1);
+  console.log(`\nThe tarball has ${megabytes} MB. With no compiler and no Python in PATH:\n`);
+  for (const { options, seconds, problems, said } of installations) {
     const command = ['npm', 'install', ...options].join(' ');
     console.log(`- ${command}: ${seconds.toFixed(1)} s; then Node.js ${said}`);
-    if (seconds > installLimitSeconds) {
-      console.log(`  FAILED: that is more than ${installLimitSeconds} s`);
-      failed = true;
-    }
+    if (seconds > installLimitSeconds) problems.push(`that is more than ${installLimitSeconds} s`);
+    for (const problem of problems) console.log(`  FAILED: ${problem}`);
+    if (problems.length > 0) failed = true;
   }
+  console.log(
+    `\nThe package has ${built.length} of ${Object.keys(targets).length} addons. ` +
+      'Their SHA-256 were compared with prebuilds/manifest.json.',
+  );
 }

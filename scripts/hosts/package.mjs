@@ -5,12 +5,15 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
+
+import { problemOf } from '../prebuild/published.mjs';
 
 /** Packs a copy of what git has, with the addons in prebuilds/: packing rebuilds dist/. */
 export function pack(scratch, addons) {
@@ -49,4 +52,24 @@ export function install(scratch, tarball, options) {
   cpSync('node_modules/ws', path.join(project, 'node_modules/ws'), { recursive: true });
   cpSync('test/hosts/use-a-key.mjs', path.join(project, 'use-a-key.mjs'));
   return { project, installed: path.join(project, 'node_modules/node-device-key'), seconds };
+}
+
+/**
+ * What is wrong with the addons of an installed package: it has these, as prebuilds/manifest.json describes
+ * them, and no other.
+ *
+ * @param {Record<string, string>} addons their paths in the package, by target
+ */
+export function addonProblems(installed, addons) {
+  const found = readdirSync(installed, { recursive: true }).filter((name) =>
+    name.endsWith('.node'),
+  );
+  const strangers = found.filter((name) => !Object.values(addons).includes(name));
+  return [
+    ...Object.keys(addons)
+      .map((target) => [target, problemOf(target, path.join(installed, 'prebuilds'))])
+      .filter(([, problem]) => problem)
+      .map(([target, problem]) => `${target}: ${problem}`),
+    ...strangers.map((name) => `${name} does not belong in the package`),
+  ];
 }

@@ -5,7 +5,7 @@
 // Packs and installs the package with the prebuilt addons that are in prebuilds/ (`npm run prebuild`), as on
 // a machine without compiler and Python, once with npm's --ignore-scripts and once without. Each runtime then
 // runs test/hosts/use-a-key.mjs with a software TPM (for Windows, with a stand-in for its key store), and
-// each Node.js also the tests of the API.
+// each Node.js also tests of the API. At last the package is installed without its addons, and compiles one.
 import { spawnSync } from 'node:child_process';
 import {
   closeSync,
@@ -22,7 +22,7 @@ import path from 'node:path';
 import { startSoftwareTpm } from '../examples/remote-control/software-tpm.mjs';
 import { nodeOnArm64 } from './hosts/arm64.mjs';
 import { bunOnMusl } from './hosts/musl.mjs';
-import { addonProblems, install, pack } from './hosts/package.mjs';
+import { addonProblems, bareTools, install, pack, withoutAddons } from './hosts/package.mjs';
 import { nodeOnWindows, windowsPath } from './hosts/windows.mjs';
 
 const root = path.join(import.meta.dirname, '..');
@@ -89,14 +89,14 @@ const installations = [];
 for (const options of [[], ['--ignore-scripts']]) {
   installations.push(await tryInstallation(options));
 }
-const [{ project, installed }] = installations;
 const rows = [];
-for (const host of hosts) rows.push(await tryHost(host));
+for (const host of hosts) rows.push(await tryHost(host, installations[0]));
+rows.push(await trySourceBuild());
 report();
 process.exitCode = failed ? 1 : 0;
 
 async function tryInstallation(options) {
-  const installation = install(scratch, tarball, options);
+  const installation = install(scratch, tarball, { options, PATH: bareTools(scratch) });
   const use = (env) => useKey([process.execPath], installation.project, env);
   return {
     options,
@@ -106,19 +106,32 @@ async function tryInstallation(options) {
   };
 }
 
-async function tryHost(host) {
+async function trySourceBuild() {
+  const { PATH } = process.env;
+  const installation = install(scratch, withoutAddons(scratch, tarball), { PATH });
+  const host = {
+    name: `Node.js ${process.versions.node}, after ${installation.seconds.toFixed(0)} s of npm install`,
+    target: 'compiled by npm install',
+    command: [process.execPath],
+    tests: ['api', 'openssl-config'],
+  };
+  const addon = path.join(installation.installed, 'build/Release/device_key.node');
+  return { ...(await tryHost(host, installation)), addon };
+}
+
+async function tryHost(host, { project, installed }) {
   const use = (env) => useKey(host.command, project, env);
   const ran = [await (host.windows ? use({}) : withTpm(use))];
-  if (host.tests) ran.push(...apiTests(host));
+  if (host.tests) ran.push(...apiTests(host, installed));
   console.error(`test-hosts: ${host.name}: ${ran.join(', ')}`);
-  return { target: host.target, host: host.name, ran: ran.join(', ') };
+  return { target: host.target, host: host.name, ran: ran.join(', '), addon: addons[host.target] };
 }
 
 function useKey(command, cwd, env) {
   return run([...command, path.join(cwd, 'use-a-key.mjs')], { cwd, env });
 }
 
-function apiTests({ command, resolver, tests, windows }) {
+function apiTests({ command, resolver, tests, windows }, installed) {
   const report = path.join(scratch, 'jest.json');
   rmSync(report, { force: true });
   const hostPath = windows ? windowsPath : (file) => file;
@@ -187,13 +200,13 @@ function run([program, ...args], { cwd = root, env }) {
 function report() {
   for (const target of Object.keys(targets)) {
     if (rows.some((row) => row.target === target)) continue;
-    rows.push({ target, host: 'none here', ran: target in addons ? 'only built' : 'not built' });
+    const ran = target in addons ? 'only built' : 'not built';
+    rows.push({ target, host: 'none here', ran, addon: addons[target] });
   }
   console.log('| addon | size | host | what ran |\n| --- | --- | --- | --- |');
-  for (const { target, host, ran } of rows) {
-    const size =
-      target in addons ? `${(statSync(addons[target]).size / 2 ** 20).toFixed(2)} MiB` : '';
-    console.log(`| ${target} | ${size} | ${host} | ${ran} |`);
+  for (const { target, host, ran, addon } of rows) {
+    const size = addon && existsSync(addon) ? statSync(addon).size / 2 ** 20 : undefined;
+    console.log(`| ${target} | ${size ? `${size.toFixed(2)} MiB` : ''} | ${host} | ${ran} |`);
   }
   const megabytes = (statSync(tarball).size / 1e6).toFixed(1);
   console.log(`\nThe tarball has ${megabytes} MB. With no compiler and no Python in PATH:\n`);

@@ -1,4 +1,4 @@
-// The packed package, and its installation on a machine that has only Node.js, npm and a shell.
+// The packed package, and its installation.
 import { execFileSync } from 'node:child_process';
 import {
   cpSync,
@@ -32,20 +32,35 @@ export function pack(scratch, addons) {
   return path.join(scratch, `${name}-${version}.tgz`);
 }
 
-/** Installs it in an empty project, where PATH has Node.js and a shell, and nothing else. */
-export function install(scratch, tarball, options) {
-  const home = mkdtempSync(path.join(scratch, 'home-'));
-  const [project, bin] = ['project', 'bin'].map((name) => path.join(home, name));
-  for (const directory of [project, bin]) mkdirSync(directory);
+/** The same tarball without the addons, as if none fitted. */
+export function withoutAddons(scratch, tarball) {
+  const other = path.join(scratch, 'without-addons.tgz');
+  const unpacked = mkdtempSync(path.join(scratch, 'unpacked-'));
+  execFileSync('tar', ['-xzf', tarball, '-C', unpacked, '--exclude=*.node']);
+  execFileSync('tar', ['-czf', other, '-C', unpacked, 'package']);
+  return other;
+}
+
+/** A directory that has Node.js and a shell, and nothing else, for PATH. */
+export function bareTools(scratch) {
+  const bin = mkdtempSync(path.join(scratch, 'bin-'));
   symlinkSync(process.execPath, path.join(bin, 'node'));
   symlinkSync('/bin/sh', path.join(bin, 'sh'));
+  return bin;
+}
+
+/** Installs it in an empty project. The programs that npm can start are those of PATH. */
+export function install(scratch, tarball, { options = [], PATH }) {
+  const home = mkdtempSync(path.join(scratch, 'home-'));
+  const project = path.join(home, 'project');
+  mkdirSync(project);
   writeFileSync(path.join(project, 'package.json'), '{ "private": true }');
   const npm = execFileSync('sh', ['-c', 'readlink -f "$(command -v npm)"'], { encoding: 'utf8' });
   const start = performance.now();
   execFileSync(
     process.execPath,
-    [npm.trim(), 'install', '--no-audit', '--no-fund', ...options, tarball],
-    { cwd: project, env: { PATH: bin, HOME: home }, stdio: ['ignore', 'ignore', 'inherit'] },
+    [npm.trim(), 'install', '--no-audit', '--no-fund', '--no-update-notifier', ...options, tarball],
+    { cwd: project, env: { PATH, HOME: home }, stdio: ['ignore', 'ignore', 'inherit'] },
   );
   const seconds = (performance.now() - start) / 1000;
   // The backend of the example uses it. The package does not depend on it.

@@ -44,6 +44,12 @@ if (unknown.length > 0) {
 }
 const wanted = positionals.length > 0 ? positionals : Object.keys(targets);
 
+// What a user's environment adds gets into the files. ccache, for one, can rewrite the paths that the
+// compiler sees.
+for (const name of ['CFLAGS', 'CPPFLAGS', 'CXXFLAGS', 'LDFLAGS', 'CMAKE_CXX_COMPILER_LAUNCHER']) {
+  delete process.env[name];
+}
+
 const archive = (name) => output('scripts/debian-archive', name);
 run('scripts/bootstrap', ['prebuild']);
 const { inspect } = await import('./prebuild/inspect.mjs'); // needs what bootstrap installs
@@ -70,6 +76,7 @@ function build(target) {
   if (values.check) removeDirectory(directory);
   run('cmake', [
     ...['--preset', target, '--log-level=WARNING'],
+    '-DCMAKE_CXX_COMPILER_LAUNCHER=', // an earlier run may have noted one
     `-DDEVICE_KEY_OPENSSL=${openssl}`,
     `-DDEVICE_KEY_INCLUDE=${includeDirectories().join(';')}`,
   ]);

@@ -1,7 +1,8 @@
 // Makes the prebuilt addons of the published package, and the manifest that says what they are.
 //
 //   npm run prebuild [-- TARGET...]          builds, inspects, writes prebuilds/
-//   npm run prebuild -- --check [TARGET...]  builds again, and compares with prebuilds/manifest.json
+//   npm run prebuild -- --check [TARGET...]  builds again from nothing, with empty caches, and compares with
+//                                            prebuilds/manifest.json
 //   npm run prebuild -- --only-build [TARGET...]
 //                                            builds and inspects build-prebuild/TARGET/device_key.node
 //
@@ -23,6 +24,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { compareCompiler, useEmptyCaches } from './prebuild/from-nothing.mjs';
 import { sourcesHash } from './prebuild/sources.mjs';
 
 const root = path.join(import.meta.dirname, '..');
@@ -52,6 +54,8 @@ for (const name of ['CFLAGS', 'CPPFLAGS', 'CXXFLAGS', 'LDFLAGS', 'CMAKE_CXX_COMP
 
 const archive = (name) => output('scripts/debian-archive', name);
 run('scripts/bootstrap', ['prebuild']);
+const cache = values.check ? useEmptyCaches() : path.join(root, '.cache');
+if (values.check) compareCompiler(cache);
 const { inspect } = await import('./prebuild/inspect.mjs'); // needs what bootstrap installs
 const entries = {};
 for (const target of wanted) {
@@ -69,7 +73,7 @@ for (const target of wanted) {
 if (values.check) compare(entries);
 else if (!values['only-build']) writeManifest(entries);
 
-/** Builds the addon for a target, and returns its path. With --check, from nothing. */
+/** Builds the addon for a target, and returns its path. */
 function build(target) {
   const openssl = output('scripts/prebuild/openssl', target);
   const directory = `build-prebuild/${target}`;
@@ -92,10 +96,10 @@ function removeDirectory(name) {
 function includeDirectories() {
   const archives = ['nlohmann-json3-dev', 'libtss2-dev'].map(archive);
   const versions = archives.map((name) => path.basename(name, '.deb').replaceAll(/\W+/g, '-'));
-  const directory = path.join(root, '.cache/prebuild-headers', versions.join('_'));
+  const directory = path.join(cache, 'prebuild-headers', versions.join('_'));
   if (!existsSync(directory)) {
     // Two builds at once each extract their own, and one of them is kept.
-    const extracted = mkdtempSync(path.join(root, '.cache/prebuild-headers-'));
+    const extracted = mkdtempSync(path.join(cache, 'prebuild-headers-'));
     for (const name of archives) run('dpkg-deb', ['--extract', name, extracted]);
     // Nothing of /usr/include but these two, since everything else there is for this machine.
     const include = path.join(extracted, 'include');

@@ -1,7 +1,8 @@
 // Makes the prebuilt addons of the published package, and the manifest that says what they are.
 //
 //   npm run prebuild [-- TARGET...]          builds, inspects, writes prebuilds/
-//   npm run prebuild -- --check [TARGET...]  builds again, and compares with prebuilds/manifest.json
+//   npm run prebuild -- --check [TARGET...]  builds again from nothing, with empty caches, and compares with
+//                                            prebuilds/manifest.json
 //   npm run prebuild -- --only-build [TARGET...]
 //                                            builds and inspects build-prebuild/TARGET/device_key.node
 //
@@ -23,6 +24,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { compareCompiler, useEmptyCaches } from './prebuild/from-nothing.mjs';
 import { sourcesHash } from './prebuild/sources.mjs';
 
 const root = path.join(import.meta.dirname, '..');
@@ -44,8 +46,16 @@ if (unknown.length > 0) {
 }
 const wanted = positionals.length > 0 ? positionals : Object.keys(targets);
 
+// What a user's environment adds gets into the files. ccache, for one, can rewrite the paths that the
+// compiler sees.
+for (const name of ['CFLAGS', 'CPPFLAGS', 'CXXFLAGS', 'LDFLAGS', 'CMAKE_CXX_COMPILER_LAUNCHER']) {
+  delete process.env[name];
+}
+
 const archive = (name) => output('scripts/debian-archive', name);
 run('scripts/bootstrap', ['prebuild']);
+const cache = values.check ? useEmptyCaches() : path.join(root, '.cache');
+if (values.check) compareCompiler(cache);
 const { inspect } = await import('./prebuild/inspect.mjs'); // needs what bootstrap installs
 const entries = {};
 for (const target of wanted) {
@@ -63,13 +73,14 @@ for (const target of wanted) {
 if (values.check) compare(entries);
 else if (!values['only-build']) writeManifest(entries);
 
-/** Builds the addon for a target, and returns its path. With --check, from nothing. */
+/** Builds the addon for a target, and returns its path. */
 function build(target) {
   const openssl = output('scripts/prebuild/openssl', target);
   const directory = `build-prebuild/${target}`;
   if (values.check) removeDirectory(directory);
   run('cmake', [
     ...['--preset', target, '--log-level=WARNING'],
+    '-DCMAKE_CXX_COMPILER_LAUNCHER=', // an earlier run may have noted one
     `-DDEVICE_KEY_OPENSSL=${openssl}`,
     `-DDEVICE_KEY_INCLUDE=${includeDirectories().join(';')}`,
   ]);
@@ -85,10 +96,10 @@ function removeDirectory(name) {
 function includeDirectories() {
   const archives = ['nlohmann-json3-dev', 'libtss2-dev'].map(archive);
   const versions = archives.map((name) => path.basename(name, '.deb').replaceAll(/\W+/g, '-'));
-  const directory = path.join(root, '.cache/prebuild-headers', versions.join('_'));
+  const directory = path.join(cache, 'prebuild-headers', versions.join('_'));
   if (!existsSync(directory)) {
     // Two builds at once each extract their own, and one of them is kept.
-    const extracted = mkdtempSync(path.join(root, '.cache/prebuild-headers-'));
+    const extracted = mkdtempSync(path.join(cache, 'prebuild-headers-'));
     for (const name of archives) run('dpkg-deb', ['--extract', name, extracted]);
     // Nothing of /usr/include but these two, since everything else there is for this machine.
     const include = path.join(extracted, 'include');

@@ -3,31 +3,27 @@
 //   npm run test:hosts
 //
 // Packs and installs the package with the prebuilt addons that are in prebuilds/ (`npm run prebuild`), as on
-// a machine without compiler and Python. Each runtime then runs test/hosts/use-a-key.mjs with a software TPM
-// (for Windows, with a stand-in for its key store), and each Node.js of this machine's kind also the tests
-// of the API.
-import { execFileSync, spawnSync } from 'node:child_process';
+// a machine without compiler and Python, once with npm's --ignore-scripts and once without. Each runtime then
+// runs test/hosts/use-a-key.mjs with a software TPM (for Windows, with a stand-in for its key store), and
+// each Node.js also tests of the API. At last the package is installed without its addons, and compiles one.
+import { spawnSync } from 'node:child_process';
 import {
   closeSync,
-  cpSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
   rmSync,
   statSync,
-  symlinkSync,
-  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { performance } from 'node:perf_hooks';
 
 import { startSoftwareTpm } from '../examples/remote-control/software-tpm.mjs';
 import { nodeOnArm64 } from './hosts/arm64.mjs';
 import { bunOnMusl } from './hosts/musl.mjs';
-import { nodeOnWindows } from './hosts/windows.mjs';
+import { addonProblems, bareTools, install, pack, withoutAddons } from './hosts/package.mjs';
+import { nodeOnWindows, windowsPath } from './hosts/windows.mjs';
 
 const root = path.join(import.meta.dirname, '..');
 process.chdir(root);
@@ -35,6 +31,7 @@ const targets = JSON.parse(readFileSync('cmake/toolchains/targets.json', 'utf8')
 const prebuilt = (target) => path.join('prebuilds', targets[target].file);
 const runtimes = path.join(root, '.cache/hosts/node_modules');
 const installLimitSeconds = 10;
+const thisMachine = 'linux-x64-glibc';
 
 const scratch = mkdtempSync(path.join(tmpdir(), 'dk-hosts-'));
 const endings = [];
@@ -43,118 +40,126 @@ process.on('exit', () => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-const windows = existsSync(prebuilt('win32-x64')) ? nodeOnWindows(scratch) : undefined;
+const built = Object.keys(targets).filter((target) => existsSync(prebuilt(target)));
+if (!built.includes(thisMachine)) {
+  console.error('test-hosts: prebuilds/ has no addon for this machine: run `npm run prebuild`');
+  process.exit(1);
+}
+
+const windows = built.includes('win32-x64') ? nodeOnWindows(scratch) : undefined;
 if (windows) endings.push(windows.stop);
 const hosts = [
   ...[18, 20, 22, 24, 26].map((version) => ({
     name: `Node.js ${version}`,
-    target: 'linux-x64-glibc',
+    target: thisMachine,
     command: [`${runtimes}/node-${version}/bin/node`],
-    jest: true,
+    tests: ['api', 'openssl-config'],
   })),
   {
     name: 'Bun',
-    target: 'linux-x64-glibc',
+    target: thisMachine,
     command: [`${runtimes}/@oven/bun-linux-x64/bin/bun`],
   },
   {
     name: 'Deno',
-    target: 'linux-x64-glibc',
+    target: thisMachine,
     command: [`${runtimes}/@deno/linux-x64-glibc/deno`, 'run', '--allow-all'],
   },
   { name: 'Bun on musl', target: 'linux-x64-musl', command: bunOnMusl(scratch, runtimes) },
   {
     name: 'Node.js 22 on arm64 (emulated by qemu)',
     target: 'linux-arm64-glibc',
-    command: nodeOnArm64(scratch, runtimes),
+    ...nodeOnArm64(scratch, runtimes),
+    tests: ['api'],
   },
   ...[20, 22].map((version) => ({
     name: `Node.js ${version} for Windows (under Wine, with a stand-in for the key store)`,
     target: 'win32-x64',
     command: windows?.command(version),
+    resolver: windows?.resolver,
+    tests: ['api'],
     windows: true,
   })),
-].filter(({ target }) => existsSync(prebuilt(target)));
-
-if (hosts.length === 0) {
-  console.error('test-hosts: prebuilds/ has no addon: run `npm run prebuild`');
-  process.exit(1);
-}
+].filter(({ target }) => built.includes(target));
 
 let failed = false;
-const tarball = pack();
-const { installed, seconds } = install(tarball);
+const addons = Object.fromEntries(built.map((target) => [target, prebuilt(target)]));
+const tarball = pack(scratch, Object.values(addons));
+const installations = [];
+for (const options of [[], ['--ignore-scripts']]) {
+  installations.push(await tryInstallation(options));
+}
 const rows = [];
-for (const host of hosts) rows.push(await tryHost(host));
+for (const host of hosts) rows.push(await tryHost(host, installations[0]));
+rows.push(await trySourceBuild());
 report();
 process.exitCode = failed ? 1 : 0;
 
-/** The tarball, from a copy of what git has: packing rebuilds dist/. */
-function pack() {
-  const copy = path.join(scratch, 'checkout');
-  for (const file of execFileSync('git', ['ls-files'], { encoding: 'utf8' }).trim().split('\n')) {
-    if (existsSync(file)) cpSync(file, path.join(copy, file));
-  }
-  for (const file of Object.keys(targets).map(prebuilt)) {
-    if (existsSync(file)) cpSync(file, path.join(copy, file));
-  }
-  symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
-  execFileSync('npm', ['pack', '--loglevel=error', `--pack-destination=${scratch}`], {
-    cwd: copy,
-    env: { ...process.env, DEVICE_KEY_PACK_WITHOUT_PREBUILDS: '1' }, // those that were built are there
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  const { name, version } = JSON.parse(readFileSync('package.json', 'utf8'));
-  return path.join(scratch, `${name}-${version}.tgz`);
-}
-
-/** Installs it where PATH has Node.js and a shell, and nothing else. */
-function install(tarball) {
-  const project = path.join(scratch, 'project');
-  const bin = path.join(scratch, 'bin');
-  for (const directory of [project, bin]) mkdirSync(directory);
-  symlinkSync(process.execPath, path.join(bin, 'node'));
-  symlinkSync('/bin/sh', path.join(bin, 'sh'));
-  writeFileSync(path.join(project, 'package.json'), '{ "private": true }');
-  const npm = execFileSync('sh', ['-c', 'readlink -f "$(command -v npm)"'], { encoding: 'utf8' });
-  const start = performance.now();
-  execFileSync(process.execPath, [npm.trim(), 'install', '--no-audit', '--no-fund', tarball], {
-    cwd: project,
-    env: { PATH: bin, HOME: scratch },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  cpSync('test/hosts/use-a-key.mjs', path.join(project, 'use-a-key.mjs'));
+async function tryInstallation(options) {
+  const installation = install(scratch, tarball, { options, PATH: bareTools(scratch) });
+  const use = (env) => useKey([process.execPath], installation.project, env);
   return {
-    installed: path.join(project, 'node_modules/node-device-key'),
-    seconds: (performance.now() - start) / 1000,
+    options,
+    ...installation,
+    problems: addonProblems(installation.installed, addons),
+    said: await withTpm(use),
   };
 }
 
-async function tryHost(host) {
-  const cwd = path.dirname(path.dirname(installed));
-  const useKey = (env) => run([...host.command, path.join(cwd, 'use-a-key.mjs')], { cwd, env });
-  const said = await (host.windows ? useKey({}) : withTpm(useKey));
-  const ran = [said];
-  if (host.jest) ran.push(apiTests(host));
-  console.error(`test-hosts: ${host.name}: ${ran.join(', ')}`);
-  return [host.target, host.name, ran.join(', ')];
+async function trySourceBuild() {
+  const { PATH } = process.env;
+  const installation = install(scratch, withoutAddons(scratch, tarball), { PATH });
+  const host = {
+    name: `Node.js ${process.versions.node}, after ${installation.seconds.toFixed(0)} s of npm install`,
+    target: 'compiled by npm install',
+    command: [process.execPath],
+    tests: ['api', 'openssl-config'],
+  };
+  const addon = path.join(installation.installed, 'build/Release/device_key.node');
+  return { ...(await tryHost(host, installation)), addon };
 }
 
-function apiTests({ command }) {
+async function tryHost(host, { project, installed }) {
+  const use = (env) => useKey(host.command, project, env);
+  const ran = [await (host.windows ? use({}) : withTpm(use))];
+  if (host.tests) ran.push(...apiTests(host, installed));
+  console.error(`test-hosts: ${host.name}: ${ran.join(', ')}`);
+  return { target: host.target, host: host.name, ran: ran.join(', '), addon: addons[host.target] };
+}
+
+function useKey(command, cwd, env) {
+  return run([...command, path.join(cwd, 'use-a-key.mjs')], { cwd, env });
+}
+
+function apiTests({ command, resolver, tests, windows }, installed) {
   const report = path.join(scratch, 'jest.json');
   rmSync(report, { force: true });
+  const hostPath = windows ? windowsPath : (file) => file;
   run(
     [
       ...command,
       'node_modules/jest/bin/jest.js',
       '--config=jest.hosts.config.js',
+      ...tests.map((name) => `${name}\\.test\\.ts$`),
       '--json',
-      `--outputFile=${report}`,
+      `--outputFile=${hostPath(report)}`,
     ],
-    { env: { DEVICE_KEY_INSTALLED: installed } },
+    {
+      env: {
+        DEVICE_KEY_INSTALLED: hostPath(installed),
+        ...(resolver && { NAPI_RS_NATIVE_LIBRARY_PATH: resolver }),
+      },
+    },
   );
-  const { numPassedTests, numTotalTests } = JSON.parse(readFileSync(report, 'utf8'));
-  return `${numPassedTests} of ${numTotalTests} tests of the API`;
+  if (!existsSync(report)) {
+    failed = true;
+    return ['FAILED: the tests of the API did not run'];
+  }
+  return JSON.parse(readFileSync(report, 'utf8')).testResults.map(({ name, assertionResults }) => {
+    const passed = assertionResults.filter(({ status }) => status === 'passed');
+    const file = name.split(/[\\/]/).at(-1);
+    return `${passed.length} of ${assertionResults.length} tests of ${file}`;
+  });
 }
 
 async function withTpm(use) {
@@ -182,7 +187,7 @@ function run([program, ...args], { cwd = root, env }) {
     cwd,
     stdio: ['ignore', ...files],
     env: { PATH: process.env.PATH, HOME: scratch, ...env },
-    timeout: 300_000,
+    timeout: 900_000,
   });
   for (const file of files) closeSync(file);
   const [stdout, stderr] = outputs.map((file) => readFileSync(file, 'utf8'));
@@ -193,20 +198,27 @@ function run([program, ...args], { cwd = root, env }) {
 }
 
 function report() {
-  console.log('| addon | host | what ran |\n| --- | --- | --- |');
-  for (const row of rows) console.log(`| ${row.join(' | ')} |`);
   for (const target of Object.keys(targets)) {
-    if (rows.some(([name]) => name === target)) continue;
-    const what = existsSync(prebuilt(target)) ? 'only built' : 'not built';
-    console.log(`| ${target} | none here | ${what} |`);
+    if (rows.some((row) => row.target === target)) continue;
+    const ran = target in addons ? 'only built' : 'not built';
+    rows.push({ target, host: 'none here', ran, addon: addons[target] });
   }
-  const megabytes = statSync(tarball).size / 1e6;
+  console.log('| addon | size | host | what ran |\n| --- | --- | --- | --- |');
+  for (const { target, host, ran, addon } of rows) {
+    const size = addon && existsSync(addon) ? statSync(addon).size / 2 ** 20 : undefined;
+    console.log(`| ${target} | ${size ? `${size.toFixed(2)} MiB` : ''} | ${host} | ${ran} |`);
+  }
+  const megabytes = (statSync(tarball).size / 1e6).toFixed(1);
+  console.log(`\nThe tarball has ${megabytes} MB. With no compiler and no Python in PATH:\n`);
+  for (const { options, seconds, problems, said } of installations) {
+    const command = ['npm', 'install', ...options].join(' ');
+    console.log(`- ${command}: ${seconds.toFixed(1)} s; then Node.js ${said}`);
+    if (seconds > installLimitSeconds) problems.push(`that is more than ${installLimitSeconds} s`);
+    for (const problem of problems) console.log(`  FAILED: ${problem}`);
+    if (problems.length > 0) failed = true;
+  }
   console.log(
-    `the tarball has ${megabytes.toFixed(1)} MB; it was installed in ${seconds.toFixed(1)} s, with no ` +
-      'compiler and no Python in PATH',
+    `\nThe package has ${built.length} of ${Object.keys(targets).length} addons. ` +
+      'Their SHA-256 were compared with prebuilds/manifest.json.',
   );
-  if (seconds > installLimitSeconds) {
-    console.log(`that is more than ${installLimitSeconds} s`);
-    failed = true;
-  }
 }

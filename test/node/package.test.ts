@@ -1,7 +1,18 @@
 // The contents of the package, its installation, and the addon's dynamic symbols.
 import { execFile, execFileSync } from 'node:child_process';
-import { readFileSync, realpathSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, realpathSync } from 'node:fs';
+import {
+  appendFile,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -96,10 +107,11 @@ describe('the npm package', () => {
     expect(files).toContain(file);
   });
 
-  test.each([
+  const licensed = [
     ...['node-addon-api', 'node-api-headers', 'nlohmann-json', 'tpm2-tss', 'openssl'],
     ...['llvm', 'zig', 'mingw-w64', 'glibc'],
-  ])('has the licence of %s', (library) => {
+  ];
+  test.each(licensed)('has the licence of %s', (library) => {
     expect(files).toContain(`vendor/licenses/${library}.txt`);
   });
 
@@ -109,6 +121,23 @@ describe('the npm package', () => {
     const expected = inRepository().filter((file) => published.test(file));
     const generated = /^(dist|vendor)\//;
     expect(files.filter((file) => !generated.test(file)).sort()).toEqual(expected.sort());
+  });
+
+  test('has in vendor/ only the headers of four libraries, and licences', () => {
+    const ofNpm = ['node-addon-api', 'node-api-headers/include'].flatMap((library) =>
+      readdirSync(path.join(root, 'node_modules', library)).filter((name) => name.endsWith('.h')),
+    );
+    const ofDebian = ['nlohmann', 'tss2'].flatMap((library) =>
+      readdirSync(path.join('/usr/include', library), { encoding: 'utf8', recursive: true })
+        .filter((name) => /\.h(pp)?$/.test(name))
+        .map((name) => `${library}/${name}`),
+    );
+    expect(files.filter((file) => file.startsWith('vendor/')).sort()).toEqual(
+      [
+        ...[...ofNpm, ...ofDebian].map((header) => `vendor/include/${header}`),
+        ...licensed.map((library) => `vendor/licenses/${library}.txt`),
+      ].sort(),
+    );
   });
 
   test('has in dist/ only the compiled files of lib/', () => {
@@ -127,6 +156,49 @@ describe('the npm package', () => {
     await expect(pack).rejects.toMatchObject({
       stderr: expect.stringMatching(
         /^pack: linux-x64-glibc: .*\n(.*\n)*pack: run `npm run prebuild` first, or set /,
+      ) as string,
+    });
+  });
+
+  test('is packed only with the addons of the manifest, made from these sources', async () => {
+    const copy = path.join(scratch, 'with-addons');
+    await cp(path.join(scratch, 'checkout'), copy, {
+      recursive: true,
+      filter: (source) => path.basename(source) !== 'node_modules',
+    });
+    const node = (...args: string[]) =>
+      run(process.execPath, args, {
+        cwd: copy,
+        env: { PATH: process.env.PATH, DEVICE_KEY_PACK_WITHOUT_PREBUILDS: '' },
+      });
+    const check = () => node('scripts/prebuild/check-pack.mjs');
+    const { stdout: sources } = await node(
+      ...['--input-type=module', '-e'],
+      "import('./scripts/prebuild/sources.mjs').then((it) => process.stdout.write(it.sourcesHash('.')))",
+    );
+    const manifest: Record<string, object> = {};
+    for (const [target, { file }] of Object.entries(targets)) {
+      const content = `the addon for ${target}`;
+      const published = path.join(copy, 'prebuilds', file);
+      await mkdir(path.dirname(published), { recursive: true });
+      await writeFile(published, content);
+      const sha256 = createHash('sha256').update(content).digest('hex');
+      manifest[target] = { file, sha256, sources };
+    }
+    await writeFile(path.join(copy, 'prebuilds/manifest.json'), JSON.stringify(manifest));
+    await check();
+
+    await writeFile(path.join(copy, 'prebuilds', targets['win32-x64']!.file), 'another addon');
+    await expect(check()).rejects.toMatchObject({
+      stderr: expect.stringMatching(
+        /^pack: win32-x64: prebuilds\/\S+ has another SHA-256\npack: run [^\n]+\n$/,
+      ) as string,
+    });
+
+    await appendFile(path.join(copy, 'native/sources.txt'), '\n');
+    await expect(check()).rejects.toMatchObject({
+      stderr: expect.stringMatching(
+        /^(pack: \S+: prebuilds\/manifest\.json describes it from other sources\n){8}pack: run /,
       ) as string,
     });
   });

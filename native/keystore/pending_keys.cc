@@ -90,7 +90,7 @@ void PendingKeys::Sweep(KeyProvider& provider, const nlohmann::json& place, int6
       if (IsAboutPin(error.code())) throw;
       // Leave it to the next sweep: the token may be removed, or the file damaged.
     }
-    // Checked last: every sweep gets on by one file, even in a directory that takes long to list.
+    // After the file, so that every sweep examines at least one, even if the listing takes long.
     if (std::chrono::steady_clock::now() >= end) {
       files->last = *name;
       Remember(swept, {now, *files});

@@ -50,10 +50,9 @@ class PendingKeys {
              const OperationLimits& limits);
 
  private:
-  // The file names between which an interrupted sweep has been; else "".
   struct SweptFiles {
-    std::string first;
-    std::string last;
+    std::string first;  // the sweep started after this file name
+    std::string last;   // the last file that an interrupted sweep examined; else ""
   };
   struct LastSweep {
     int64_t time;  // Unix seconds

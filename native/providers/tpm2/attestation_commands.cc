@@ -57,7 +57,6 @@ class EndorsementSession {
                                                         TPM2_ALG_SHA256);
         },
         [&] { return tss2.Tss2_Sys_StartAuthSession_Complete(sys, &handle_, &nonce_tpm); });
-    if (started != TSS2_RC_SUCCESS) connection.orphans().RemoveSession();
     CheckTpm("start a policy session", started);
 
     const TPM2B_NONCE no_nonce{};

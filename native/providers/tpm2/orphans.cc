@@ -57,7 +57,9 @@ bool SweepSessions(TpmConnection& connection, const std::set<TPM2_HANDLE>& older
   for (const TPM2_HANDLE handle : LoadedSessions(connection)) {
     if (older.contains(handle) || handle < TPM2_POLICY_SESSION_FIRST) continue;
     Bytes digest;
-    if (PolicyDigest(connection, handle, digest) != TPM2_RC_SUCCESS) {
+    const TSS2_RC rc = PolicyDigest(connection, handle, digest);
+    if (IsStaleHandle(rc)) continue;
+    if (rc != TPM2_RC_SUCCESS) {
       saw_all = false;
     } else if (IsEndorsementPolicy(digest)) {
       saw_all &= connection.FlushObject(handle);

@@ -19,7 +19,7 @@
 namespace device_key {
 namespace {
 
-// A TPM that hangs does not keep the record of a deleted key for longer.
+// The longest time that a TPM that hangs delays the removal of a key's record.
 constexpr std::chrono::seconds kDeleteTimeout{5};
 
 TctiSpec ResolveTcti(const Tpm2Options& options) {

@@ -6,7 +6,7 @@
 namespace device_key {
 namespace {
 
-// Destructors flush, also when no operation runs.
+// Destructors flush, and often no operation runs then.
 constexpr std::chrono::seconds kFlushTimeout{1};
 
 }  // namespace

@@ -133,6 +133,19 @@ INSTANTIATE_TEST_SUITE_P(Commands, Tpm2LostSessionTest,
                          ::testing::Values(TPM2_CC_StartAuthSession, TPM2_CC_PolicySecret,
                                            TPM2_CC_ActivateCredential));
 
+TEST_F(Tpm2AttestTest, ASessionWhoseStartWasMisreportedIsFlushed) {
+  proxy_.Inject(faults::Misreport(TPM2_RC_FAILURE),
+                {.command = TPM2_CC_StartAuthSession, .times = 3});
+  for (int i = 0; i < 3; ++i) {
+    ExpectError(ErrorCode::kPlatformError, [&] { Activate(); });
+  }
+
+  ExpectActivationReachesTheCredential();
+
+  EXPECT_EQ(proxy_.hits(), 3);
+  EXPECT_EQ(Left("handles-loaded-session"), "");
+}
+
 // With the lost session all slots are in use.
 TEST_F(Tpm2AttestTest, OlderSessionsOfOtherProgramsAreKept) {
   StartSession(TPM2_SE_HMAC);

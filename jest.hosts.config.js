@@ -19,6 +19,6 @@ module.exports = {
   moduleNameMapper: { '^\\.\\./\\.\\./dist/(.*)$': `${installed}/dist/$1` },
   // Ends a test that hangs. The emulated hosts are slow.
   testTimeout: 180_000,
-  // In this process: the emulated ones cannot start another.
+  // One worker, so that Jest runs the tests in its own process: an emulated Node.js cannot start another.
   maxWorkers: 1,
 };

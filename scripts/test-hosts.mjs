@@ -5,7 +5,7 @@
 // Packs and installs the package with the prebuilt addons that are in prebuilds/ (`npm run prebuild`), as on
 // a machine without compiler and Python, once with npm's --ignore-scripts and once without. Each runtime then
 // runs test/hosts/use-a-key.mjs with a software TPM (for Windows, with a stand-in for its key store), and
-// each Node.js also tests of the API. At last the package is installed without its addons, and compiles one.
+// each Node.js also tests of the API. Finally the package is installed without its addons, and npm compiles one.
 import { spawnSync } from 'node:child_process';
 import {
   closeSync,

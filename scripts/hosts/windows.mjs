@@ -5,7 +5,7 @@ import path from 'node:path';
 
 const runtimes = path.resolve('.cache/windows/node_modules');
 
-// Wine refuses keep-alive on a socket that is not connected yet, where fetch asks for it.
+// fetch requests keep-alive before its socket is connected, which Wine refuses.
 const withoutKeepAlive = `data:text/javascript,${encodeURIComponent(
   "import { Socket } from 'node:net'; Socket.prototype.setKeepAlive = function () { return this; };",
 )}`;
@@ -24,8 +24,8 @@ export function nodeOnWindows(scratch) {
   const prefix = path.join(scratch, 'wine');
   execFileSync('scripts/windows/prefix', [prefix], { stdio: 'ignore', timeout: 300_000 });
   return {
-    // The mask: on Windows a file that a test writes into the key store is for the user alone, as it
-    // inherits the directory's access list. Wine has the mode instead.
+    // umask 077: on Windows a file in the key store inherits the access list of its directory, so only
+    // the user can read it. Wine uses the file's mode instead.
     command: (version) => [
       ...['sh', '-c', 'umask 077 && exec "$@"', 'sh'],
       ...[path.resolve('scripts/windows/run'), prefix, '900'],

@@ -1,4 +1,4 @@
-// Empty caches for `npm run prebuild -- --check`, so that a file which an earlier build left has no part in it.
+// Empty caches for `npm run prebuild -- --check`, so that the check uses no file of an earlier build.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -6,14 +6,15 @@ import path from 'node:path';
 
 /**
  * Makes the programs that this process starts keep OpenSSL, the linker and zig's C and C++ libraries in
- * a directory of their own, which ends with the process. Only archives are taken over, because
- * scripts/debian-archive verifies their hash at each use.
+ * a separate directory, which is deleted when this process ends. It has copies of the archives alone, because
+ * scripts/debian-archive verifies their hashes at each use.
  *
  * @returns the directory
  */
 export function useEmptyCaches() {
   const cache = mkdtempSync(path.resolve('.cache/check-'));
   process.on('exit', () => rmSync(cache, { recursive: true, force: true }));
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
   const ours = 'node-device-key';
   const before = path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), ours);
   mkdirSync(path.join(cache, ours));

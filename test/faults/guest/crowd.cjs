@@ -6,6 +6,7 @@ const { once } = require('node:events');
 const { closeSync, openSync, readFileSync } = require('node:fs');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { DeviceKeyStore } = require('node-device-key');
+const { listAndSign } = require('./inspect.cjs');
 const { freeSlots, loadedObjects, takeSlots } = require('./slots.cjs');
 
 const { payload, processes, lives, starvedSeconds } = JSON.parse(process.argv[2]);
@@ -40,11 +41,7 @@ async function starvedCrowd() {
 
 async function inspect() {
   const store = DeviceKeyStore.open(options);
-  const keys = [];
-  for (const { keyId, error } of await store.list()) {
-    const problem = error ?? (await store.sign({ keyId, payload }).then(() => null, String));
-    keys.push({ keyId, problem: problem && String(problem) });
-  }
+  const keys = await listAndSign(store, payload);
   await store.close();
   return keys;
 }

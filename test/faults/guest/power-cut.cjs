@@ -4,17 +4,9 @@
 //
 // /kept/journal is written and synchronised before and after each step, as live.cjs does.
 const { spawn } = require('node:child_process');
-const {
-  existsSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  utimesSync,
-  writeSync,
-} = require('node:fs');
-const path = require('node:path');
+const { existsSync, fsyncSync, openSync, readFileSync, writeSync } = require('node:fs');
 const { DeviceKeyStore } = require('node-device-key');
+const { ageLeftovers, filesIn, listAndSign } = require('./inspect.cjs');
 
 const { payload, powerCutAfterMs } = JSON.parse(process.argv[2]);
 const directory = '/kept/keys';
@@ -26,26 +18,11 @@ function note(...words) {
   fsyncSync(journal);
 }
 
-// Files of a dead process count as leftovers after some time, so makes them three hours old. Returns
-// their names.
-function ageLeftovers() {
-  const past = Date.now() / 1000 - 3 * 3600;
-  const names = existsSync(directory) ? readdirSync(directory) : [];
-  const leftovers = names.filter((name) => !name.endsWith('.json'));
-  for (const name of leftovers) utimesSync(path.join(directory, name), past, past);
-  return leftovers;
-}
-
 // `list` removes the leftovers.
 async function inspect(store) {
-  const leftovers = ageLeftovers();
-  const keys = [];
-  for (const { keyId, error } of await store.list()) {
-    const problem = error ?? (await store.sign({ keyId, payload }).then(() => null, String));
-    keys.push({ keyId, problem: problem && String(problem.message ?? problem) });
-  }
-  const files = existsSync(directory) ? readdirSync(directory) : [];
-  return { leftovers, keys, files };
+  const leftovers = ageLeftovers(directory);
+  const keys = await listAndSign(store, payload);
+  return { leftovers, keys, files: filesIn(directory) };
 }
 
 async function main() {

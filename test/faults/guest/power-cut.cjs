@@ -1,10 +1,17 @@
 // Runs in the guest of run-guest.sh, once for each boot of the same machine. Prints the state of
 // the keys of the earlier boots and what is in their directory, then makes and deletes keys until the
-// power is cut.
+// power is cut. Where no power cut is wanted, it makes one key, for the tests of later boots.
 //
 // /kept/journal is written and synchronised before and after each step, as live.cjs does.
 const { spawn } = require('node:child_process');
-const { existsSync, fsyncSync, openSync, readFileSync, writeSync } = require('node:fs');
+const {
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} = require('node:fs');
 const { DeviceKeyStore } = require('node-device-key');
 const { ageLeftovers, filesIn, listAndSign } = require('./inspect.cjs');
 
@@ -25,21 +32,32 @@ async function inspect(store) {
   return { leftovers, keys, files: filesIn(directory) };
 }
 
+async function create(store) {
+  const { accountUserId, clientId } = payload;
+  note('create', 'begin');
+  const { keyId } = await store.create({ accountUserId, clientId });
+  note('create', 'done', keyId);
+  return keyId;
+}
+
 async function main() {
   const store = DeviceKeyStore.open(options);
   const before = existsSync('/kept/journal') ? readFileSync('/kept/journal', 'utf8') : '';
-  process.stdout.write(`${JSON.stringify({ journal: before, ...(await inspect(store)) })}\n`);
-  if (powerCutAfterMs === null) return store.close();
+  const state = JSON.stringify({ journal: before, ...(await inspect(store)) });
+  // Standard output is a pipe. The spaces are more than it and its reader hold, so the state has left the
+  // guest when they are written, and the power cut cannot take it.
+  writeFileSync(1, `${state}\n${' '.repeat(1 << 18)}\n`);
+  if (powerCutAfterMs === null) {
+    await create(store);
+    return store.close();
+  }
 
   // The kernel restarts the machine immediately: nothing is written back, and no driver shuts down.
   const cut = `sleep ${powerCutAfterMs / 1000}; echo b >/proc/sysrq-trigger`;
   spawn('bash', ['-c', cut], { stdio: 'ignore' });
-  const { accountUserId, clientId } = payload;
   const kept = [];
   for (;;) {
-    note('create', 'begin');
-    const { keyId } = await store.create({ accountUserId, clientId });
-    note('create', 'done', keyId);
+    const keyId = await create(store);
     await store.sign({ keyId, payload });
     kept.push(keyId);
     if (kept.length > 2) {

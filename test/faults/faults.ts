@@ -2,7 +2,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { readdir, rm, utimes } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
@@ -156,7 +156,6 @@ export function expectedKeys(steps: Step[]): {
 // in the directory or in the token. Removes the keys of `steps`, so that the home does not grow.
 export async function expectNothingLost(home: Home, steps: Step[]): Promise<void> {
   const { present, absent, either } = expectedKeys(steps);
-  await ageLeftovers(home);
   const before = await inspect(home, []);
   // A key in a token is deleted before its record.
   const halfDeleted = before
@@ -189,12 +188,4 @@ async function inspect(home: Home, remove: string[]): Promise<InspectedKey[]> {
   );
   if (!output) throw new Error(`the store could not be inspected: ${stderr}`);
   return output;
-}
-
-// Files of a dead process count as leftovers after some time, so make them three hours old.
-async function ageLeftovers({ directory }: Home): Promise<void> {
-  const past = Date.now() / 1000 - 3 * 3600;
-  for (const name of existsSync(directory) ? await readdir(directory) : []) {
-    if (!name.endsWith('.json')) await utimes(path.join(directory, name), past, past);
-  }
 }

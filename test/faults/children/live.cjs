@@ -1,10 +1,10 @@
-// Creates, uses and deletes keys, one after the other, `lives` times or for a number of seconds. Writes
-// each step to `progress` before and after it, because tests kill this process or make its system calls
-// fail.
-const { appendFileSync } = require('node:fs');
+// Creates, uses and deletes keys, one after the other, `lives` times, for a number of seconds, or until
+// the file `stopFile` exists. Writes each step to `progress` before and after it, because tests kill this
+// process or make its system calls fail.
+const { appendFileSync, existsSync } = require('node:fs');
 const { DeviceKeyStore } = require('node-device-key');
 
-const { options, payload, progress, lives, seconds } = JSON.parse(process.argv[2]);
+const { options, payload, progress, lives, seconds, stopFile } = JSON.parse(process.argv[2]);
 const most = 5; // keys that stay
 const note = (...words) => appendFileSync(progress, `${words.join(' ')}\n`);
 
@@ -24,7 +24,11 @@ async function main() {
   const store = DeviceKeyStore.open(options);
   const kept = [];
   const end = Date.now() + 1000 * seconds;
-  for (let life = 0; seconds === undefined ? life < lives : Date.now() < end; ++life) {
+  const goesOn = (life) => {
+    if (stopFile !== undefined) return !existsSync(stopFile);
+    return seconds === undefined ? life < lives : Date.now() < end;
+  };
+  for (let life = 0; goesOn(life); ++life) {
     const { accountUserId, clientId } = payload;
     const params = {
       accountUserId,
@@ -34,7 +38,9 @@ async function main() {
     const key = await step('create', '', () => store.create(params));
     if (!key) continue;
     const { keyId } = key;
-    await step('sign', keyId, () => store.sign({ keyId, payload }));
+    // In a long test, the token of `payload` expires.
+    const tokenExpiresAt = Math.floor(Date.now() / 1000) + 600;
+    await step('sign', keyId, () => store.sign({ keyId, payload: { ...payload, tokenExpiresAt } }));
     await step('list', '', () => store.list());
     // Every second key stays until there are enough.
     if (life % 2 === 1) kept.push(keyId);

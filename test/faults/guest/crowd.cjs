@@ -3,48 +3,69 @@
 // through /dev/tpm0 again and again; and a store at /dev/tpm0, which another program has open.
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
-const { closeSync, openSync, readFileSync } = require('node:fs');
+const { closeSync, openSync, readFileSync, writeFileSync } = require('node:fs');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { DeviceKeyStore } = require('node-device-key');
+const { listAndSign } = require('./inspect.cjs');
 const { freeSlots, loadedObjects, takeSlots } = require('./slots.cjs');
 
 const { payload, processes, lives, starvedSeconds } = JSON.parse(process.argv[2]);
 const { accountUserId, clientId } = payload;
 const options = { directory: '/tmp/keys', timeoutMs: 60_000 };
 
-// Returns the steps of all processes. `length` has the member `lives` or `seconds` of live.cjs.
+const progressFiles = (name) =>
+  Array.from({ length: processes }, (_, i) => `/tmp/progress-${name}-${i}`);
+const stepsOf = (name) =>
+  progressFiles(name)
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('');
+
+// Returns how each process ended (its exit status, or the name of the signal) and the steps of all.
+// `length` has the member `lives` or `stopFile` of live.cjs.
 async function crowd(name, length) {
-  const steps = await Promise.all(
-    Array.from({ length: processes }, async (_, i) => {
-      const progress = `/tmp/progress-${name}-${i}`;
+  const ended = await Promise.all(
+    progressFiles(name).map(async (progress) => {
+      writeFileSync(progress, '');
       const input = JSON.stringify({ options, payload, progress, ...length });
-      await once(spawn(process.execPath, ['live.cjs', input], { stdio: 'inherit' }), 'close');
-      return readFileSync(progress, 'utf8');
+      const child = spawn(process.execPath, ['live.cjs', input], { stdio: 'inherit' });
+      const [code, signal] = await once(child, 'close');
+      return code ?? signal;
     }),
   );
-  return steps.join('');
+  return { ended, steps: stepsOf(name) };
 }
 
+// Waits until the processes have written one more line that `pattern` matches, for a second at least.
+async function newStep(name, pattern) {
+  const count = () => (stepsOf(name).match(pattern) ?? []).length;
+  const before = count();
+  const limit = Date.now() + 120_000;
+  do {
+    if (Date.now() > limit) throw new Error(`no step matched ${pattern} in 120 s`);
+    await sleep(1_000);
+  } while (count() === before);
+}
+
+// The processes work until an operation has failed while the slots were taken and a key has signed after
+// they were freed, at least once, however slow the machine is.
 async function starvedCrowd() {
-  let ended = false;
-  const working = crowd('starved', { seconds: starvedSeconds }).finally(() => (ended = true));
+  const stopFile = '/tmp/stop';
+  const working = crowd('starved', { stopFile });
   const taken = [];
-  while (!ended) {
+  const end = Date.now() + 1000 * starvedSeconds;
+  do {
     taken.push(await takeSlots());
-    await sleep(1_000);
+    await newStep('starved', /^\w+ failed /gm);
     await freeSlots();
-    await sleep(1_000);
-  }
-  return { steps: await working, taken };
+    await newStep('starved', /^sign done /gm);
+  } while (Date.now() < end);
+  writeFileSync(stopFile, '');
+  return { ...(await working), taken };
 }
 
 async function inspect() {
   const store = DeviceKeyStore.open(options);
-  const keys = [];
-  for (const { keyId, error } of await store.list()) {
-    const problem = error ?? (await store.sign({ keyId, payload }).then(() => null, String));
-    keys.push({ keyId, problem: problem && String(problem) });
-  }
+  const keys = await listAndSign(store, payload);
   await store.close();
   return keys;
 }
@@ -67,12 +88,12 @@ async function openElsewhere() {
 }
 
 async function main() {
-  const steps = await crowd('undisturbed', { lives });
+  const undisturbed = await crowd('undisturbed', { lives });
   const starved = await starvedCrowd();
   const keys = await inspect();
   const elsewhere = await openElsewhere();
   const loaded = await loadedObjects();
-  process.stdout.write(JSON.stringify({ steps, starved, keys, elsewhere, loaded }));
+  process.stdout.write(JSON.stringify({ undisturbed, starved, keys, elsewhere, loaded }));
 }
 
 void main();

@@ -1,6 +1,6 @@
 // Runs in the guest of run-guest.sh, once for each boot of the same machine. Prints the state of
 // the keys of the earlier boots and what is in their directory, then makes and deletes keys until the
-// power is cut.
+// power is cut. Where no power cut is wanted, it makes one key, for the tests of later boots.
 //
 // /kept/journal is written and synchronised before and after each step, as live.cjs does.
 const { spawn } = require('node:child_process');
@@ -8,13 +8,12 @@ const {
   existsSync,
   fsyncSync,
   openSync,
-  readdirSync,
   readFileSync,
-  utimesSync,
+  writeFileSync,
   writeSync,
 } = require('node:fs');
-const path = require('node:path');
 const { DeviceKeyStore } = require('node-device-key');
+const { ageLeftovers, filesIn, listAndSign } = require('./inspect.cjs');
 
 const { payload, powerCutAfterMs } = JSON.parse(process.argv[2]);
 const directory = '/kept/keys';
@@ -26,43 +25,39 @@ function note(...words) {
   fsyncSync(journal);
 }
 
-// Files of a dead process count as leftovers after some time, so makes them three hours old. Returns
-// their names.
-function ageLeftovers() {
-  const past = Date.now() / 1000 - 3 * 3600;
-  const names = existsSync(directory) ? readdirSync(directory) : [];
-  const leftovers = names.filter((name) => !name.endsWith('.json'));
-  for (const name of leftovers) utimesSync(path.join(directory, name), past, past);
-  return leftovers;
-}
-
 // `list` removes the leftovers.
 async function inspect(store) {
-  const leftovers = ageLeftovers();
-  const keys = [];
-  for (const { keyId, error } of await store.list()) {
-    const problem = error ?? (await store.sign({ keyId, payload }).then(() => null, String));
-    keys.push({ keyId, problem: problem && String(problem.message ?? problem) });
-  }
-  const files = existsSync(directory) ? readdirSync(directory) : [];
-  return { leftovers, keys, files };
+  const leftovers = ageLeftovers(directory);
+  const keys = await listAndSign(store, payload);
+  return { leftovers, keys, files: filesIn(directory) };
+}
+
+async function create(store) {
+  const { accountUserId, clientId } = payload;
+  note('create', 'begin');
+  const { keyId } = await store.create({ accountUserId, clientId });
+  note('create', 'done', keyId);
+  return keyId;
 }
 
 async function main() {
   const store = DeviceKeyStore.open(options);
   const before = existsSync('/kept/journal') ? readFileSync('/kept/journal', 'utf8') : '';
-  process.stdout.write(`${JSON.stringify({ journal: before, ...(await inspect(store)) })}\n`);
-  if (powerCutAfterMs === null) return store.close();
+  const state = JSON.stringify({ journal: before, ...(await inspect(store)) });
+  // Standard output is a pipe. The spaces are more than it and its reader hold, so the state has left the
+  // guest when they are written, and the power cut cannot take it.
+  writeFileSync(1, `${state}\n${' '.repeat(1 << 18)}\n`);
+  if (powerCutAfterMs === null) {
+    await create(store);
+    return store.close();
+  }
 
   // The kernel restarts the machine immediately: nothing is written back, and no driver shuts down.
   const cut = `sleep ${powerCutAfterMs / 1000}; echo b >/proc/sysrq-trigger`;
   spawn('bash', ['-c', cut], { stdio: 'ignore' });
-  const { accountUserId, clientId } = payload;
   const kept = [];
   for (;;) {
-    note('create', 'begin');
-    const { keyId } = await store.create({ accountUserId, clientId });
-    note('create', 'done', keyId);
+    const keyId = await create(store);
     await store.sign({ keyId, payload });
     kept.push(keyId);
     if (kept.length > 2) {

@@ -4,7 +4,7 @@ const { readFileSync, readdirSync } = require('node:fs');
 const { setTimeout: delay } = require('node:timers/promises');
 const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads');
 
-const { options, scenario, cycles, parts, params } = isMainThread
+const { options, scenario, cycles, params } = isMainThread
   ? JSON.parse(process.argv[2])
   : workerData;
 const { DeviceKeyStore } = require('node-device-key');
@@ -42,18 +42,16 @@ const scenarios = {
     return { before, after: held() };
   },
 
-  // How much the memory grows in each of `parts` parts, which have the same number of cycles.
+  // How much the memory grows in each half of the cycles.
   async 'open, sign and close'() {
     await openSignClose(1);
     const before = held();
-    const grownKibibytes = [];
-    let kibibytes = anonymousKibibytes();
-    for (let part = 0; part < parts; part += 1) {
-      await openSignClose(cycles / parts);
-      const now = anonymousKibibytes();
-      grownKibibytes.push(now - kibibytes);
-      kibibytes = now;
-    }
+    const atStart = anonymousKibibytes();
+    await openSignClose(cycles / 2);
+    const atHalf = anonymousKibibytes();
+    await openSignClose(cycles / 2);
+    const atEnd = anonymousKibibytes();
+    const grownKibibytes = { firstHalf: atHalf - atStart, secondHalf: atEnd - atHalf };
     return { before, after: held(), grownKibibytes };
   },
 

@@ -7,14 +7,14 @@ import { promisify } from 'node:util';
 
 import { runChild } from '../support/child';
 import { CliUser } from '../support/cli';
+import { linuxLibraries } from '../support/platform';
 import { verifies } from '../support/proof';
 import { SoftwareTpm } from '../support/swtpm';
 import { TokenClient } from '../support/token-client';
 
 // Debian 13 has the library with PKCS#11 modules, Debian 12 with other libraries.
-const libraries = '/usr/lib/x86_64-linux-gnu';
-const inModules = `${libraries}/pkcs11/libtpm2_pkcs11.so.1`;
-const tpm2Pkcs11 = existsSync(inModules) ? inModules : `${libraries}/libtpm2_pkcs11.so.1`;
+const inModules = `${linuxLibraries}/pkcs11/libtpm2_pkcs11.so.1`;
+const tpm2Pkcs11 = existsSync(inModules) ? inModules : `${linuxLibraries}/libtpm2_pkcs11.so.1`;
 const pin = '1234';
 const soPin = '12345678';
 

@@ -5,7 +5,9 @@ import { chown, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-export const p11KitClient = '/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so';
+import { linuxLibraries } from './platform';
+
+export const p11KitClient = `${linuxLibraries}/pkcs11/p11-kit-client.so`;
 
 const idleLimitMs = 20_000;
 

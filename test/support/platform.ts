@@ -1,4 +1,5 @@
 // Differences between the systems that tests run on.
+import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -13,6 +14,13 @@ export const describeUnlessWindows = onWindows ? describe.skip : describe;
 export const scratchPrefix = onWindows
   ? path.join(tmpdir(), 'Größe 鍵 ')
   : path.join(tmpdir(), 'dk-');
+
+// Where Linux has its libraries; Debian has a directory for each architecture. It is the one with the
+// client module of p11-kit, which also has the other PKCS#11 modules of the tests in pkcs11/.
+export const linuxLibraries =
+  ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib64'].find((directory) =>
+    existsSync(`${directory}/pkcs11/p11-kit-client.so`),
+  ) ?? '/usr/lib';
 
 // The variables that a program needs to start.
 const essential = onWindows ? ['PATH', 'SystemRoot', 'TEMP', 'NCRYPT_STAND_IN'] : ['PATH'];

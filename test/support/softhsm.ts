@@ -4,12 +4,14 @@ import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
+import { linuxLibraries } from './platform';
+
 const run = promisify(execFile);
 
 export const softHsmModule = '/usr/lib/softhsm/libsofthsm2.so';
 
 // Logs the calls to the module that PKCS11SPY names.
-export const pkcs11Spy = '/usr/lib/x86_64-linux-gnu/pkcs11/pkcs11-spy.so';
+export const pkcs11Spy = `${linuxLibraries}/pkcs11/pkcs11-spy.so`;
 
 export class SoftHsm {
   readonly pin = '1234';

@@ -144,7 +144,8 @@ describe.each(disturbances)('while the TPM %s', (_, disturb) => {
     expect(operations.outcomes).toHaveLength(operations.started);
     const outcomes = count(operations.outcomes);
     expect(Object.keys(outcomes).filter((name) => !/^[a-z_]+$/.test(name))).toEqual([]);
-    expect(outcomes.fulfilled).toBeGreaterThan(rounds);
+    // Not only the closings. How many more depends on the speed of the machine.
+    expect(outcomes.fulfilled).toBeGreaterThan(1 + stores.length);
     expect(outcomes.closed).toBeGreaterThan(rounds);
     expect(settledByAddon.size).toBeGreaterThan(operations.started / 4);
     expect([...settledByAddon].filter(([, times]) => times !== 1)).toEqual([]);

@@ -92,7 +92,7 @@ class TpmFaultsStoreTest : public ::testing::Test {
  protected:
   static constexpr milliseconds kLimit{250};
   // How late a busy machine may run a thread, or flush a record to its disk.
-  static constexpr milliseconds kLate{2000};
+  static constexpr milliseconds kLate{4000};
   static constexpr unsigned kSeed = 20240601;
 
   OpenOptions Options(milliseconds timeout) const {

@@ -70,7 +70,7 @@ export function install(scratch, tarball, { options = [], PATH }) {
 }
 
 /**
- * What is wrong with the addons of an installed package: it has these, as prebuilds/manifest.json describes
+ * Describes the faults of the addons of an installed package. It must have these, as prebuilds/manifest.json describes
  * them, and no other.
  *
  * @param {Record<string, string>} addons their paths in the package, by target

@@ -11,7 +11,7 @@ const manifest = JSON.parse(readFileSync(path.join(root, 'prebuilds/manifest.jso
 const sources = sourcesHash(root);
 
 /**
- * What is wrong with the addon of a target, or undefined.
+ * Describes the fault of the addon of a target; undefined if it has none.
  *
  * @param {string} folder the prebuilds/ of this checkout or of an installed package
  */

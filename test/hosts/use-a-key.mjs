@@ -1,5 +1,5 @@
 // The core of the demo with the installed package, in the runtime that runs this file: a key is made, enrolled
-// at a backend, connects, and is deleted. The backend refuses what is replayed or changed. It is the package's
+// at a backend, connects, and is deleted. The backend refuses replayed and changed proofs. It is the package's
 // own example, with node-device-key/verify, and so is the client. scripts/test-hosts.mjs copies this file beside
 // node_modules. The environment names the TPM. Prints one line, or fails.
 import assert from 'node:assert/strict';

@@ -60,7 +60,7 @@ test('so is one that the mirror lists and does not have', async () => {
   });
 });
 
-test('what the snapshots have must be what is pinned', async () => {
+test('refuses a snapshot that differs from the pinned archive', async () => {
   put('apt-helper', 'for target; do :; done; echo other >"$target"');
   await expect(archive('openssl')).rejects.toMatchObject({
     stdout: '',

@@ -1,4 +1,4 @@
-// Whatever happens to the TPM and to the store, each operation ends once, with a result or a
+// Whether the TPM stops, ends or restarts, or the store is closed: each operation ends once, with a result or a
 // DeviceKeyError.
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -8,7 +8,7 @@ import { TestMachine } from '../support/machine';
 import { count } from '../support/outcome';
 import { binding, connectionPayload } from '../support/payloads';
 
-/** How often the addon settled each request. The store ignores what comes after the first time. */
+/** How often the addon settled each request. The store ignores a second settlement. */
 const settledByAddon = new Map<string, number>();
 let nativeStores = 0;
 
